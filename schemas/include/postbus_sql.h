@@ -1,0 +1,22 @@
+/* The SQL of schemas/sql, embedded at build. */
+#ifndef POSTBUS_SQL_H
+#define POSTBUS_SQL_H
+
+typedef struct sql_migration {
+    int version;       /* 1, 2, 3 … without gaps */
+    const char *name;  /* the file's name without its ending, "0001_outbox" */
+    const char *text;  /* the statements */
+} sql_migration;
+
+/* In the order of their versions; ends with a row whose name is NULL. */
+extern const sql_migration sql_migrations[];
+
+/* The text of schemas/sql/queries/NAME.sql, or NULL where there is no such file. */
+const char *sql_query(const char *name);
+
+/* Advisory locks of a database: bigint keys, "postbus" in ASCII and a number. */
+#define SQL_LOCK_DOORBELL 8101821198368076544LL
+#define SQL_LOCK_LEADER 8101821198368076545LL
+#define SQL_LOCK_MIGRATE 8101821198368076546LL
+
+#endif
