@@ -5,12 +5,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "log.h"
 
 typedef struct config_pair {
     char *name;
     char *value;
+    char *source; /* where it was said: "relay.conf:7", "POSTBUS_KAFKA_LINGER_MS", "--kafka" */
 } config_pair;
 
 typedef struct config {
@@ -21,8 +23,8 @@ typedef struct config {
     char *type_header;  /* name of the header that carries the type; "" = none */
     bool receipts;      /* write postbus.receipt (completed_at, partition, offset of each event) */
     bool create_topics; /* create a missing topic */
-    int64_t topic_partitions;
-    int64_t topic_replication_factor;
+    int64_t topic_partitions;         /* of a created topic; -1 = the brokers' default */
+    int64_t topic_replication_factor; /* likewise */
     int64_t topic_retry_ms;      /* how often a missing topic is looked for again */
     int64_t page_rows;           /* rows read from the outbox at once */
     int64_t page_bytes;          /* and at most this many bytes of values (always at least one row) */
@@ -35,8 +37,39 @@ typedef struct config {
     int64_t shutdown_timeout_ms; /* SIGTERM: how long to flush and settle before giving up */
     log_level log_level;
     bool log_json;
-    config_pair *kafka; /* kafka.* settings handed through to librdkafka */
+    config_pair *kafka; /* kafka.* settings handed through to librdkafka, to be set in this order; checked already */
     size_t n_kafka;
+    char **sources; /* where each row of config_table was set, in its order */
 } config;
+
+/* One flag of the command line: the setting's name as in the table ("page_rows") or "kafka.NAME", and its text. */
+typedef struct config_flag {
+    const char *name;
+    const char *value;
+} config_flag;
+
+typedef struct config_input {
+    const char *file;               /* path of the configuration file; NULL = none */
+    const char *const *environment; /* as environ, "NAME=value", ends with NULL; NULL = none */
+    const config_flag *flags;
+    size_t n_flags;
+} config_input;
+
+/* Fills *out from defaults, file, environment and flags, each overriding the one before. False: *out holds nothing to free, and
+ * message says in one sentence what is wrong, where it was said, and what to write instead. */
+bool config_load(config *out, const config_input *input, char *message, size_t message_size);
+
+/* Releases what config_load filled. */
+void config_done(config *cfg);
+
+/* One line a setting, `name = value  # source`, readable again as a configuration file but for its masked secrets. */
+void config_print(const config *cfg, FILE *to);
+
+/* The connection string or URI with its secrets masked, as keyword = value pairs; for logs. Never NULL but without memory; the
+ * caller frees it. */
+char *config_mask_conninfo(const char *conninfo);
+
+/* Whether a librdkafka setting holds a secret. */
+bool config_kafka_is_secret(const char *name);
 
 #endif

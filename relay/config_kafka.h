@@ -1,0 +1,39 @@
+/* The settings handed through to librdkafka: which there are, which of them would break a promise. */
+#ifndef POSTBUS_RELAY_CONFIG_KAFKA_H
+#define POSTBUS_RELAY_CONFIG_KAFKA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <librdkafka/rdkafka.h>
+
+/* What librdkafka lists of itself. */
+typedef struct kafka_names {
+    char **names;
+    char *roles; /* 'C' for consumers only, 'P' for producers only, '*' */
+    size_t n;
+} kafka_names;
+
+bool kafka_names_read(kafka_names *out);
+void kafka_names_done(kafka_names *names);
+
+/* The position of name, or names->n. */
+size_t kafka_names_find(const kafka_names *names, const char *name);
+
+/* The reason why this relay must not have this setting, or NULL. */
+const char *kafka_refusal(const char *name, const char *value);
+
+/* Sets it in scratch and refuses what is unknown, malformed or breaks a promise; the reason is in message. */
+bool kafka_setting_check(const kafka_names *names, rd_kafka_conf_t *scratch, const char *name, const char *value, char *message,
+                         size_t message_size);
+
+/* One row of what is refused, for the reference page. */
+typedef struct kafka_rule {
+    const char *names;    /* separated by spaces: aliases of one setting */
+    const char *accepted; /* the only values accepted, separated by spaces; NULL: none */
+    const char *refused;  /* where accepted is NULL: the only values refused, separated by spaces; NULL: all */
+    const char *reason;
+} kafka_rule;
+extern const kafka_rule kafka_rules[]; /* ends with names == NULL */
+
+#endif

@@ -1,0 +1,291 @@
+/* The settings as data, and how one is read from text and printed again; never reads files, flags or the environment. */
+#include "config_table.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <libpq-fe.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KIB INT64_C(1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+
+#define AT(member) .offset = offsetof(config, member)
+
+const config_setting config_table[CONFIG_N_SETTINGS] = {
+    {"database", SETTING_CONNINFO, AT(database), .preset = "", .common = true, .placeholder = "CONNINFO",
+     .effect = "The database with the outbox: a libpq connection string or URI. The relay needs a direct connection, not a "
+               "transaction pooler. A password is better kept in a password file (PGPASSFILE)."},
+    {"brokers", SETTING_TEXT, AT(brokers), .preset = "", .common = true, .placeholder = "HOST:PORT,…",
+     .effect = "The Kafka brokers to ask first, separated by commas."},
+    {"relay_id", SETTING_TEXT, AT(relay_id), .preset = "", .placeholder = "NAME",
+     .effect = "How this relay calls itself in postbus.leadership and in its log. Empty: host name and process id."},
+    {"id_header", SETTING_TEXT, AT(id_header), .preset = "id", .placeholder = "NAME",
+     .effect = "The record header that carries the event id. Empty: none; subscribers then cannot tell a repeated event."},
+    {"type_header", SETTING_TEXT, AT(type_header), .preset = "type", .placeholder = "NAME",
+     .effect = "The record header that carries the type of an event that has one. Empty: none."},
+    {"receipts", SETTING_BOOL, AT(receipts), .preset = "true",
+     .effect = "Whether partition, offset and time of acknowledgement are recorded for each event (see the view postbus.event)."},
+    {"create_topics", SETTING_BOOL, AT(create_topics), .preset = "false",
+     .effect = "Whether a missing topic is created. If not, its events wait, and the other topics flow."},
+    {"topic_partitions", SETTING_COUNT_OR_DEFAULT, AT(topic_partitions), .preset = "default", .lowest = 1, .highest = 100000,
+     .placeholder = "N", .effect = "Partitions of a created topic. default: what the brokers are configured for."},
+    {"topic_replication_factor", SETTING_COUNT_OR_DEFAULT, AT(topic_replication_factor), .preset = "default", .lowest = 1,
+     .highest = 32767, .placeholder = "N",
+     .effect = "Copies of each partition of a created topic. default: what the brokers are configured for."},
+    {"topic_retry_ms", SETTING_DURATION_MS, AT(topic_retry_ms), .preset = "1000", .lowest = 10, .highest = 3600000,
+     .placeholder = "TIME", .effect = "How often a missing topic is looked for again."},
+    {"page_rows", SETTING_COUNT, AT(page_rows), .preset = "10000", .lowest = 1, .highest = 1000000, .placeholder = "N",
+     .effect = "Events read from the outbox at once. Smaller pages cost throughput, larger ones memory."},
+    {"page_bytes", SETTING_BYTES, AT(page_bytes), .preset = "8MiB", .lowest = 1, .highest = GIB, .placeholder = "SIZE",
+     .effect = "The most bytes of values read at once; at least one event is read, whatever its size."},
+    {"in_flight_bytes", SETTING_BYTES, AT(in_flight_bytes), .preset = "32MiB", .lowest = 64 * KIB, .highest = 64 * GIB,
+     .placeholder = "SIZE",
+     .effect = "Bytes read and not yet acknowledged by the brokers at which reading pauses. Bounds the relay's memory."},
+    {"idle_ms", SETTING_DURATION_MS, AT(idle_ms), .preset = "10", .lowest = 1, .highest = 60000, .placeholder = "TIME",
+     .effect = "How long the relay finds nothing to read before it arms the doorbell and sleeps until a publisher rings it."},
+    {"safety_poll_ms", SETTING_DURATION_MS, AT(safety_poll_ms), .preset = "1000", .lowest = 10, .highest = 3600000,
+     .placeholder = "TIME",
+     .effect = "How long the relay sleeps on the doorbell before it looks all the same. Serves transactions that do not ring "
+               "(postbus.ring = off)."},
+    {"settle_ms", SETTING_DURATION_MS, AT(settle_ms), .preset = "5", .lowest = 0, .highest = 60000, .placeholder = "TIME",
+     .effect = "At most how long acknowledged events wait until the progress is recorded in PostgreSQL. Longer: fewer commits, "
+               "and more events repeated after a crash."},
+    {"leader_retry_ms", SETTING_DURATION_MS, AT(leader_retry_ms), .preset = "250", .lowest = 10, .highest = 3600000,
+     .placeholder = "TIME", .effect = "How often a waiting relay tries to take the lead."},
+    {"reconnect_max_ms", SETTING_DURATION_MS, AT(reconnect_max_ms), .preset = "5000", .lowest = 10, .highest = 3600000,
+     .placeholder = "TIME", .effect = "The longest pause between two attempts to connect to PostgreSQL."},
+    {"shutdown_timeout_ms", SETTING_DURATION_MS, AT(shutdown_timeout_ms), .preset = "10000", .lowest = 0, .highest = 3600000,
+     .placeholder = "TIME",
+     .effect = "After SIGTERM or SIGINT: how long the relay flushes and settles before it gives up with exit code 3."},
+    {"log_level", SETTING_LEVEL, AT(log_level), .preset = "info", .placeholder = "LEVEL",
+     .effect = "The least level that is logged: debug, info, warn or error."},
+    {"log_json", SETTING_BOOL, AT(log_json), .preset = "false", .effect = "Whether the log is one JSON object a line."},
+};
+
+const config_setting *config_setting_find(const char *name)
+{
+    for (size_t i = 0; i < CONFIG_N_SETTINGS; i++)
+        if (strcmp(config_table[i].name, name) == 0)
+            return &config_table[i];
+    return NULL;
+}
+
+void config_environment_name(const char *name, char *out, size_t out_size)
+{
+    int at = snprintf(out, out_size, "POSTBUS_%s", name);
+    for (int i = 0; i < at && (size_t)i < out_size; i++)
+        out[i] = (out[i] == '.') ? '_' : (char)toupper((unsigned char)out[i]);
+}
+
+void config_flag_name(const char *name, char *out, size_t out_size)
+{
+    int at = snprintf(out, out_size, "%s", name);
+    for (int i = 0; i < at && (size_t)i < out_size; i++)
+        if (out[i] == '_')
+            out[i] = '-';
+}
+
+typedef struct unit {
+    const char *name;
+    int64_t factor;
+} unit;
+static const unit size_units[] = {{"", 1}, {"KiB", KIB}, {"MiB", MIB}, {"GiB", GIB}, {NULL, 0}};
+static const unit time_units[] = {{"", 1}, {"ms", 1}, {"s", 1000}, {"min", 60000}, {NULL, 0}};
+static const unit no_units[] = {{"", 1}, {NULL, 0}};
+
+static const unit *units_of(setting_kind kind)
+{
+    if (kind == SETTING_BYTES)
+        return size_units;
+    return kind == SETTING_DURATION_MS ? time_units : no_units;
+}
+
+/* Digits, then at most one unit, right behind or after spaces; no sign but '-', no fraction, no other base. */
+static bool parse_number(const char *text, const unit *units, int64_t *out)
+{
+    const char *digits = text[0] == '-' ? text + 1 : text;
+    if (!isdigit((unsigned char)digits[0]))
+        return false;
+    char *end;
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    if (errno != 0)
+        return false;
+    const char *name = end + strspn(end, " ");
+    if (name != end && *name == '\0')
+        return false;
+    for (; units->name; units++)
+        if (strcmp(units->name, name) == 0)
+            return !__builtin_mul_overflow(number, units->factor, out);
+    return false;
+}
+
+void config_setting_range(const config_setting *setting, char *out, size_t out_size)
+{
+    char span[64];
+    snprintf(span, sizeof span, "%" PRId64 " to %" PRId64, setting->lowest, setting->highest);
+    switch (setting->kind) {
+    case SETTING_TEXT:
+        snprintf(out, out_size, "text");
+        break;
+    case SETTING_CONNINFO:
+        snprintf(out, out_size, "a connection string or URI");
+        break;
+    case SETTING_BOOL:
+        snprintf(out, out_size, "true or false");
+        break;
+    case SETTING_COUNT:
+        snprintf(out, out_size, "%s", span);
+        break;
+    case SETTING_COUNT_OR_DEFAULT:
+        snprintf(out, out_size, "%s, or default", span);
+        break;
+    case SETTING_BYTES:
+        snprintf(out, out_size, "%s bytes, or with KiB, MiB or GiB", span);
+        break;
+    case SETTING_DURATION_MS:
+        snprintf(out, out_size, "%s milliseconds, or with ms, s or min", span);
+        break;
+    case SETTING_LEVEL:
+        snprintf(out, out_size, "debug, info, warn or error");
+        break;
+    }
+}
+
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
+
+static bool parse_level(const char *text, log_level *out)
+{
+    for (size_t i = 0; i < sizeof level_names / sizeof level_names[0]; i++)
+        if (strcmp(level_names[i], text) == 0) {
+            *out = (log_level)i;
+            return true;
+        }
+    return false;
+}
+
+static bool parse_bool(const char *text, bool *out)
+{
+    *out = strcmp(text, "true") == 0;
+    return *out || strcmp(text, "false") == 0;
+}
+
+/* libpq quotes what it could not read, which may be the password: what stands between quotes is left out. */
+static bool parse_conninfo(const char *text, char *message, size_t message_size)
+{
+    char *reason = NULL;
+    PQconninfoOption *options = PQconninfoParse(text, &reason);
+    if (!options) {
+        size_t at = (size_t)snprintf(message, message_size, "is not a connection string or URI: ");
+        bool quoted = false;
+        for (const char *c = reason ? reason : "out of memory"; *c && at + 4 < message_size; c++) {
+            if (*c == '"') {
+                if (!quoted)
+                    at += (size_t)snprintf(message + at, message_size - at, "…");
+                quoted = !quoted;
+            } else if (!quoted && *c != '\n')
+                message[at++] = *c;
+        }
+        message[at] = '\0';
+    }
+    PQconninfoFree(options);
+    PQfreemem(reason);
+    return options != NULL;
+}
+
+static bool set_text(char **place, const char *text)
+{
+    char *copy = strdup(text);
+    if (!copy)
+        return false;
+    free(*place);
+    *place = copy;
+    return true;
+}
+
+static bool parse_count(const config_setting *setting, const char *text, int64_t *place)
+{
+    if (setting->kind == SETTING_COUNT_OR_DEFAULT && strcmp(text, "default") == 0) {
+        *place = -1;
+        return true;
+    }
+    int64_t number;
+    if (!parse_number(text, units_of(setting->kind), &number) || number < setting->lowest || number > setting->highest)
+        return false;
+    *place = number;
+    return true;
+}
+
+bool config_setting_parse(const config_setting *setting, const char *text, config *cfg, char *message, size_t message_size)
+{
+    void *place = (char *)cfg + setting->offset;
+    bool ok = false;
+    switch (setting->kind) {
+    case SETTING_CONNINFO:
+        if (!parse_conninfo(text, message, message_size))
+            return false;
+        ok = set_text(place, text);
+        break;
+    case SETTING_TEXT:
+        ok = set_text(place, text);
+        break;
+    case SETTING_BOOL:
+        ok = parse_bool(text, place);
+        break;
+    case SETTING_LEVEL:
+        ok = parse_level(text, place);
+        break;
+    case SETTING_COUNT:
+    case SETTING_COUNT_OR_DEFAULT:
+    case SETTING_BYTES:
+    case SETTING_DURATION_MS:
+        ok = parse_count(setting, text, place);
+        break;
+    }
+    if (!ok) {
+        char range[120];
+        config_setting_range(setting, range, sizeof range);
+        snprintf(message, message_size, "is \"%s\"; it has to be %s", text, range);
+    }
+    return ok;
+}
+
+static char *number_text(const config_setting *setting, int64_t number)
+{
+    char text[40];
+    const unit *best = units_of(setting->kind);
+    for (const unit *u = best; u->name; u++)
+        if (number != 0 && number % u->factor == 0)
+            best = u;
+    if (setting->kind == SETTING_COUNT_OR_DEFAULT && number == -1)
+        snprintf(text, sizeof text, "default");
+    else if (setting->kind == SETTING_BYTES)
+        snprintf(text, sizeof text, "%" PRId64 "%s", number / best->factor, best->name);
+    else
+        snprintf(text, sizeof text, "%" PRId64, number);
+    return strdup(text);
+}
+
+char *config_setting_text(const config_setting *setting, const config *cfg)
+{
+    const void *place = (const char *)cfg + setting->offset;
+    switch (setting->kind) {
+    case SETTING_TEXT: {
+        const char *text = *(char *const *)place;
+        return strdup(text ? text : "");
+    }
+    case SETTING_CONNINFO: {
+        const char *text = *(char *const *)place;
+        return config_mask_conninfo(text ? text : "");
+    }
+    case SETTING_BOOL:
+        return strdup(*(const bool *)place ? "true" : "false");
+    case SETTING_LEVEL:
+        return strdup(level_names[*(const log_level *)place]);
+    default:
+        return number_text(setting, *(const int64_t *)place);
+    }
+}

@@ -1,0 +1,48 @@
+/* The table of settings: parser, environment names, flags, help, reference page and man page all come out of it. */
+#ifndef POSTBUS_RELAY_CONFIG_TABLE_H
+#define POSTBUS_RELAY_CONFIG_TABLE_H
+
+#include "config.h"
+
+typedef enum setting_kind {
+    SETTING_TEXT,
+    SETTING_CONNINFO,
+    SETTING_BOOL,
+    SETTING_COUNT,
+    SETTING_COUNT_OR_DEFAULT, /* "default" is -1 */
+    SETTING_BYTES,            /* a number, or a number with KiB, MiB or GiB */
+    SETTING_DURATION_MS,      /* a number, or a number with ms, s or min */
+    SETTING_LEVEL,
+} setting_kind;
+
+typedef struct config_setting {
+    const char *name; /* in the file; the flag has '-' for '_', the environment name is in capitals after POSTBUS_ */
+    setting_kind kind;
+    size_t offset;
+    const char *preset; /* the default, as one would write it */
+    int64_t lowest, highest;
+    bool common; /* offered by every command, not by the relay alone */
+    const char *placeholder;
+    const char *effect; /* what it does, in sentences, for the reference */
+} config_setting;
+
+#define CONFIG_N_SETTINGS 21
+extern const config_setting config_table[CONFIG_N_SETTINGS];
+
+/* The row of this name, or NULL. */
+const config_setting *config_setting_find(const char *name);
+
+/* Writes "POSTBUS_PAGE_ROWS" or "page-rows" for "page_rows". */
+void config_environment_name(const char *name, char *out, size_t out_size);
+void config_flag_name(const char *name, char *out, size_t out_size);
+
+/* Parses text into the setting's place in *cfg. False: the reason, without the value's name or source, is in message. */
+bool config_setting_parse(const config_setting *setting, const char *text, config *cfg, char *message, size_t message_size);
+
+/* The value as text, secrets masked; the caller frees it. */
+char *config_setting_text(const config_setting *setting, const config *cfg);
+
+/* "1 to 1000000", "true or false" …: what may be written. */
+void config_setting_range(const config_setting *setting, char *out, size_t out_size);
+
+#endif
