@@ -1,0 +1,154 @@
+/* The threads that load the database; they must never look at what the relay does. */
+#include "writers.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* At most so many bulks are under way at once: on a small machine more of them leave no time for anything
+ * else. */
+#define BULKS_AT_ONCE 1
+
+typedef struct writer {
+    pthread_t thread;
+    writers *all;
+    session session;
+    writers_counts counts;
+} writer;
+
+struct writers {
+    stage *stage;
+    pthread_mutex_t lock;
+    int bulks;
+    bool straggler_taken;
+    int n;
+    writer *each;
+};
+
+static int draw_scenario(session *s)
+{
+    int total = 0, i;
+
+    for (i = 0; scenarios[i].name; i++)
+        total += scenarios[i].weight;
+    int drawn = dice_below(&s->dice, total);
+    for (i = 0; drawn >= scenarios[i].weight; i++)
+        drawn -= scenarios[i].weight;
+    return i;
+}
+
+static bool enter_bulk(writers *w)
+{
+    pthread_mutex_lock(&w->lock);
+    bool free_place = w->bulks < BULKS_AT_ONCE;
+    w->bulks += free_place;
+    pthread_mutex_unlock(&w->lock);
+    return free_place;
+}
+
+static void leave_bulk(writers *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->bulks--;
+    pthread_mutex_unlock(&w->lock);
+}
+
+static bool take_straggler(writers *w)
+{
+    pthread_mutex_lock(&w->lock);
+    bool taken = !w->straggler_taken && w->stage->plan->straggler_rows > 0;
+    w->straggler_taken = true;
+    pthread_mutex_unlock(&w->lock);
+    return taken;
+}
+
+static void work_once(writer *w)
+{
+    int i = draw_scenario(&w->session);
+    bool is_bulk = strcmp(scenarios[i].name, "bulk") == 0;
+
+    if (is_bulk && !enter_bulk(w->all))
+        return;
+    w->counts.outcomes[i][scenarios[i].run(&w->session)]++;
+    if (is_bulk)
+        leave_bulk(w->all);
+}
+
+/* The first transaction of the run is the bulk, and another writer's is the straggler: even a short run has
+ * both. */
+static void work_first(writer *w)
+{
+    if (w->session.number == 0 && enter_bulk(w->all)) {
+        for (int i = 0; scenarios[i].name; i++)
+            if (strcmp(scenarios[i].name, "bulk") == 0)
+                w->counts.outcomes[i][scenarios[i].run(&w->session)]++;
+        leave_bulk(w->all);
+    } else if (w->session.number == 1 && take_straggler(w->all)) {
+        w->counts.stragglers += scenario_straggler(&w->session) == OUTCOME_COMMITTED;
+    }
+}
+
+static void *writer_main(void *arg)
+{
+    writer *w = arg;
+    session *s = &w->session;
+
+    if (session_ready(s))
+        work_first(w);
+    while (session_ready(s)) {
+        if (s->reconnects != w->counts.reconnects) {
+            w->counts.reconnects = s->reconnects;
+            scenario_finish_prepared(s);
+        }
+        work_once(w);
+        if (!stage_pause(s->stage, dice_below(&s->dice, 25)))
+            break;
+    }
+    w->counts.reconnects = s->reconnects - 1;
+    session_close(s);
+    return NULL;
+}
+
+writers *writers_start(stage *st)
+{
+    writers *w = calloc(1, sizeof *w);
+
+    if (!w)
+        return NULL;
+    w->stage = st;
+    w->each = calloc((size_t)st->plan->n_writers, sizeof *w->each);
+    pthread_mutex_init(&w->lock, NULL);
+    for (int i = 0; w->each && i < st->plan->n_writers; i++) {
+        uint64_t dice = st->plan->seed * 1000003 + (uint64_t)st->plan->kind * 1009 + (uint64_t)i;
+
+        w->each[i].all = w;
+        w->each[i].session = (session){.stage = st,
+                                       .number = i,
+                                       .application = "torture-writer",
+                                       .dice = dice,
+                                       .next_token = ((uint64_t)i + 1) << 40 | 1};
+        if (pthread_create(&w->each[i].thread, NULL, writer_main, &w->each[i]))
+            break;
+        w->n++;
+    }
+    if (w->n == st->plan->n_writers)
+        return w;
+    stage_stop(st);
+    writers_join(w, &(writers_counts){0});
+    return NULL;
+}
+
+void writers_join(writers *w, writers_counts *out)
+{
+    memset(out, 0, sizeof *out);
+    for (int i = 0; i < w->n; i++) {
+        pthread_join(w->each[i].thread, NULL);
+        for (int j = 0; scenarios[j].name; j++)
+            for (int k = 0; k < OUTCOMES; k++)
+                out->outcomes[j][k] += w->each[i].counts.outcomes[j][k];
+        out->stragglers += w->each[i].counts.stragglers;
+        out->reconnects += w->each[i].counts.reconnects;
+    }
+    pthread_mutex_destroy(&w->lock);
+    free(w->each);
+    free(w);
+}
