@@ -15,10 +15,10 @@
 #define AT(member) .offset = offsetof(config, member)
 
 const config_setting config_table[CONFIG_N_SETTINGS] = {
-    {"database", SETTING_CONNINFO, AT(database), .preset = "", .common = true, .placeholder = "CONNINFO",
+    {"database", SETTING_CONNINFO, AT(database), .preset = "", .placeholder = "CONNINFO",
      .effect = "The database with the outbox: a libpq connection string or URI. The relay needs a direct connection, not a "
                "transaction pooler. A password is better kept in a password file (PGPASSFILE)."},
-    {"brokers", SETTING_TEXT, AT(brokers), .preset = "", .common = true, .placeholder = "HOST:PORT,…",
+    {"brokers", SETTING_TEXT, AT(brokers), .preset = "", .placeholder = "HOST:PORT,…",
      .effect = "The Kafka brokers to ask first, separated by commas."},
     {"relay_id", SETTING_TEXT, AT(relay_id), .preset = "", .placeholder = "NAME",
      .effect = "How this relay calls itself in postbus.leadership and in its log. Empty: host name and process id."},

@@ -21,7 +21,6 @@ typedef struct config_setting {
     size_t offset;
     const char *preset; /* the default, as one would write it */
     int64_t lowest, highest;
-    bool common; /* offered by every command, not by the relay alone */
     const char *placeholder;
     const char *effect; /* what it does, in sentences, for the reference */
 } config_setting;

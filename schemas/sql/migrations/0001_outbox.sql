@@ -1,7 +1,7 @@
 -- The outbox, what the relay remembers about it, and the roles that may touch them.
 --
 -- Every name below is schema-qualified and every operator that a function uses is either inside a stored expression
--- (resolved now, once) or written OPERATOR(pg_catalog.…): no caller's search_path can lead a function of ours astray.
+-- (resolved now, once) or written OPERATOR(pg_catalog....): no caller's search_path can lead a function of ours astray.
 
 CREATE SCHEMA IF NOT EXISTS postbus;
 
@@ -26,7 +26,7 @@ GRANT USAGE ON SCHEMA postbus TO postbus_publisher, postbus_viewer, postbus_rela
 -- Settings and identity
 -- ---------------------------------------------------------------------------------------------------------------------
 
--- The limits of a publish. To change one: UPDATE postbus.setting SET value = … WHERE name = …; it holds from the next publish on.
+-- The limits of a publish. To change one: UPDATE postbus.setting SET value = ... WHERE name = ...; it holds from the next publish on.
 CREATE TABLE postbus.setting (
     name        text PRIMARY KEY,
     value       bigint NOT NULL,
@@ -214,7 +214,7 @@ BEGIN
     RETURN pg_catalog.currval('postbus.outbox_id_seq');
 END $$;
 COMMENT ON FUNCTION postbus.publish(text, jsonb, text, text, jsonb, uuid) IS
-'As postbus.publish(text, text, …), with a JSON value: published as PostgreSQL prints it. A JSON null is a value; an SQL NULL is a tombstone.';
+'As postbus.publish(text, text, ...), with a JSON value: published as PostgreSQL prints it. A JSON null is a value; an SQL NULL is a tombstone.';
 
 CREATE FUNCTION postbus.publish(topic text, value bytea, key bytea DEFAULT NULL, type text DEFAULT NULL,
                                 headers jsonb DEFAULT NULL, event_id uuid DEFAULT NULL) RETURNS bigint
@@ -226,7 +226,7 @@ BEGIN
     RETURN pg_catalog.currval('postbus.outbox_id_seq');
 END $$;
 COMMENT ON FUNCTION postbus.publish(text, bytea, bytea, text, jsonb, uuid) IS
-'As postbus.publish(text, text, …), with value and key as bytes.';
+'As postbus.publish(text, text, ...), with value and key as bytes.';
 
 -- SECURITY DEFINER, because a publisher may not read the ids back by itself.
 CREATE FUNCTION postbus.publish_batch(topics text[], "values" bytea[], keys bytea[] DEFAULT NULL, types text[] DEFAULT NULL,

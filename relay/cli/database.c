@@ -1,0 +1,84 @@
+/* Connects the commands to PostgreSQL and tells its errors in one line; never retries. */
+#include "database.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONNECT_TIMEOUT_S "10" /* where neither the connection string nor PGCONNECT_TIMEOUT says otherwise */
+
+void one_line(const char *text, char *out, size_t out_size)
+{
+    size_t at = 0;
+    for (; *text && at + 1 < out_size; text++) {
+        bool space = isspace((unsigned char)*text);
+        if (space && (at == 0 || out[at - 1] == ' '))
+            continue;
+        out[at++] = space ? ' ' : *text;
+    }
+    while (at > 0 && out[at - 1] == ' ')
+        at--;
+    out[at] = '\0';
+}
+
+static void ignore_notice(void *arg, const char *message)
+{
+    (void)arg;
+    (void)message;
+}
+
+static PGconn *connect_to(const call *c)
+{
+    char name[64];
+    snprintf(name, sizeof name, "postbus %s", c->command->name);
+    bool own_timeout = getenv("PGCONNECT_TIMEOUT") == NULL;
+    /* A later keyword overrides an earlier one: the connection string comes after our default. */
+    const char *keywords[] = {"fallback_application_name", own_timeout ? "connect_timeout" : "fallback_application_name", "dbname",
+                              "client_encoding", NULL};
+    const char *values[] = {name, own_timeout ? CONNECT_TIMEOUT_S : name, c->cfg.database, "UTF8", NULL};
+    return PQconnectdbParams(keywords, values, 1);
+}
+
+PGconn *database_open(const call *c, int *out_code)
+{
+    *out_code = EXIT_FAULT;
+    if (!c->cfg.database || !c->cfg.database[0]) {
+        *out_code = misuse(c, "no database is given; use --database CONNINFO or POSTBUS_DATABASE");
+        return NULL;
+    }
+    PGconn *conn = connect_to(c);
+    if (!conn || PQstatus(conn) != CONNECTION_OK) {
+        char said[1024], *masked = config_mask_conninfo(c->cfg.database);
+        one_line(conn ? PQerrorMessage(conn) : "out of memory", said, sizeof said);
+        *out_code = fault(c, "%s; check the server and --database (%s)", said, masked ? masked : "");
+        free(masked);
+        PQfinish(conn);
+        return NULL;
+    }
+    PQsetNoticeProcessor(conn, ignore_notice, NULL);
+    return conn;
+}
+
+int database_fault(const call *c, PGconn *conn, const PGresult *result, const char *what)
+{
+    const char *primary = result ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL;
+    const char *detail = result ? PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL) : NULL;
+    const char *hint = result ? PQresultErrorField(result, PG_DIAG_MESSAGE_HINT) : NULL;
+    const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+    char text[2048], line[2048];
+    snprintf(text, sizeof text, "%s%s%s%s%s", primary ? primary : PQerrorMessage(conn), detail ? ". " : "", detail ? detail : "",
+             hint ? ". " : "", hint ? hint : "");
+    one_line(text, line, sizeof line);
+    return state ? fault(c, "%s: %s (SQLSTATE %s)", what, line, state) : fault(c, "%s: %s", what, line);
+}
+
+PGresult *database_query(const call *c, PGconn *conn, const char *what, const char *sql, int n_params, const char *const *params)
+{
+    PGresult *result = PQexecParams(conn, sql, n_params, NULL, params, NULL, NULL, 0);
+    ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
+        return result;
+    database_fault(c, conn, result, what);
+    PQclear(result);
+    return NULL;
+}

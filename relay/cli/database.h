@@ -1,0 +1,21 @@
+/* The commands' connection to PostgreSQL. */
+#ifndef POSTBUS_CLI_DATABASE_H
+#define POSTBUS_CLI_DATABASE_H
+
+#include <libpq-fe.h>
+
+#include "command.h"
+
+/* Connects; NULL: the reason was printed, and *out_code is the command's exit code. */
+PGconn *database_open(const call *c, int *out_code);
+
+/* Runs one statement with text parameters; NULL: the reason was printed, after "what: ". */
+PGresult *database_query(const call *c, PGconn *conn, const char *what, const char *sql, int n_params, const char *const *params);
+
+/* Prints what a failed result says, in one line: message, detail and hint. Returns EXIT_FAULT. */
+int database_fault(const call *c, PGconn *conn, const PGresult *result, const char *what);
+
+/* Copies text with every run of white space as one space, so that it fits into one line. */
+void one_line(const char *text, char *out, size_t out_size);
+
+#endif

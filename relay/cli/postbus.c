@@ -1,0 +1,78 @@
+/* Finds the command and calls it; never parses a flag of a command. */
+#include "help.h"
+#include "nearest.h"
+
+#include <string.h>
+
+const command *const commands[] = {
+    &command_migrate,
+    &command_relay,
+    NULL,
+};
+
+const command *command_find(const char *name)
+{
+    for (size_t i = 0; commands[i]; i++)
+        if (strcmp(commands[i]->name, name) == 0)
+            return commands[i];
+    return NULL;
+}
+
+static int no_such_command(const char *name)
+{
+    nearest best = {0};
+    for (size_t i = 0; commands[i]; i++)
+        nearest_consider(&best, name, commands[i]->name);
+    if (best.name)
+        fprintf(stderr, "postbus: there is no command \"%s\"; did you mean %s?\n", name, best.name);
+    else
+        fprintf(stderr, "postbus: there is no command \"%s\"; postbus --help lists those there are\n", name);
+    return EXIT_USAGE;
+}
+
+static int run(const command *cmd, int argc, const char **argv, const char *const *environment)
+{
+    call c;
+    bool help = false;
+    int code = call_parse(cmd, argc, argv, environment, &c, &help);
+    if (code != EXIT_OK)
+        return code;
+    if (help)
+        help_command(stdout, cmd);
+    else
+        code = cmd->run(&c);
+    call_done(&c);
+    if (fflush(stdout) != 0 && code == EXIT_OK) {
+        fprintf(stderr, "postbus %s: standard output cannot be written\n", cmd->name);
+        code = EXIT_FAULT;
+    }
+    return code;
+}
+
+static int help(int argc, const char **argv)
+{
+    const command *cmd = argc > 2 ? command_find(argv[2]) : NULL;
+    if (argc > 2 && !cmd)
+        return no_such_command(argv[2]);
+    if (cmd)
+        help_command(stdout, cmd);
+    else
+        help_overview(stdout);
+    return EXIT_OK;
+}
+
+int postbus_main(int argc, const char **argv, const char *const *environment)
+{
+    if (argc < 2) {
+        help_overview(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("postbus %s\n", POSTBUS_VERSION);
+        return EXIT_OK;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
+        return help(argc, argv);
+    const command *cmd = command_find(argv[1]);
+    return cmd ? run(cmd, argc - 1, argv + 1, environment) : no_such_command(argv[1]);
+}

@@ -1,0 +1,9 @@
+-- A transaction of postbus migrate: its settings do not depend on those of the role or the database.
+BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+SET LOCAL search_path = pg_catalog, pg_temp;
+SET LOCAL client_min_messages = warning;
+SET LOCAL statement_timeout = 0;
+SET LOCAL lock_timeout = 0;
+SET LOCAL idle_in_transaction_session_timeout = 0;
+SET LOCAL synchronous_commit = on;
+SET LOCAL check_function_bodies = on;
