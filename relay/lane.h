@@ -1,0 +1,26 @@
+/* Lanes: the parked events of a topic that was missing, sent in the order in which they were parked once it is back. */
+#ifndef POSTBUS_RELAY_LANE_H
+#define POSTBUS_RELAY_LANE_H
+
+#include "settle.h"
+#include "ship.h"
+
+typedef struct lanes {
+    const config *cfg;
+    session *session;
+    ship *ship;
+    settler *settler;
+    size_t *account;
+    bool closing; /* a lane is about to close: no new batch should be opened */
+    bool malformed; /* an answer was not of the expected form */
+} lanes;
+
+void lanes_start(lanes *l, const config *cfg, session *pg, ship *out, settler *sets, size_t *account);
+/* The answer of queries/lanes.sql: which lanes are open. Frees res. */
+void lanes_load(lanes *l, PGresult *res);
+/* Sets a row aside behind those of its topic. */
+void lanes_park(lanes *l, topic *t, row *r, int64_t now_us);
+/* Reads, sends, and removes parked events where their topics are back. */
+void lanes_step(lanes *l);
+
+#endif

@@ -1,0 +1,402 @@
+/* Sends the reading statements and puts their answers in order; must never let a row leave before its batch's fence is committed. */
+#include "read.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "failpoint.h"
+#include "postbus_sql.h"
+
+#define LEAF_BITS 30
+#define MOST_BATCHES 64 /* read and not settled; more means that the brokers are behind, not we */
+
+enum page_kind { PAGE_NEW, PAGE_STRAGGLERS };
+
+static int leaf_of(int64_t id)
+{
+    return (int)((id >> LEAF_BITS) & (READ_N_LEAVES - 1));
+}
+
+static int64_t leaf_end(int64_t id)
+{
+    return id | ((1LL << LEAF_BITS) - 1);
+}
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void fault(reader *r, const char *what)
+{
+    if (!r->fault)
+        r->fault = strdup(what);
+}
+
+void reader_start(reader *r, const config *cfg, session *pg, batch_queue *queue, doorbell *bell, settler *sets, int64_t floor_id)
+{
+    reader_drop(r);
+    uint64_t n_reads = r->n_reads, n_rows = r->n_rows, n_batches = r->n_batches;
+    *r = (reader){.cfg = cfg, .session = pg, .queue = queue, .bell = bell, .settler = sets, .floor_id = floor_id,
+                  .page_rows = (int)cfg->page_rows, .n_reads = n_reads, .n_rows = n_rows, .n_batches = n_batches};
+}
+
+void reader_drop(reader *r)
+{
+    snapshot_unref(r->seen);
+    page_free(r->stragglers);
+    page_free(r->fresh);
+    free(r->fault);
+    r->seen = NULL;
+    r->stragglers = r->fresh = NULL;
+    r->fault = NULL;
+}
+
+/* ---- fences and the floor ---- */
+
+static void thin(reader *r)
+{
+    int kept = 0;
+    for (int i = 0; i < r->n_fences; i += 2)
+        r->fences[kept++] = r->fences[i];
+    r->n_fences = kept;
+}
+
+static void remember_fence(reader *r, uint64_t x, int64_t l)
+{
+    if (r->n_fences == READ_N_FENCES)
+        thin(r);
+    r->fences[r->n_fences++] = (fence){x, l};
+}
+
+int64_t reader_floor(reader *r, const snapshot *s)
+{
+    for (int i = r->n_fences - 1; i >= 0; i--)
+        if (r->fences[i].x <= s->xmin) {
+            if (r->fences[i].l > r->floor_id)
+                r->floor_id = r->fences[i].l;
+            break;
+        }
+    return r->floor_id;
+}
+
+/* ---- pages ---- */
+
+/* The relay names the leaf: a generic plan over the parent would lock all sixteen at each read. */
+static void prepare_page(reader *r, enum page_kind kind, int leaf, const char *name)
+{
+    static const char *const files[] = {"page_new", "page_stragglers"};
+    static const char token[] = "postbus.outbox";
+    char sql[8192];
+    size_t n = 0;
+    for (const char *p = sql_query(files[kind]); *p && n < sizeof sql - 8;) {
+        if (strncmp(p, token, sizeof token - 1) == 0) {
+            n += (size_t)snprintf(sql + n, sizeof sql - n, "%s_%d", token, leaf);
+            p += sizeof token - 1;
+        } else {
+            sql[n++] = *p++;
+        }
+    }
+    sql[n] = '\0';
+    session_prepare(r->session, name, sql);
+    r->prepared[kind][leaf] = true;
+}
+
+static void ask_page(reader *r, enum page_kind kind, const position *start, int64_t after_id, int64_t up_to_id, session_result_cb *cb)
+{
+    char name[32], after[24], up_to[24], rows[16], bytes[24], from_xid[24], to_xid[24];
+    int leaf = leaf_of(up_to_id);
+    snprintf(name, sizeof name, "page_%d_%d", kind, leaf);
+    if (!r->prepared[kind][leaf])
+        prepare_page(r, kind, leaf, name);
+    snprintf(after, sizeof after, "%lld", (long long)after_id);
+    snprintf(up_to, sizeof up_to, "%lld", (long long)up_to_id);
+    snprintf(rows, sizeof rows, "%d", r->page_rows);
+    snprintf(bytes, sizeof bytes, "%lld", (long long)r->cfg->page_bytes);
+    snprintf(from_xid, sizeof from_xid, "%llu", (unsigned long long)start->s->xmax);
+    snprintf(to_xid, sizeof to_xid, "%llu", (unsigned long long)start->x);
+    char *xips = kind == PAGE_STRAGGLERS ? snapshot_xip_array(start->s) : NULL;
+    r->asked_rows = r->page_rows;
+    const char *values[] = {after, up_to, rows, bytes, xips, from_xid, to_xid};
+    session_execute(r->session, name, kind == PAGE_STRAGGLERS ? 7 : 4, values, true, cb, r);
+    free(xips);
+}
+
+/* A page that is not full, in rows or in bytes, was the last of its range. */
+static bool was_last(const reader *r, const page *p)
+{
+    return p->n_rows < r->asked_rows && p->value_bytes < (size_t)r->cfg->page_bytes;
+}
+
+/* Large values: ask for about as many rows as the limit of bytes lets through; else as many as configured. */
+static void adapt_page_rows(reader *r, const page *p)
+{
+    if (p->n_rows > 0 && p->value_bytes >= (size_t)r->cfg->page_bytes)
+        r->page_rows = p->n_rows < 10 ? 10 : p->n_rows;
+    else if (r->page_rows < r->cfg->page_rows)
+        r->page_rows = (int)smaller(r->page_rows * 2, r->cfg->page_rows);
+}
+
+static page *take_page(reader *r, PGresult *res)
+{
+    page *p = page_new(res);
+    if (!p)
+        fault(r, "a page of the outbox is not of the expected form");
+    return p;
+}
+
+static bool has_stragglers(const position *p)
+{
+    return p->s->n_xip > 0 || p->s->xmax < p->x;
+}
+
+/* After a page (or an empty range) that ended at up_to_id: the next range, the next stage, or the end. */
+static void range_done(batch *b, int64_t up_to_id)
+{
+    b->after_id = up_to_id;
+    if (b->stage == STAGE_STRAGGLERS && b->after_id >= b->start.l) {
+        b->stage = STAGE_NEW;
+        b->after_id = b->start.l;
+    }
+    if (b->stage == STAGE_NEW && b->after_id >= b->end.l)
+        b->stage = STAGE_READ;
+}
+
+static int64_t range_end(const batch *b)
+{
+    return smaller(leaf_end(b->after_id + 1), b->stage == STAGE_STRAGGLERS ? b->start.l : b->end.l);
+}
+
+static void take_into(reader *r, batch *b, page *p, int64_t up_to_id)
+{
+    r->n_rows += (uint64_t)p->n_rows;
+    bool last = was_last(r, p);
+    adapt_page_rows(r, p);
+    int64_t read_to = p->n_rows > 0 ? p->rows[p->n_rows - 1].id : b->after_id;
+    if (p->n_rows > 0)
+        batch_queue_add_page(r->queue, b, p);
+    else
+        page_free(p);
+    if (last)
+        range_done(b, up_to_id);
+    else
+        b->after_id = read_to;
+}
+
+static void on_page(void *arg, PGresult *res)
+{
+    reader *r = arg;
+    r->paging = false;
+    page *p = take_page(r, res);
+    if (p)
+        take_into(r, r->queue->tail, p, r->new_up_to_id);
+}
+
+static void ask_next_page(reader *r)
+{
+    batch *b = r->queue->tail;
+    r->new_up_to_id = range_end(b);
+    r->paging = true;
+    ask_page(r, b->stage == STAGE_STRAGGLERS ? PAGE_STRAGGLERS : PAGE_NEW, &b->start, b->after_id, r->new_up_to_id, on_page);
+    session_commit(r->session, NULL, NULL);
+}
+
+/* ---- opening a batch ---- */
+
+static void on_lock(void *arg, PGresult *res)
+{
+    reader *r = arg;
+    doorbell_lock_answered(r->bell, PQgetvalue(res, 0, 0)[0] == 't', clock_now_us());
+    PQclear(res);
+}
+
+static void on_snapshot(void *arg, PGresult *res)
+{
+    reader *r = arg;
+    r->seen = snapshot_parse(PQgetvalue(res, 0, 0));
+    r->last_id = strtoll(PQgetvalue(res, 0, 1), NULL, 10);
+    if (!r->seen)
+        fault(r, "a snapshot is not of the expected form");
+    PQclear(res);
+}
+
+static void on_first_stragglers(void *arg, PGresult *res)
+{
+    reader *r = arg;
+    r->stragglers = take_page(r, res);
+}
+
+static void on_first_new(void *arg, PGresult *res)
+{
+    reader *r = arg;
+    r->fresh = take_page(r, res);
+}
+
+static void on_fence_xid(void *arg, PGresult *res)
+{
+    reader *r = arg;
+    r->fence_x = strtoull(PQgetvalue(res, 0, 0), NULL, 10);
+    if (r->fence_x == 0)
+        fault(r, "a fence is not of the expected form");
+    PQclear(res);
+}
+
+static void send_fence(reader *r)
+{
+    if (!settler_send(r->settler, on_fence_xid, r))
+        session_query(r->session, sql_query("fence"), 0, NULL, false, on_fence_xid, r);
+}
+
+static void fenced(reader *r, batch *b)
+{
+    b->end.x = r->fence_x;
+    b->fenced = true;
+    remember_fence(r, b->end.x, b->end.l);
+    failpoint("after_barrier");
+}
+
+static void on_fence_committed(void *arg)
+{
+    reader *r = arg;
+    settler_committed(r->settler);
+    if (r->fault)
+        return;
+    batch *b = r->queue->tail;
+    fenced(r, b);
+    r->opening = false;
+}
+
+/* Where the first pages of the read end, if they end there: that much is known before the answers come. */
+static void take_first_pages(reader *r, batch *b)
+{
+    b->stage = STAGE_NEW;
+    b->after_id = b->start.l;
+    if (r->asked_stragglers) {
+        page *p = r->stragglers;
+        r->stragglers = NULL;
+        b->stage = STAGE_STRAGGLERS;
+        b->after_id = r->floor_id;
+        take_into(r, b, p, r->stragglers_up_to_id);
+    }
+    page *fresh = r->fresh;
+    r->fresh = NULL;
+    if (b->stage == STAGE_STRAGGLERS) /* there are more of them, and they come first */
+        page_free(fresh);
+    else
+        take_into(r, b, fresh, smaller(r->new_up_to_id, b->end.l));
+    if (b->stage == STAGE_NEW && b->after_id >= b->end.l)
+        b->stage = STAGE_READ;
+}
+
+static batch *make_batch(reader *r)
+{
+    position start = r->queue->tail->end;
+    position end = {.s = r->seen, .x = r->fence_x, .l = r->last_id};
+    batch *b = batch_new(start, end);
+    if (!b) {
+        fault(r, "out of memory");
+        return NULL;
+    }
+    take_first_pages(r, b);
+    return b;
+}
+
+static void forget_read(reader *r)
+{
+    snapshot_unref(r->seen);
+    page_free(r->stragglers);
+    page_free(r->fresh);
+    r->seen = NULL;
+    r->stragglers = r->fresh = NULL;
+}
+
+/* With a fence, the position can move on; without one, the next read starts where this one did. */
+static void take_empty(reader *r, batch *b)
+{
+    if (!r->asked_fence) {
+        batch_free(b);
+        return;
+    }
+    fenced(r, b);
+    batch_queue_extend(r->queue, b);
+}
+
+static void on_read_committed(void *arg)
+{
+    reader *r = arg;
+    int64_t now_us = clock_now_us();
+    if (r->asked_fence)
+        settler_committed(r->settler);
+    batch *b = r->fault ? NULL : make_batch(r);
+    if (!b) {
+        forget_read(r);
+        return;
+    }
+    bool got_rows = b->first || b->stage != STAGE_READ;
+    doorbell_read_done(r->bell, got_rows, now_us);
+    r->n_found = got_rows ? r->n_found + 1 : 0;
+    forget_read(r);
+    r->opening = false;
+    if (!got_rows) {
+        take_empty(r, b);
+        return;
+    }
+    batch_queue_append(r->queue, b);
+    r->n_batches++;
+    failpoint("after_read");
+    if (r->asked_fence) {
+        fenced(r, b);
+        return;
+    }
+    r->opening = true;
+    send_fence(r);
+    session_commit(r->session, on_fence_committed, r);
+}
+
+/* One flight: [unlock | try lock] [snapshot] [stragglers] [new rows] [fence] commit. Each statement has a snapshot of its own. */
+static void open_batch(reader *r, doorbell_action action)
+{
+    position start = r->queue->tail->end;
+    r->opening = true;
+    r->fence_x = 0;
+    r->n_reads++;
+    if (action == DOORBELL_UNLOCK_AND_READ)
+        session_execute(r->session, "unlock", 0, NULL, false, NULL, NULL);
+    else if (action == DOORBELL_ARM_AND_READ) {
+        session_execute(r->session, "arm", 0, NULL, false, on_lock, r);
+        session_commit(r->session, NULL, NULL);
+    }
+    session_execute(r->session, "snapshot", 0, NULL, false, on_snapshot, r);
+    r->asked_stragglers = has_stragglers(&start) && r->floor_id < start.l;
+    if (r->asked_stragglers) {
+        r->stragglers_up_to_id = smaller(leaf_end(r->floor_id + 1), start.l);
+        ask_page(r, PAGE_STRAGGLERS, &start, r->floor_id, r->stragglers_up_to_id, on_first_stragglers);
+    }
+    r->new_up_to_id = leaf_end(start.l + 1);
+    ask_page(r, PAGE_NEW, &start, start.l, r->new_up_to_id, on_first_new);
+    r->asked_fence = action == DOORBELL_UNLOCK_AND_READ || r->n_found >= 2;
+    if (r->asked_fence)
+        send_fence(r);
+    session_commit(r->session, on_read_committed, r);
+}
+
+int64_t reader_step(reader *r, int64_t now_us)
+{
+    if (r->opening || r->paging)
+        return CLOCK_NEVER;
+    if (r->queue->bytes >= (size_t)r->cfg->in_flight_bytes)
+        return CLOCK_NEVER;
+    if (r->queue->tail->stage != STAGE_READ) {
+        ask_next_page(r);
+        return CLOCK_NEVER;
+    }
+    if (r->queue->n_batches >= MOST_BATCHES)
+        return CLOCK_NEVER;
+    int64_t until_us = CLOCK_NEVER;
+    doorbell_action action = doorbell_next(r->bell, now_us, &until_us);
+    if (action != DOORBELL_WAIT)
+        open_batch(r, action);
+    return until_us;
+}

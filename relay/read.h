@@ -1,0 +1,57 @@
+/* Reading by snapshot difference: opens batches, gets their pages, and raises their fences. */
+#ifndef POSTBUS_RELAY_READ_H
+#define POSTBUS_RELAY_READ_H
+
+#include "batch.h"
+#include "config.h"
+#include "doorbell.h"
+#include "session.h"
+#include "settle.h"
+
+#define READ_N_FENCES 256
+#define READ_N_LEAVES 16
+
+/* Every row with xid >= x has id > l. */
+typedef struct fence {
+    uint64_t x;
+    int64_t l;
+} fence;
+
+typedef struct reader {
+    const config *cfg;
+    session *session;
+    batch_queue *queue;
+    doorbell *bell;
+    settler *settler;
+    bool opening;   /* the answers of a read are on their way */
+    bool paging;    /* a further page is on its way */
+    int n_found;    /* how many reads in a row found rows: from two on, the fence is sent along with the next */
+    int64_t floor_id;
+    int page_rows;  /* shrinks while values are large */
+    int asked_rows; /* what page_rows was when the pages under way were asked for */
+
+    /* The read under way. */
+    snapshot *seen;
+    int64_t last_id;
+    uint64_t fence_x; /* 0: none was sent along */
+    int64_t new_after_id, new_up_to_id, stragglers_up_to_id;
+    bool asked_stragglers, asked_fence;
+    page *stragglers, *fresh;
+
+    fence fences[READ_N_FENCES]; /* ascending, thinned when full */
+    int n_fences;
+    bool prepared[3][READ_N_LEAVES];
+    char *fault; /* an answer was not of the expected form */
+    uint64_t n_reads, n_rows, n_batches;
+} reader;
+
+/* A new session has begun: nothing is known but what the queue holds. */
+void reader_start(reader *r, const config *cfg, session *pg, batch_queue *queue, doorbell *bell, settler *sets, int64_t floor_id);
+/* Forgets the read under way (the session is gone). */
+void reader_drop(reader *r);
+/* Sends what is due: a further page of the last batch, or a read. CLOCK_NEVER or when to come again. */
+int64_t reader_step(reader *r, int64_t now_us);
+/* The largest id such that s leaves no row with that id or a smaller one undone. */
+int64_t reader_floor(reader *r, const snapshot *s);
+
+#endif

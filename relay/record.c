@@ -1,0 +1,104 @@
+/* Builds the headers of a record; a record carries no header that nobody asked for. */
+#include "record.h"
+
+#include <jansson.h>
+#include <string.h>
+
+static const char hex[] = "0123456789abcdef";
+
+bool record_maker_init(record_maker *m, const config *cfg, const char *outbox_id)
+{
+    if (strlen(outbox_id) != 36)
+        return false;
+    memcpy(m->id_prefix, outbox_id, 19);
+    m->id_prefix[14] = '8';
+    m->id_prefix[19] = '\0';
+    m->id_header = cfg->id_header && *cfg->id_header ? cfg->id_header : NULL;
+    m->type_header = cfg->type_header && *cfg->type_header ? cfg->type_header : NULL;
+    m->id_header_size = m->id_header ? strlen(m->id_header) : 0;
+    m->type_header_size = m->type_header ? strlen(m->type_header) : 0;
+    return true;
+}
+
+static void put_hex(char *out, uint64_t n, int digits)
+{
+    for (int i = digits - 1; i >= 0; i--, n >>= 4)
+        out[i] = hex[n & 15];
+}
+
+void record_derived_id(const record_maker *m, int64_t id, char *out)
+{
+    uint64_t low = (uint64_t)id | 0x8000000000000000ULL;
+    memcpy(out, m->id_prefix, 14);
+    memcpy(out + 14, m->id_prefix + 14, 5);
+    put_hex(out + 19, low >> 48, 4);
+    out[23] = '-';
+    put_hex(out + 24, low & 0xffffffffffffULL, 12);
+    out[36] = '\0';
+}
+
+static void given_id(const page_bytes *uuid, char *out)
+{
+    static const char dash_after[16] = {[3] = 1, [5] = 1, [7] = 1, [9] = 1};
+    for (size_t i = 0; i < 16; i++) {
+        unsigned char c = (unsigned char)uuid->data[i];
+        *out++ = hex[c >> 4];
+        *out++ = hex[c & 15];
+        if (dash_after[i])
+            *out++ = '-';
+    }
+    *out = '\0';
+}
+
+typedef struct seen {
+    bool id, type;
+} seen;
+
+/* jsonb in binary is a version byte and JSON text. */
+static bool add_callers(const record_maker *m, const page_bytes *headers, rd_kafka_headers_t *out, seen *has)
+{
+    if (headers->size < 1 || headers->data[0] != 1)
+        return false;
+    json_t *object = json_loadb(headers->data + 1, headers->size - 1, 0, NULL);
+    bool ok = json_is_object(object);
+    const char *name;
+    json_t *value;
+    json_object_foreach(object, name, value)
+    {
+        if (!json_is_string(value)) {
+            ok = false;
+            break;
+        }
+        rd_kafka_header_add(out, name, -1, json_string_value(value), (ssize_t)json_string_length(value));
+        has->id |= m->id_header && strcmp(name, m->id_header) == 0;
+        has->type |= m->type_header && strcmp(name, m->type_header) == 0;
+    }
+    json_decref(object);
+    return ok;
+}
+
+rd_kafka_headers_t *record_headers(const record_maker *m, const page_event *e, bool *ok)
+{
+    seen has = {0};
+    *ok = true;
+    if (!e->headers.data && !m->id_header && !(m->type_header && e->type.data))
+        return NULL;
+    rd_kafka_headers_t *out = rd_kafka_headers_new(2);
+    if (!out || (e->headers.data && !add_callers(m, &e->headers, out, &has))) {
+        if (out)
+            rd_kafka_headers_destroy(out);
+        *ok = false;
+        return NULL;
+    }
+    if (m->id_header && !has.id) {
+        char id[37];
+        if (e->event_id.size == 16)
+            given_id(&e->event_id, id);
+        else
+            record_derived_id(m, e->id, id);
+        rd_kafka_header_add(out, m->id_header, (ssize_t)m->id_header_size, id, 36);
+    }
+    if (m->type_header && e->type.data && !has.type)
+        rd_kafka_header_add(out, m->type_header, (ssize_t)m->type_header_size, e->type.data, (ssize_t)e->type.size);
+    return out;
+}

@@ -1,0 +1,545 @@
+/* One process, one thread, one poll: connects, takes the lead, and moves events from the outbox to the brokers until told to stop.
+ * Must never keep anything it learned from one session into the next. */
+#include "relay.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "batch.h"
+#include "clock.h"
+#include "doorbell.h"
+#include "failpoint.h"
+#include "lane.h"
+#include "postbus_sql.h"
+#include "read.h"
+#include "session.h"
+#include "settle.h"
+#include "ship.h"
+
+#define RECONNECT_LEAST_US 100000
+#define HAND_OVER_ROWS 4096      /* then look at the sockets again */
+#define LAST_REPORTS_MS 3000     /* a lost session: how long to wait for what is on the wire */
+#define CHECK_AGAIN_US 60000000  /* the sequence's settings and the like */
+
+typedef enum relay_state {
+    RELAY_AWAY,       /* no session; the next attempt at retry_at_us */
+    RELAY_CONNECTING,
+    RELAY_JOINING,    /* the session is being set up */
+    RELAY_STANDBY,    /* another relay leads; the next try at retry_at_us */
+    RELAY_LEADING,
+} relay_state;
+
+typedef struct relay {
+    const config *cfg;
+    const relay_run_options *options;
+    relay_state state;
+    session *session;
+    ship ship;
+    batch_queue queue;
+    doorbell bell;
+    reader reader;
+    settler settler;
+    lanes lanes;
+    int64_t retry_at_us, backoff_us, check_at_us;
+    int64_t epoch;
+    bool standby_logged, unlead;
+    bool stopping;
+    int64_t stop_by_us;
+    int exit_code;
+    bool finished;
+} relay;
+
+static void finish(relay *y, int exit_code)
+{
+    y->finished = true;
+    y->exit_code = exit_code;
+}
+
+static void on_acked(void *arg, row *r)
+{
+    relay *y = arg;
+    bool of_lane = r->page->lane != NULL;
+    page_row_done(r->page, r, ROW_ACKED);
+    if (!of_lane)
+        settler_note(&y->settler, clock_now_us());
+}
+
+/* ---- losing the session ---- */
+
+static void leave(relay *y)
+{
+    if (y->state == RELAY_LEADING) {
+        ship_reset(&y->ship, LAST_REPORTS_MS, clock_now_us());
+        reader_drop(&y->reader);
+        topic_table_close_lanes(&y->ship.topics);
+        batch_queue_done(&y->queue);
+    }
+    session_free(y->session);
+    y->session = NULL;
+    y->state = RELAY_AWAY;
+    y->unlead = false;
+}
+
+static void lose_session(relay *y, const char *why)
+{
+    log_event(LOG_LEVEL_WARN, "session.lost", "reason=%s retry_ms=%lld", why, (long long)(y->backoff_us / 1000));
+    leave(y);
+    y->retry_at_us = clock_now_us() + y->backoff_us;
+    y->backoff_us *= 2;
+    if (y->backoff_us > y->cfg->reconnect_max_ms * 1000)
+        y->backoff_us = y->cfg->reconnect_max_ms * 1000;
+}
+
+/* What trying again cannot mend: our objects are missing or forbidden. */
+static const char *remedy_for(const char *sqlstate)
+{
+    if (strcmp(sqlstate, "3F000") == 0 || strcmp(sqlstate, "42P01") == 0 || strcmp(sqlstate, "42883") == 0 || strcmp(sqlstate, "42703") == 0)
+        return "run `postbus migrate` on this database";
+    if (strcmp(sqlstate, "42501") == 0)
+        return "GRANT postbus_relay to the role the relay connects as";
+    return NULL;
+}
+
+static void session_was_lost(relay *y)
+{
+    const char *remedy = remedy_for(session_sqlstate(y->session));
+    if (!remedy) {
+        lose_session(y, session_error(y->session));
+        return;
+    }
+    log_event(LOG_LEVEL_ERROR, "relay.refused", "reason=%s remedy=%s", session_error(y->session), remedy);
+    leave(y);
+    finish(y, 1);
+}
+
+/* ---- joining ---- */
+
+static void refuse(relay *y, const char *reason, const char *remedy)
+{
+    log_event(LOG_LEVEL_ERROR, "relay.refused", "reason=%s remedy=%s", reason, remedy);
+    finish(y, 1);
+}
+
+enum check_column { CHECK_BACKEND, CHECK_IN_RECOVERY, CHECK_SAME_CLUSTER, CHECK_OUTBOX_ID, CHECK_CACHE, CHECK_INCREMENT, CHECK_CYCLE };
+
+static void check(relay *y, const PGresult *res)
+{
+    if (PQntuples(res) != 1)
+        refuse(y, "postbus.instance has no row, or the outbox no sequence", "run `postbus migrate` on this database");
+    else if (atoi(PQgetvalue(res, 0, CHECK_BACKEND)) != PQbackendPID(session_conn(y->session)))
+        refuse(y, "there is a connection pooler between the relay and PostgreSQL",
+               "connect the relay directly: LISTEN and its locks need a session of its own");
+    else if (PQgetvalue(res, 0, CHECK_SAME_CLUSTER)[0] != 't')
+        refuse(y, "this database was restored or moved from another PostgreSQL cluster: the transaction ids it stores mean nothing here",
+               "see \"After a restore\" in docs/guarantees.md");
+    else if (strcmp(PQgetvalue(res, 0, CHECK_CACHE), "1") != 0 || strcmp(PQgetvalue(res, 0, CHECK_INCREMENT), "1") != 0 ||
+             PQgetvalue(res, 0, CHECK_CYCLE)[0] != 'f')
+        refuse(y, "postbus.outbox_id_seq must have CACHE 1, INCREMENT 1 and NO CYCLE, or events are lost",
+               "ALTER SEQUENCE postbus.outbox_id_seq CACHE 1 INCREMENT 1 NO CYCLE");
+    else if (!record_maker_init(&y->ship.maker, y->cfg, PQgetvalue(res, 0, CHECK_OUTBOX_ID)))
+        refuse(y, "postbus.instance.outbox_id is not a UUID", "restore the row that `postbus migrate` wrote");
+}
+
+static void on_check(void *arg, PGresult *res)
+{
+    relay *y = arg;
+    bool in_recovery = PQntuples(res) == 1 && PQgetvalue(res, 0, CHECK_IN_RECOVERY)[0] == 't';
+    if (!in_recovery)
+        check(y, res);
+    PQclear(res);
+    if (in_recovery)
+        y->unlead = true;
+}
+
+static void lead(relay *y);
+
+static void on_lead_answer(void *arg, PGresult *res)
+{
+    relay *y = arg;
+    bool got = PQgetvalue(res, 0, 0)[0] == 't';
+    PQclear(res);
+    if (y->finished || y->unlead)
+        return;
+    if (got) {
+        lead(y);
+        return;
+    }
+    if (!y->standby_logged)
+        log_event(LOG_LEVEL_INFO, "leader.waiting", "relay=%s reason=%s", y->cfg->relay_id, "another relay leads this database");
+    y->standby_logged = true;
+    y->state = RELAY_STANDBY;
+    y->retry_at_us = clock_now_us() + y->cfg->leader_retry_ms * 1000;
+}
+
+static void try_to_lead(relay *y)
+{
+    session_execute(y->session, "lead_lock", 0, NULL, false, on_lead_answer, y);
+    session_commit(y->session, NULL, NULL);
+}
+
+static void join(relay *y)
+{
+    char lock[128];
+    session *s = y->session;
+    y->state = RELAY_JOINING;
+    session_query(s, sql_query("setup"), 0, NULL, false, NULL, NULL);
+    session_commit(s, NULL, NULL);
+    session_query(s, "LISTEN postbus", 0, NULL, false, NULL, NULL);
+    session_commit(s, NULL, NULL);
+    snprintf(lock, sizeof lock, "SELECT pg_try_advisory_lock(%lld)", SQL_LOCK_LEADER);
+    session_prepare(s, "lead_lock", lock);
+    session_prepare(s, "check", sql_query("check"));
+    session_execute(s, "check", 0, NULL, false, on_check, y);
+    try_to_lead(y);
+}
+
+/* ---- taking the lead ---- */
+
+static void on_epoch(void *arg, PGresult *res)
+{
+    relay *y = arg;
+    y->epoch = strtoll(PQgetvalue(res, 0, 0), NULL, 10);
+    PQclear(res);
+}
+
+static void on_lanes(void *arg, PGresult *res)
+{
+    relay *y = arg;
+    lanes_load(&y->lanes, res);
+}
+
+static bool same_text(const PGresult *res, int a, int b)
+{
+    return strcmp(PQgetvalue(res, 0, a), PQgetvalue(res, 0, b)) == 0;
+}
+
+enum progress_column { P_S1, P_X1, P_L1, P_S2, P_X2, P_L2, P_DONE, P_FLOOR, P_PUBLISHED };
+
+static int64_t number_at(const PGresult *res, int column)
+{
+    return strtoll(PQgetvalue(res, 0, column), NULL, 10);
+}
+
+/* A batch that the last leader had begun: go on behind the last row it settled. */
+static bool resume_batch(relay *y, const PGresult *res, position start)
+{
+    position end = {snapshot_parse(PQgetvalue(res, 0, P_S2)), (uint64_t)number_at(res, P_X2), number_at(res, P_L2)};
+    if (!end.s)
+        return false;
+    batch *b = batch_new(start, end);
+    snapshot_unref(end.s);
+    if (!b)
+        return false;
+    int64_t done_id = number_at(res, P_DONE), floor_id = number_at(res, P_FLOOR);
+    b->fenced = true;
+    b->stage = done_id >= start.l ? STAGE_NEW : STAGE_STRAGGLERS;
+    b->after_id = done_id > floor_id ? done_id : floor_id;
+    if (b->stage == STAGE_NEW && b->after_id < start.l)
+        b->after_id = start.l;
+    if (b->stage == STAGE_STRAGGLERS && b->after_id >= start.l) {
+        b->stage = STAGE_NEW;
+        b->after_id = start.l;
+    }
+    if (b->stage == STAGE_NEW && b->after_id >= end.l)
+        b->stage = STAGE_READ;
+    batch_queue_append(&y->queue, b);
+    return true;
+}
+
+static bool load_progress(relay *y, const PGresult *res)
+{
+    if (PQntuples(res) != 1)
+        return false;
+    position start = {snapshot_parse(PQgetvalue(res, 0, P_S1)), (uint64_t)number_at(res, P_X1), number_at(res, P_L1)};
+    if (!start.s || !batch_queue_init(&y->queue, start))
+        return false;
+    return same_text(res, P_S1, P_S2) || resume_batch(y, res, y->queue.tail->end);
+}
+
+static void on_progress(void *arg, PGresult *res)
+{
+    relay *y = arg;
+    if (!load_progress(y, res)) {
+        batch_queue_done(&y->queue);
+        refuse(y, "postbus.progress cannot be read", "its newest row was altered; restore it");
+    } else {
+        settler_start(&y->settler, y->cfg, y->session, &y->queue, &y->ship.topics, &y->reader, y->epoch, number_at(res, P_PUBLISHED));
+        reader_start(&y->reader, y->cfg, y->session, &y->queue, &y->bell, &y->settler, number_at(res, P_FLOOR));
+        lanes_start(&y->lanes, y->cfg, y->session, &y->ship, &y->settler, &y->queue.bytes);
+        doorbell_restart(&y->bell, clock_now_us());
+    }
+    PQclear(res);
+}
+
+static void on_leading(void *arg)
+{
+    relay *y = arg;
+    if (y->finished)
+        return;
+    y->state = RELAY_LEADING;
+    y->backoff_us = RECONNECT_LEAST_US;
+    y->standby_logged = false;
+    y->check_at_us = clock_now_us() + CHECK_AGAIN_US;
+    log_event(LOG_LEVEL_INFO, "leader.elected", "relay=%s epoch=%lld backend=%d published=%lld", y->cfg->relay_id, (long long)y->epoch,
+              PQbackendPID(session_conn(y->session)), (long long)y->settler.published);
+    if (y->options->on_ready)
+        y->options->on_ready(y->options->on_ready_arg);
+}
+
+static void lead(relay *y)
+{
+    char arm[128], unlock[128];
+    session *s = y->session;
+    const char *who[] = {y->cfg->relay_id};
+    snprintf(arm, sizeof arm, "SELECT pg_try_advisory_lock(%lld)", SQL_LOCK_DOORBELL);
+    snprintf(unlock, sizeof unlock, "SELECT pg_advisory_unlock(%lld)", SQL_LOCK_DOORBELL);
+    session_prepare(s, "arm", arm);
+    session_prepare(s, "unlock", unlock);
+    session_prepare(s, "snapshot", sql_query("snapshot"));
+    session_query(s, sql_query("lead"), 1, who, false, on_epoch, y);
+    session_query(s, sql_query("progress"), 0, NULL, false, on_progress, y);
+    session_query(s, sql_query("lanes"), 0, NULL, false, on_lanes, y);
+    session_commit(s, on_leading, y);
+}
+
+/* ---- leading ---- */
+
+static ship_answer hand_over_row(relay *y, row *r, int64_t now_us)
+{
+    page_event e = page_read(r->page, (int)(r - r->page->rows));
+    topic *t = topic_find(&y->ship.topics, e.topic, e.topic_size);
+    if (!t)
+        return SHIP_WAIT;
+    ship_answer answer = ship_row(&y->ship, t, r, &e, false);
+    if (answer == SHIP_PARK)
+        lanes_park(&y->lanes, t, r, now_us);
+    return answer;
+}
+
+/* Returns true if there is more to hand over at once. */
+static bool hand_over(relay *y, int64_t now_us)
+{
+    batch_cursor *c = &y->queue.ship;
+    row *r;
+    int n = 0;
+    for (; n < HAND_OVER_ROWS && (r = batch_cursor_row(c)) && c->b->fenced; n++) {
+        if (r->state == ROW_WAITING && hand_over_row(y, r, now_us) == SHIP_WAIT)
+            break;
+        c->i++;
+    }
+    if (n > 0)
+        failpoint("after_produce");
+    return n == HAND_OVER_ROWS;
+}
+
+static void mend_producer(relay *y, int64_t now_us)
+{
+    log_event(LOG_LEVEL_ERROR, "producer.recreated", "reason=%s", y->ship.reason);
+    ship_reset(&y->ship, LAST_REPORTS_MS, now_us);
+    batch_queue_rewind(&y->queue);
+}
+
+static void check_again(relay *y, int64_t now_us)
+{
+    y->check_at_us = now_us + CHECK_AGAIN_US;
+    session_execute(y->session, "check", 0, NULL, false, on_check, y);
+    session_commit(y->session, NULL, NULL);
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Everything read is acknowledged and settled, or will not be sent any more. */
+static bool is_drained(relay *y)
+{
+    return ship_in_flight(&y->ship) == 0 && !y->settler.under_way && !settler_has_work(&y->settler) && !y->reader.opening;
+}
+
+static int64_t step_stopping(relay *y, int64_t now_us)
+{
+    if (is_drained(y)) {
+        finish(y, 0);
+        return now_us;
+    }
+    if (y->ship.broken)
+        ship_reset(&y->ship, 0, now_us);
+    if (settler_has_work(&y->settler))
+        settler_note(&y->settler, now_us);
+    settler_step(&y->settler, now_us + y->cfg->settle_ms * 1000);
+    return now_us + 10000;
+}
+
+static int64_t step_leading(relay *y, int64_t now_us)
+{
+    if (y->reader.fault || y->lanes.malformed) {
+        lose_session(y, y->reader.fault ? y->reader.fault : "a page of parked events is not of the expected form");
+        return now_us;
+    }
+    if (y->stopping)
+        return step_stopping(y, now_us);
+    if (y->ship.broken)
+        mend_producer(y, now_us);
+    int64_t until_us = y->check_at_us;
+    if (ship_start(&y->ship, now_us)) {
+        until_us = earlier(until_us, topic_table_ask(&y->ship.topics, y->ship.producer, y->ship.queue, now_us));
+        lanes_step(&y->lanes);
+        if (!y->lanes.closing)
+            until_us = earlier(until_us, reader_step(&y->reader, now_us));
+        if (hand_over(y, now_us))
+            until_us = now_us;
+    } else {
+        until_us = earlier(until_us, y->ship.restart_at_us);
+    }
+    until_us = earlier(until_us, settler_step(&y->settler, now_us));
+    if (now_us >= y->check_at_us)
+        check_again(y, now_us);
+    return until_us;
+}
+
+/* ---- the loop ---- */
+
+static int64_t step_away(relay *y, int64_t now_us)
+{
+    if (y->stopping) {
+        finish(y, 0);
+        return now_us;
+    }
+    if (now_us < y->retry_at_us)
+        return y->retry_at_us;
+    y->session = session_new(y->cfg->database);
+    y->state = RELAY_CONNECTING;
+    return y->session ? CLOCK_NEVER : now_us;
+}
+
+static int64_t step(relay *y, int64_t now_us)
+{
+    if (y->session && session_get_state(y->session) == SESSION_LOST) {
+        session_was_lost(y);
+        return now_us;
+    }
+    if (y->unlead) {
+        lose_session(y, "this PostgreSQL is a standby in recovery");
+        return now_us;
+    }
+    switch (y->state) {
+    case RELAY_AWAY:
+        return step_away(y, now_us);
+    case RELAY_LEADING:
+        return step_leading(y, now_us);
+    default:
+        break;
+    }
+    if (y->stopping) {
+        finish(y, 0);
+        return now_us;
+    }
+    if (y->state == RELAY_CONNECTING && session_get_state(y->session) == SESSION_READY)
+        join(y);
+    if (y->state == RELAY_STANDBY) {
+        if (now_us < y->retry_at_us)
+            return y->retry_at_us;
+        y->state = RELAY_JOINING;
+        try_to_lead(y);
+    }
+    return CLOCK_NEVER;
+}
+
+static void take_stop(relay *y, int64_t now_us)
+{
+    char byte[128]; /* a signalfd gives a struct of that size */
+    if (read(y->options->stop_fd, byte, sizeof byte) < 0)
+        return;
+    if (y->stopping) {
+        log_event(LOG_LEVEL_WARN, "relay.quits", "reason=%s", "told to stop twice");
+        finish(y, 3);
+        return;
+    }
+    log_event(LOG_LEVEL_INFO, "relay.stopping", "in_flight=%d", ship_in_flight(&y->ship));
+    y->stopping = true;
+    y->stop_by_us = now_us + y->cfg->shutdown_timeout_ms * 1000;
+}
+
+static void wait_for_events(relay *y, int64_t until_us)
+{
+    struct pollfd fds[3] = {
+        {.fd = y->options->stop_fd, .events = POLLIN},
+        {.fd = y->ship.event_fd, .events = POLLIN},
+        {.fd = y->session ? session_fd(y->session) : -1, .events = y->session ? session_events(y->session) : 0},
+    };
+    int64_t now_us = clock_now_us();
+    if (y->stopping)
+        until_us = earlier(until_us, y->stop_by_us);
+    int64_t wait_us = until_us == CLOCK_NEVER ? 1000000 : until_us - now_us;
+    if (wait_us < 0)
+        wait_us = 0;
+    struct timespec timeout = {.tv_sec = wait_us / 1000000, .tv_nsec = wait_us % 1000000 * 1000};
+    int n = ppoll(fds, 3, &timeout, NULL);
+    if (n > 0 && fds[0].revents)
+        take_stop(y, clock_now_us());
+    if (n > 0 && fds[1].revents)
+        ship_serve(&y->ship, clock_now_us());
+    if (n > 0 && fds[2].revents)
+        session_process(y->session);
+}
+
+/* Rings can come with an answer and then sit in libpq while the socket is silent: they are taken before every wait. */
+static bool take_rings(relay *y)
+{
+    int rings = y->session ? session_take_rings(y->session) : 0;
+    if (rings > 0 && y->state == RELAY_LEADING)
+        doorbell_rung(&y->bell, rings);
+    return rings > 0;
+}
+
+static void log_safety_finds(const relay *y, uint64_t *logged)
+{
+    if (y->bell.n_safety_found == *logged)
+        return;
+    *logged = y->bell.n_safety_found;
+    log_event(LOG_LEVEL_WARN, "doorbell.safety_found", "total=%llu", (unsigned long long)*logged);
+}
+
+static void loop(relay *y)
+{
+    uint64_t safety_logged = 0;
+    while (!y->finished) {
+        int64_t until_us = step(y, clock_now_us());
+        if (y->finished)
+            break;
+        log_safety_finds(y, &safety_logged);
+        wait_for_events(y, take_rings(y) ? 0 : until_us);
+        if (y->stopping && !y->finished && clock_now_us() >= y->stop_by_us) {
+            log_event(LOG_LEVEL_ERROR, "relay.quits", "reason=%s in_flight=%d", "shutdown_timeout_ms has passed", ship_in_flight(&y->ship));
+            finish(y, 3);
+        }
+    }
+}
+
+int relay_run(const config *cfg, const relay_run_options *options)
+{
+    relay y = {.cfg = cfg, .options = options, .backoff_us = RECONNECT_LEAST_US};
+    if (!ship_init(&y.ship, cfg, on_acked, &y)) {
+        log_event(LOG_LEVEL_ERROR, "relay.refused", "reason=%s", y.ship.reason);
+        return 1;
+    }
+    doorbell_init(&y.bell, cfg->idle_ms, cfg->safety_poll_ms, clock_now_us());
+    log_event(LOG_LEVEL_INFO, "relay.started", "relay=%s", cfg->relay_id);
+    loop(&y);
+    if (y.exit_code != 0) /* what is on the wire will not be waited for */
+        ship_reset(&y.ship, 0, clock_now_us());
+    uint64_t acked = y.ship.n_acked, settles = y.settler.n_settles;
+    leave(&y);
+    settler_done(&y.settler);
+    ship_done(&y.ship);
+    log_event(LOG_LEVEL_INFO, "relay.stopped",
+              "exit=%d published=%llu rings=%llu wakes=%llu safety_found=%llu reads=%llu batches=%llu settles=%llu producers_recreated=%llu", y.exit_code,
+              (unsigned long long)acked, (unsigned long long)y.bell.n_rings, (unsigned long long)y.bell.n_wakes,
+              (unsigned long long)y.bell.n_safety_found, (unsigned long long)y.reader.n_reads, (unsigned long long)y.reader.n_batches,
+              (unsigned long long)settles, (unsigned long long)y.ship.n_resets);
+    return y.exit_code;
+}

@@ -1,0 +1,261 @@
+/* Writes progress, receipts and parks in one commit; must never record a row as done that no broker acknowledged and nobody parked. */
+#include "settle.h"
+
+#include <arpa/inet.h>
+#include <endian.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "failpoint.h"
+#include "postbus_sql.h"
+#include "read.h"
+
+#define RECEIPT_MOST_ROWS 10000
+#define OID_INT4 23
+#define OID_INT8 20
+
+void settler_start(settler *s, const config *cfg, session *pg, batch_queue *queue, topic_table *topics, struct reader *by,
+                   int64_t epoch, int64_t published)
+{
+    *s = (settler){.cfg = cfg, .session = pg, .queue = queue, .topics = topics, .reader = by, .epoch = epoch,
+                   .published = published, .n_settles = s->n_settles, .run = s->run};
+    session_prepare(pg, "settle", sql_query("settle"));
+    session_prepare(pg, "receipt", sql_query("receipt"));
+    session_prepare(pg, "park", sql_query("park"));
+}
+
+void settler_done(settler *s)
+{
+    free(s->run);
+    s->run = NULL;
+}
+
+void settler_note(settler *s, int64_t now_us)
+{
+    if (s->first_ack_us == 0)
+        s->first_ack_us = now_us;
+}
+
+bool settler_has_work(const settler *s)
+{
+    batch_cursor c = s->queue->settled;
+    row *r = batch_cursor_row(&c);
+    return r && (r->state == ROW_ACKED || r->state == ROW_PARKED);
+}
+
+/* ---- receipts: three arrays in PostgreSQL's binary form ---- */
+
+static char *put32(char *p, uint32_t n)
+{
+    n = htonl(n);
+    memcpy(p, &n, 4);
+    return p + 4;
+}
+
+static char *put64(char *p, uint64_t n)
+{
+    n = htobe64(n);
+    memcpy(p, &n, 8);
+    return p + 8;
+}
+
+/* One dimension, no NULLs. */
+static char *put_array_head(char *p, uint32_t oid, size_t n)
+{
+    p = put32(p, 1);
+    p = put32(p, 0);
+    p = put32(p, oid);
+    p = put32(p, (uint32_t)n);
+    return put32(p, 1);
+}
+
+static size_t fill_ids(char *to, const row *rows, size_t n)
+{
+    char *p = put_array_head(to, OID_INT8, n);
+    for (size_t i = 0; i < n; i++)
+        p = put64(put32(p, 8), (uint64_t)rows[i].id);
+    return (size_t)(p - to);
+}
+
+static size_t fill_partitions(char *to, const row *rows, size_t n)
+{
+    char *p = put_array_head(to, OID_INT4, n);
+    for (size_t i = 0; i < n; i++)
+        p = put32(put32(p, 4), (uint32_t)rows[i].partition);
+    return (size_t)(p - to);
+}
+
+static size_t fill_offsets(char *to, const row *rows, size_t n)
+{
+    char *p = put_array_head(to, OID_INT8, n);
+    for (size_t i = 0; i < n; i++)
+        p = put64(put32(p, 8), (uint64_t)rows[i].offset);
+    return (size_t)(p - to);
+}
+
+static void send_receipt(settler *s, const row *rows, size_t n)
+{
+    char leaf[4];
+    char *ids = malloc((20 + 12 * n) * 2 + 20 + 8 * n);
+    if (!ids)
+        return; /* a receipt less; progress does not depend on it */
+    char *partitions = ids + 20 + 12 * n;
+    char *offsets = partitions + 20 + 8 * n;
+    int lengths[4] = {0, (int)fill_ids(ids, rows, n), (int)fill_partitions(partitions, rows, n), (int)fill_offsets(offsets, rows, n)};
+    static const int formats[4] = {0, 1, 1, 1};
+    snprintf(leaf, sizeof leaf, "%d", (int)((rows[0].id >> 30) & 15));
+    const char *values[4] = {leaf, ids, partitions, offsets};
+    session_execute_formats(s->session, "receipt", 4, values, lengths, formats, NULL, NULL);
+    free(ids);
+}
+
+/* ---- one settling ---- */
+
+/* A run is the rows of one receipt: acknowledged, ids ascending, of one leaf; gathered across pages. */
+static void flush_run(settler *s)
+{
+    if (s->n_run > 0 && s->cfg->receipts)
+        send_receipt(s, s->run, s->n_run);
+    s->n_run = 0;
+}
+
+static void add_to_run(settler *s, const row *r)
+{
+    const row *last = s->n_run > 0 ? &s->run[s->n_run - 1] : NULL;
+    if (last && (r->id <= last->id || (r->id >> 30) != (last->id >> 30) || s->n_run == RECEIPT_MOST_ROWS))
+        flush_run(s);
+    s->run[s->n_run++] = *r;
+}
+
+static bool make_room(settler *s)
+{
+    if (!s->run)
+        s->run = malloc(RECEIPT_MOST_ROWS * sizeof *s->run);
+    return s->run != NULL;
+}
+
+void settler_send_receipts(settler *s, const page *p)
+{
+    if (!make_room(s))
+        return;
+    for (int i = 0; i < p->n_rows; i++)
+        add_to_run(s, &p->rows[i]);
+    flush_run(s);
+}
+
+static void send_park(settler *s, const row *r)
+{
+    char id[24];
+    snprintf(id, sizeof id, "%lld", (long long)r->id);
+    const char *values[] = {id, "topic missing"};
+    session_execute(s->session, "park", 2, values, false, NULL, NULL);
+}
+
+static void gather_row(settler *s, const row *r)
+{
+    if (r->state == ROW_PARKED) {
+        send_park(s, r);
+    } else {
+        add_to_run(s, r);
+        s->n_target_published++;
+    }
+    s->n_target_rows++;
+    s->target_done_id = r->id;
+    s->target.i++;
+}
+
+/* Walks to the first row that is not done, sending receipts and parks on the way. */
+static bool gather(settler *s)
+{
+    if (!make_room(s))
+        return false;
+    s->target = s->queue->settled;
+    s->n_target_rows = s->n_target_published = 0;
+    const batch *last_batch = NULL;
+    row *r;
+    while ((r = batch_cursor_row(&s->target)) && (r->state == ROW_ACKED || r->state == ROW_PARKED)) {
+        last_batch = s->target.b;
+        gather_row(s, r);
+    }
+    if (s->target.b != last_batch)
+        s->target_done_id = 0;
+    flush_run(s);
+    return true;
+}
+
+/* A batch that is not fenced has no second position yet; none of its rows can be done. */
+static void send_progress(settler *s, session_result_cb *on_xid, void *arg)
+{
+    const batch *b = s->target.b;
+    const position *one = batch_cursor_at_end(&s->target) && b->fenced ? &b->end : &b->start;
+    const position *two = b->fenced ? &b->end : one;
+    char epoch[24], x1[24], l1[24], x2[24], l2[24], done[24], floor[24], published[24];
+    snprintf(epoch, sizeof epoch, "%lld", (long long)s->epoch);
+    snprintf(x1, sizeof x1, "%llu", (unsigned long long)one->x);
+    snprintf(l1, sizeof l1, "%lld", (long long)one->l);
+    snprintf(x2, sizeof x2, "%llu", (unsigned long long)two->x);
+    snprintf(l2, sizeof l2, "%lld", (long long)two->l);
+    snprintf(done, sizeof done, "%lld", (long long)(one == two ? 0 : s->target_done_id));
+    snprintf(floor, sizeof floor, "%lld", (long long)reader_floor(s->reader, one->s));
+    snprintf(published, sizeof published, "%lld", (long long)(s->published + (int64_t)s->n_target_published));
+    const char *values[] = {epoch, one->s->text, x1, l1, two->s->text, x2, l2, done, floor, published};
+    session_execute(s->session, "settle", 10, values, false, on_xid, arg);
+}
+
+bool settler_send(settler *s, session_result_cb *on_xid, void *arg)
+{
+    if (s->under_way || !settler_has_work(s) || !gather(s))
+        return false;
+    send_progress(s, on_xid, arg);
+    s->under_way = true;
+    s->first_ack_us = 0;
+    return true;
+}
+
+static void note_parked(settler *s, batch_cursor from)
+{
+    size_t n = s->n_target_rows - s->n_target_published;
+    row *r;
+    while (n > 0 && (r = batch_cursor_row(&from))) {
+        if (r->state == ROW_PARKED) {
+            n--;
+            r->topic->n_unsettled--;
+            r->topic->n_parked++;
+        }
+        from.i++;
+    }
+}
+
+void settler_committed(settler *s)
+{
+    if (!s->under_way)
+        return;
+    s->under_way = false;
+    s->published += (int64_t)s->n_target_published;
+    s->n_settles++;
+    note_parked(s, s->queue->settled);
+    batch_queue_settle(s->queue, s->target);
+    failpoint("after_settle");
+}
+
+static void on_committed(void *arg)
+{
+    settler_committed(arg);
+}
+
+int64_t settler_step(settler *s, int64_t now_us)
+{
+    if (s->under_way || s->first_ack_us == 0)
+        return CLOCK_NEVER;
+    int64_t due_us = s->first_ack_us + s->cfg->settle_ms * 1000;
+    if (now_us < due_us)
+        return due_us;
+    if (!settler_send(s, NULL, NULL)) {
+        s->first_ack_us = 0; /* what was acknowledged waits behind a row that is not */
+        return CLOCK_NEVER;
+    }
+    session_commit(s->session, on_committed, s);
+    return CLOCK_NEVER;
+}

@@ -1,0 +1,47 @@
+/* Settling: records durably what the brokers acknowledged, as progress and receipts, and sets parked events aside in the same commit. */
+#ifndef POSTBUS_RELAY_SETTLE_H
+#define POSTBUS_RELAY_SETTLE_H
+
+#include "batch.h"
+#include "config.h"
+#include "session.h"
+#include "topic.h"
+
+struct reader;
+
+typedef struct settler {
+    const config *cfg;
+    session *session;
+    batch_queue *queue;
+    topic_table *topics;
+    struct reader *reader; /* knows the floor */
+    int64_t epoch;
+    int64_t published; /* of all time, as progress counts it */
+    bool under_way;
+    batch_cursor target; /* what the settling under way covers */
+    size_t n_target_rows, n_target_published;
+    int64_t target_done_id; /* the last row it covers of the target's batch; 0: none */
+    row *run;               /* room for one receipt's rows, kept from one settling to the next */
+    size_t n_run;
+    int64_t first_ack_us; /* when the oldest acknowledgement that is not settled came; 0: none */
+    uint64_t n_settles;
+} settler;
+
+void settler_start(settler *s, const config *cfg, session *pg, batch_queue *queue, topic_table *topics, struct reader *by,
+                   int64_t epoch, int64_t published);
+void settler_done(settler *s);
+/* Rows have become done. */
+void settler_note(settler *s, int64_t now_us);
+/* Whether there is something to settle now. */
+bool settler_has_work(const settler *s);
+/* Sends the statements of a settling (without the commit) if there is work and none is under way; on_xid gets the progress row's xid as text.
+ * After the commit: settler_committed. */
+bool settler_send(settler *s, session_result_cb *on_xid, void *arg);
+void settler_committed(settler *s);
+/* Settles by itself when due. CLOCK_NEVER or when it will be. */
+int64_t settler_step(settler *s, int64_t now_us);
+
+/* Sends the receipts of a page's acknowledged rows, whatever the order of their ids (for lanes). */
+void settler_send_receipts(settler *s, const page *p);
+
+#endif

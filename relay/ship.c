@@ -1,0 +1,290 @@
+/* Wraps librdkafka's idempotent producer; must never count a record as published that a broker did not give an offset. */
+#include "ship.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "failpoint.h"
+#include "log.h"
+
+#define BACKOFF_LEAST_US 100000
+#define BACKOFF_MOST_US 5000000
+
+/* One request in flight with the gapless guarantee: with more, librdkafka 2.0.2 can report a record as delivered that was never written
+ * (first request of a new producer id refused, second accepted), and lets later records overtake one that is refused for good. */
+static const config_pair defaults[] = {
+    {"enable.idempotence", "true"},
+    {"enable.gapless.guarantee", "true"},
+    {"max.in.flight.requests.per.connection", "1"},
+    {"queue.buffering.max.kbytes", "2097151"},
+    {"message.timeout.ms", "0"},
+    {"partitioner", "murmur2_random"},
+    {"socket.nagle.disable", "true"},
+    {"linger.ms", "0"},
+    {"compression.codec", "lz4"},
+    {"message.max.bytes", "1000000000"},
+    {"queue.buffering.max.messages", "1000000"},
+    {"topic.metadata.refresh.interval.ms", "60000"},
+    {"reconnect.backoff.ms", "50"},
+    {"reconnect.backoff.max.ms", "2000"},
+    {"client.id", "postbus-relay"},
+};
+
+static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+    (void)rk;
+    log_event(level <= 3 ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG, "kafka.log", "facility=%s text=%s", facility, text);
+}
+
+static bool set(ship *s, rd_kafka_conf_t *conf, const char *name, const char *value)
+{
+    return rd_kafka_conf_set(conf, name, value, s->reason, sizeof s->reason) == RD_KAFKA_CONF_OK;
+}
+
+static rd_kafka_conf_t *make_conf(ship *s)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    bool ok = true;
+    for (size_t i = 0; ok && i < sizeof defaults / sizeof defaults[0]; i++)
+        ok = set(s, conf, defaults[i].name, defaults[i].value);
+    for (size_t i = 0; ok && i < s->cfg->n_kafka; i++)
+        ok = set(s, conf, s->cfg->kafka[i].name, s->cfg->kafka[i].value);
+    ok = ok && set(s, conf, "bootstrap.servers", s->cfg->brokers);
+    if (!ok) {
+        rd_kafka_conf_destroy(conf);
+        return NULL;
+    }
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT |
+                                       RD_KAFKA_EVENT_CREATETOPICS_RESULT);
+    return conf;
+}
+
+bool ship_init(ship *s, const config *cfg, void (*on_acked)(void *, row *), void *arg)
+{
+    *s = (ship){.cfg = cfg, .topics = {.cfg = cfg}, .backoff_us = BACKOFF_LEAST_US, .on_acked = on_acked, .on_acked_arg = arg};
+    s->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (s->event_fd < 0) {
+        strncpy(s->reason, strerror(errno), sizeof s->reason - 1);
+        return false;
+    }
+    rd_kafka_conf_t *conf = make_conf(s);
+    if (!conf)
+        return false;
+    rd_kafka_conf_destroy(conf);
+    return true;
+}
+
+bool ship_start(ship *s, int64_t now_us)
+{
+    if (s->producer)
+        return true;
+    if (now_us < s->restart_at_us)
+        return false;
+    rd_kafka_conf_t *conf = make_conf(s);
+    if (!conf)
+        return false;
+    s->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, s->reason, sizeof s->reason);
+    if (!s->producer) {
+        rd_kafka_conf_destroy(conf);
+        log_event(LOG_LEVEL_ERROR, "producer.refused", "reason=%s", s->reason);
+        s->restart_at_us = now_us + BACKOFF_MOST_US;
+        return false;
+    }
+    static const uint64_t one = 1;
+    s->queue = rd_kafka_queue_get_main(s->producer);
+    rd_kafka_queue_io_event_enable(s->queue, s->event_fd, &one, sizeof one);
+    s->broken = false;
+    return true;
+}
+
+static void mark_broken(ship *s, const char *what, const char *detail)
+{
+    if (s->broken)
+        return;
+    s->broken = true;
+    snprintf(s->reason, sizeof s->reason, "%s: %s", what, detail);
+}
+
+static int64_t timestamp_of(const topic *t, const page_event *e)
+{
+    if (t->oldest_ms != INT64_MAX && clock_wall_ms() - e->created_at_ms > t->oldest_ms)
+        return 0; /* now */
+    return e->created_at_ms;
+}
+
+static ship_answer refused_by_queue(ship *s, const topic *t, const row *r, rd_kafka_resp_err_t err)
+{
+    if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+        return SHIP_WAIT;
+    log_event(LOG_LEVEL_ERROR, "record.refused", "topic=%s id=%lld reason=%s", t->name, (long long)r->id, rd_kafka_err2str(err));
+    mark_broken(s, "record refused", rd_kafka_err2name(err));
+    return SHIP_WAIT;
+}
+
+ship_answer ship_row(ship *s, topic *t, row *r, const page_event *e, bool from_lane)
+{
+    if (s->broken || !s->producer || t->state == TOPIC_UNKNOWN)
+        return SHIP_WAIT;
+    if (!from_lane && (t->state == TOPIC_MISSING || t->lane_open))
+        return SHIP_PARK;
+    if (t->state != TOPIC_READY)
+        return SHIP_WAIT;
+    bool ok;
+    rd_kafka_headers_t *headers = record_headers(&s->maker, e, &ok);
+    if (!ok) {
+        log_event(LOG_LEVEL_ERROR, "record.malformed", "topic=%s id=%lld reason=%s", t->name, (long long)r->id, "its headers are not an object of strings");
+        mark_broken(s, "malformed record", t->name);
+        return SHIP_WAIT;
+    }
+    /* Flags 0: the value stays ours, in the page, until its report. */
+    rd_kafka_vu_t vus[] = {
+        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = t->handle},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = 0},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {.ptr = (void *)(uintptr_t)e->value.data, .size = e->value.size}},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {.ptr = (void *)(uintptr_t)e->key.data, .size = e->key.size}},
+        {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = timestamp_of(t, e)},
+        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = r},
+        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
+    };
+    rd_kafka_error_t *error = rd_kafka_produceva(s->producer, vus, headers ? 7 : 6);
+    if (!error) {
+        r->state = ROW_SENT;
+        return SHIP_SENT;
+    }
+    rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+    rd_kafka_error_destroy(error);
+    if (headers)
+        rd_kafka_headers_destroy(headers);
+    return refused_by_queue(s, t, r, code);
+}
+
+static void report(ship *s, const rd_kafka_message_t *m)
+{
+    row *r = m->_private;
+    if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR && m->offset >= 0) {
+        r->offset = m->offset;
+        r->partition = m->partition;
+        s->n_acked++;
+        s->backoff_us = BACKOFF_LEAST_US;
+        s->on_acked(s->on_acked_arg, r);
+        return;
+    }
+    r->state = ROW_WAITING;
+    if (s->purging)
+        return;
+    s->n_failed++;
+    if (!s->broken)
+        log_event(LOG_LEVEL_ERROR, "record.failed", "topic=%s partition=%d id=%lld reason=%s", rd_kafka_topic_name(m->rkt), (int)m->partition,
+                  (long long)r->id, m->err ? rd_kafka_err2str(m->err) : "reported as delivered without an offset");
+    mark_broken(s, "record failed", m->err ? rd_kafka_err2name(m->err) : "no offset");
+}
+
+static void take_error(ship *s, rd_kafka_event_t *event)
+{
+    rd_kafka_resp_err_t err = rd_kafka_event_error(event);
+    const char *text = rd_kafka_event_error_string(event);
+    if (err == RD_KAFKA_RESP_ERR__FATAL) {
+        char why[256] = "";
+        rd_kafka_fatal_error(s->producer, why, sizeof why);
+        mark_broken(s, "fatal error of the producer", why);
+    } else if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+        if (!s->down_logged)
+            log_event(LOG_LEVEL_WARN, "kafka.down", "reason=%s", text);
+        s->down_logged = true;
+    } else {
+        log_event(LOG_LEVEL_DEBUG, "kafka.error", "reason=%s", text);
+    }
+}
+
+static void take_reports(ship *s, rd_kafka_event_t *event)
+{
+    const rd_kafka_message_t *messages[512];
+    size_t n;
+    while ((n = rd_kafka_event_message_array(event, messages, 512)) > 0)
+        for (size_t i = 0; i < n; i++)
+            report(s, messages[i]);
+    if (s->down_logged && !s->broken)
+        log_event(LOG_LEVEL_INFO, "kafka.up", "acked=%llu", (unsigned long long)s->n_acked);
+    s->down_logged &= s->broken;
+    failpoint("after_ack");
+}
+
+static void take_event(ship *s, rd_kafka_event_t *event, int64_t now_us)
+{
+    if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR)
+        take_reports(s, event);
+    else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR)
+        take_error(s, event);
+    else if (!s->purging)
+        topic_table_answer(&s->topics, s->producer, s->queue, event, now_us);
+    rd_kafka_event_destroy(event);
+}
+
+bool ship_serve(ship *s, int64_t now_us)
+{
+    if (!s->producer)
+        return false;
+    uint64_t count;
+    if (read(s->event_fd, &count, sizeof count) < 0 && errno != EAGAIN)
+        log_event(LOG_LEVEL_WARN, "eventfd.failed", "reason=%s", strerror(errno));
+    bool any = false;
+    rd_kafka_event_t *event;
+    while ((event = rd_kafka_queue_poll(s->queue, 0))) {
+        take_event(s, event, now_us);
+        any = true;
+    }
+    return any;
+}
+
+static void wait_for_reports(ship *s, int wait_ms)
+{
+    int64_t until = clock_now_us() + (int64_t)wait_ms * 1000;
+    do {
+        rd_kafka_event_t *event = rd_kafka_queue_poll(s->queue, 10);
+        if (event)
+            take_event(s, event, clock_now_us());
+    } while (rd_kafka_outq_len(s->producer) > 0 && clock_now_us() < until);
+}
+
+void ship_reset(ship *s, int wait_ms, int64_t now_us)
+{
+    if (!s->producer)
+        return;
+    s->purging = true;
+    rd_kafka_purge(s->producer, RD_KAFKA_PURGE_F_QUEUE);
+    wait_for_reports(s, wait_ms);
+    while (rd_kafka_outq_len(s->producer) > 0) {
+        rd_kafka_purge(s->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+        wait_for_reports(s, 100);
+    }
+    topic_table_forget(&s->topics);
+    rd_kafka_queue_io_event_enable(s->queue, -1, NULL, 0);
+    rd_kafka_queue_destroy(s->queue);
+    rd_kafka_destroy(s->producer);
+    s->producer = NULL;
+    s->queue = NULL;
+    s->purging = false;
+    s->n_resets++;
+    s->restart_at_us = now_us;
+    if (s->broken) {
+        s->restart_at_us = clock_now_us() + s->backoff_us;
+        s->backoff_us = s->backoff_us * 2 > BACKOFF_MOST_US ? BACKOFF_MOST_US : s->backoff_us * 2;
+    }
+}
+
+int ship_in_flight(const ship *s)
+{
+    return s->producer ? rd_kafka_outq_len(s->producer) : 0;
+}
+
+void ship_done(ship *s)
+{
+    ship_reset(s, 0, 0);
+    topic_table_free(&s->topics);
+    if (s->event_fd >= 0)
+        close(s->event_fd);
+}

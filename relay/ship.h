@@ -1,0 +1,50 @@
+/* The producer: hands records to librdkafka, believes only real acknowledgements, and can be thrown away at any moment. */
+#ifndef POSTBUS_RELAY_SHIP_H
+#define POSTBUS_RELAY_SHIP_H
+
+#include <librdkafka/rdkafka.h>
+
+#include "page.h"
+#include "record.h"
+#include "topic.h"
+
+typedef struct ship {
+    const config *cfg;
+    topic_table topics;
+    record_maker maker;
+    rd_kafka_t *producer;
+    rd_kafka_queue_t *queue;
+    int event_fd;
+    bool broken;      /* something failed that only a new producer mends: ship_reset */
+    bool purging;     /* reports of failure are of our own making */
+    bool down_logged; /* all brokers are down, and the log says so */
+    char reason[256]; /* why it is broken */
+    int64_t restart_at_us; /* no new producer before this */
+    int64_t backoff_us;
+    uint64_t n_acked, n_failed, n_resets;
+    void (*on_acked)(void *arg, row *r);
+    void *on_acked_arg;
+} ship;
+
+typedef enum ship_answer {
+    SHIP_SENT,
+    SHIP_PARK, /* the topic is missing, or others of it wait already */
+    SHIP_WAIT, /* not now: the topic is being asked for, the queue is full, or the producer is broken */
+} ship_answer;
+
+/* false with a sentence in reason where the configuration is refused. */
+bool ship_init(ship *s, const config *cfg, void (*on_acked)(void *, row *), void *arg);
+void ship_done(ship *s);
+
+/* Makes a producer where there is none and it is time; false: not now, or (fatal set) never. */
+bool ship_start(ship *s, int64_t now_us);
+/* from_lane: the row was parked before, and may leave although its lane is open. */
+ship_answer ship_row(ship *s, topic *t, row *r, const page_event *e, bool from_lane);
+/* Takes reports and answers. True when there was something. */
+bool ship_serve(ship *s, int64_t now_us);
+/* Purges what is queued, waits up to wait_ms for what is on the wire, and ends the producer. Afterwards no row is ROW_SENT. */
+void ship_reset(ship *s, int wait_ms, int64_t now_us);
+/* How many records the producer holds. */
+int ship_in_flight(const ship *s);
+
+#endif

@@ -1,0 +1,271 @@
+/* Asks brokers about topics before their first record leaves, and creates them where configured; must never block. */
+#include "topic.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "log.h"
+
+#define ASK_TIMEOUT_MS 5000
+#define ASK_AGAIN_US 100000           /* after a failure that says nothing about the topic */
+#define OLDEST_UNKNOWN_MS 86400000LL  /* retention unknown: records up to a day old keep their time */
+#define OLDEST_ANY_MS INT64_MAX
+
+static size_t slot_of(const char *name, size_t size)
+{
+    uint64_t h = 1469598103934665603ULL; /* FNV-1a */
+    for (size_t i = 0; i < size; i++)
+        h = (h ^ (unsigned char)name[i]) * 1099511628211ULL;
+    return (size_t)(h % 1024);
+}
+
+static bool is_named(const topic *t, const char *name, size_t size)
+{
+    return strncmp(t->name, name, size) == 0 && t->name[size] == '\0';
+}
+
+topic *topic_find(topic_table *t, const char *name, size_t size)
+{
+    if (t->last && is_named(t->last, name, size))
+        return t->last;
+    topic **slot = &t->slots[slot_of(name, size)];
+    topic *found = *slot;
+    while (found && !is_named(found, name, size))
+        found = found->next;
+    if (!found) {
+        found = calloc(1, sizeof *found);
+        if (!found || !(found->name = strndup(name, size))) {
+            free(found);
+            return NULL;
+        }
+        found->next = *slot;
+        *slot = found;
+    }
+    t->last = found;
+    return found;
+}
+
+void topic_table_each(topic_table *t, void (*fn)(topic *, void *), void *arg)
+{
+    for (size_t i = 0; i < sizeof t->slots / sizeof t->slots[0]; i++)
+        for (topic *one = t->slots[i], *next; one; one = next) {
+            next = one->next;
+            fn(one, arg);
+        }
+}
+
+static void forget(topic *t, void *arg)
+{
+    (void)arg;
+    if (t->handle)
+        rd_kafka_topic_destroy(t->handle);
+    t->handle = NULL;
+    t->asking = false;
+    t->ask_at_us = 0;
+    t->lane_ship = 0;
+    if (t->state == TOPIC_READY)
+        t->state = TOPIC_UNKNOWN;
+}
+
+void topic_table_forget(topic_table *t)
+{
+    topic_table_each(t, forget, NULL);
+}
+
+static void close_lane(topic *t, void *arg)
+{
+    (void)arg;
+    page_free(t->lane_page);
+    t->lane_page = NULL;
+    t->lane_open = t->lane_dirty = t->lane_reading = t->lane_unparking = t->lane_closing = false;
+    t->n_unsettled = 0;
+    t->n_parked = 0;
+    t->lane_ship = 0;
+}
+
+void topic_table_close_lanes(topic_table *t)
+{
+    topic_table_each(t, close_lane, NULL);
+}
+
+static void drop(topic *t, void *arg)
+{
+    forget(t, arg);
+    close_lane(t, arg);
+    free(t->name);
+    free(t);
+}
+
+void topic_table_free(topic_table *t)
+{
+    topic_table_each(t, drop, NULL);
+    memset(t->slots, 0, sizeof t->slots);
+    t->last = NULL;
+}
+
+typedef struct asking {
+    rd_kafka_t *rk;
+    rd_kafka_queue_t *queue;
+    int64_t now_us, next_us;
+} asking;
+
+static void ask(topic *t, void *arg)
+{
+    asking *a = arg;
+    if (t->state == TOPIC_READY || t->asking)
+        return;
+    if (t->ask_at_us > a->now_us) {
+        if (t->ask_at_us < a->next_us)
+            a->next_us = t->ask_at_us;
+        return;
+    }
+    char errstr[256];
+    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(a->rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+    rd_kafka_AdminOptions_set_request_timeout(options, ASK_TIMEOUT_MS, errstr, sizeof errstr);
+    rd_kafka_AdminOptions_set_opaque(options, t);
+    rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, t->name);
+    rd_kafka_DescribeConfigs(a->rk, &resource, 1, options, a->queue);
+    rd_kafka_ConfigResource_destroy(resource);
+    rd_kafka_AdminOptions_destroy(options);
+    t->asking = true;
+}
+
+int64_t topic_table_ask(topic_table *t, rd_kafka_t *rk, rd_kafka_queue_t *queue, int64_t now_us)
+{
+    asking a = {.rk = rk, .queue = queue, .now_us = now_us, .next_us = CLOCK_NEVER};
+    topic_table_each(t, ask, &a);
+    return a.next_us;
+}
+
+static void create(topic_table *table, topic *t, rd_kafka_t *rk, rd_kafka_queue_t *queue)
+{
+    char errstr[256];
+    rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(t->name, (int)table->cfg->topic_partitions,
+                                                        (int)table->cfg->topic_replication_factor, errstr, sizeof errstr);
+    if (!wanted) {
+        log_event(LOG_LEVEL_ERROR, "topic.create_failed", "topic=%s reason=%s", t->name, errstr);
+        return;
+    }
+    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+    rd_kafka_AdminOptions_set_request_timeout(options, ASK_TIMEOUT_MS, errstr, sizeof errstr);
+    rd_kafka_AdminOptions_set_operation_timeout(options, ASK_TIMEOUT_MS, errstr, sizeof errstr);
+    rd_kafka_AdminOptions_set_opaque(options, t);
+    rd_kafka_CreateTopics(rk, &wanted, 1, options, queue);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_NewTopic_destroy(wanted);
+    t->asking = true;
+}
+
+static int64_t smaller_half(int64_t oldest_ms, const char *value)
+{
+    char *end;
+    long long n = strtoll(value, &end, 10);
+    if (end == value || n < 0 || n / 2 >= oldest_ms)
+        return oldest_ms;
+    return n / 2;
+}
+
+/* Half of what retention and the bounds on timestamps allow: the record must outlive its arrival by a good while. */
+static int64_t oldest_allowed_ms(const rd_kafka_ConfigResource_t *resource)
+{
+    size_t n;
+    int64_t oldest_ms = OLDEST_ANY_MS;
+    const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resource, &n);
+    for (size_t i = 0; i < n; i++) {
+        const char *name = rd_kafka_ConfigEntry_name(entries[i]);
+        const char *value = rd_kafka_ConfigEntry_value(entries[i]);
+        if (value && (strcmp(name, "retention.ms") == 0 || strcmp(name, "message.timestamp.difference.max.ms") == 0 ||
+                      strcmp(name, "message.timestamp.before.max.ms") == 0))
+            oldest_ms = smaller_half(oldest_ms, value);
+    }
+    return oldest_ms;
+}
+
+static void become_ready(topic *t, rd_kafka_t *rk, int64_t oldest_ms)
+{
+    if (t->state == TOPIC_MISSING)
+        log_event(LOG_LEVEL_INFO, "topic.found", "topic=%s", t->name);
+    t->handle = rd_kafka_topic_new(rk, t->name, NULL);
+    t->oldest_ms = oldest_ms;
+    t->state = TOPIC_READY;
+}
+
+static void become_missing(topic_table *table, topic *t, const char *reason, int64_t now_us)
+{
+    if (t->state != TOPIC_MISSING)
+        log_event(LOG_LEVEL_ERROR, "topic.missing", "topic=%s reason=%s remedy=%s retry_ms=%lld", t->name, reason,
+                  "create the topic, or let the relay do it with create_topics = true; its events wait in order",
+                  (long long)table->cfg->topic_retry_ms);
+    t->state = TOPIC_MISSING;
+    t->ask_at_us = now_us + table->cfg->topic_retry_ms * 1000;
+}
+
+static void described(topic_table *table, topic *t, rd_kafka_t *rk, rd_kafka_queue_t *queue, rd_kafka_event_t *event,
+                      int64_t now_us)
+{
+    rd_kafka_resp_err_t err = rd_kafka_event_error(event);
+    const char *text = rd_kafka_event_error_string(event);
+    const rd_kafka_ConfigResource_t *resource = NULL;
+    size_t n = 0;
+    if (!err) {
+        resource = rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &n)[0];
+        err = rd_kafka_ConfigResource_error(resource);
+        text = rd_kafka_ConfigResource_error_string(resource);
+    }
+    switch (err) {
+    case RD_KAFKA_RESP_ERR_NO_ERROR:
+        become_ready(t, rk, oldest_allowed_ms(resource));
+        break;
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+        if (table->cfg->create_topics)
+            create(table, t, rk, queue);
+        else
+            become_missing(table, t, "no such topic", now_us);
+        break;
+    case RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE: /* the mock broker, and who may not look: let the record itself be the question */
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+        become_ready(t, rk, OLDEST_UNKNOWN_MS);
+        break;
+    case RD_KAFKA_RESP_ERR_INVALID_REQUEST:
+    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+        become_missing(table, t, text ? text : "the broker refuses its name", now_us);
+        break;
+    default:
+        log_event(LOG_LEVEL_DEBUG, "topic.ask_failed", "topic=%s reason=%s", t->name, rd_kafka_err2str(err));
+        t->ask_at_us = now_us + ASK_AGAIN_US;
+    }
+}
+
+static void created(topic_table *table, topic *t, rd_kafka_event_t *event, int64_t now_us)
+{
+    rd_kafka_resp_err_t err = rd_kafka_event_error(event);
+    const char *text = rd_kafka_event_error_string(event);
+    if (!err) {
+        size_t n;
+        const rd_kafka_topic_result_t *result = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &n)[0];
+        err = rd_kafka_topic_result_error(result);
+        text = rd_kafka_topic_result_error_string(result);
+    }
+    t->ask_at_us = now_us + ASK_AGAIN_US;
+    if (!err)
+        log_event(LOG_LEVEL_INFO, "topic.created", "topic=%s partitions=%lld replication_factor=%lld", t->name,
+                  (long long)table->cfg->topic_partitions, (long long)table->cfg->topic_replication_factor);
+    else if (err != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS && err != RD_KAFKA_RESP_ERR__TIMED_OUT)
+        become_missing(table, t, text ? text : rd_kafka_err2str(err), now_us);
+}
+
+bool topic_table_answer(topic_table *t, rd_kafka_t *rk, rd_kafka_queue_t *queue, rd_kafka_event_t *event, int64_t now_us)
+{
+    rd_kafka_event_type_t type = rd_kafka_event_type(event);
+    if (type != RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT && type != RD_KAFKA_EVENT_CREATETOPICS_RESULT)
+        return false;
+    topic *one = rd_kafka_event_opaque(event);
+    one->asking = false;
+    if (type == RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT)
+        described(t, one, rk, queue, event, now_us);
+    else
+        created(t, one, event, now_us);
+    return true;
+}

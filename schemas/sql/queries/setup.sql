@@ -1,0 +1,19 @@
+-- What a session of the relay needs to be its own: no setting of the database or the role may change what it reads or when it is durable.
+SELECT pg_catalog.set_config(name, value, false)
+  FROM (VALUES ('default_transaction_isolation', 'read committed'),
+               ('default_transaction_read_only', 'off'),
+               ('synchronous_commit', 'on'),
+               ('statement_timeout', '0'),
+               ('lock_timeout', '0'),
+               ('idle_in_transaction_session_timeout', '0'),
+               ('plan_cache_mode', 'force_generic_plan'),
+               ('enable_seqscan', 'off'),
+               ('enable_bitmapscan', 'off'),
+               ('max_parallel_workers_per_gather', '0'),
+               ('jit', 'off'),
+               ('row_security', 'off'),
+               ('search_path', 'pg_catalog'),
+               ('tcp_keepalives_idle', '5'),
+               ('tcp_keepalives_interval', '2'),
+               ('tcp_keepalives_count', '3'),
+               ('tcp_user_timeout', '10000')) AS s (name, value)
