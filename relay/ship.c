@@ -15,7 +15,9 @@
 
 /* One request in flight with the gapless guarantee: with more, librdkafka 2.0.2 can report a record as delivered that was never written
  * (first request of a new producer id refused, second accepted), and lets later records overtake one that is refused for good. */
-static const config_pair defaults[] = {
+static const struct {
+    const char *name, *value;
+} defaults[] = {
     {"enable.idempotence", "true"},
     {"enable.gapless.guarantee", "true"},
     {"max.in.flight.requests.per.connection", "1"},
@@ -268,9 +270,9 @@ void ship_reset(ship *s, int wait_ms, int64_t now_us)
     s->producer = NULL;
     s->queue = NULL;
     s->purging = false;
-    s->n_resets++;
     s->restart_at_us = now_us;
     if (s->broken) {
+        s->n_resets++;
         s->restart_at_us = clock_now_us() + s->backoff_us;
         s->backoff_us = s->backoff_us * 2 > BACKOFF_MOST_US ? BACKOFF_MOST_US : s->backoff_us * 2;
     }
