@@ -121,8 +121,24 @@ static void free_pages_before(batch *b, const page *keep)
     }
 }
 
+/* Whether a cursor that may have been rewound lies before another, in what is still kept. */
+static bool is_before(const batch_queue *q, const batch_cursor *c, const batch_cursor *to)
+{
+    for (const batch *b = q->head; b != to->b; b = b->next)
+        if (c->b == b)
+            return true;
+    if (c->b != to->b || !to->p)
+        return false;
+    for (const page *p = to->b->first; p != to->p; p = p->next)
+        if (c->p == p)
+            return true;
+    return !c->p || (c->p == to->p && c->i < to->i);
+}
+
 void batch_queue_settle(batch_queue *q, batch_cursor to)
 {
+    if (is_before(q, &q->ship, &to))
+        q->ship = to;
     q->settled = to;
     while (q->head != to.b) {
         batch *b = q->head;

@@ -146,3 +146,18 @@ void lanes_step(lanes *l)
     l->closing = false;
     topic_table_each(&l->ship->topics, step, l);
 }
+
+static void finish(topic *t, void *arg)
+{
+    lanes *l = arg;
+    if (t->lane_page && t->lane_page->n_open == 0 && !t->lane_unparking)
+        unpark(l, t);
+    l->unparking |= t->lane_unparking;
+}
+
+bool lanes_finish(lanes *l)
+{
+    l->unparking = false;
+    topic_table_each(&l->ship->topics, finish, l);
+    return l->unparking;
+}

@@ -12,6 +12,7 @@ typedef struct lanes {
     settler *settler;
     size_t *account;
     bool closing; /* a lane is about to close: no new batch should be opened */
+    bool unparking; /* set by lanes_finish */
     bool malformed; /* an answer was not of the expected form */
 } lanes;
 
@@ -22,5 +23,7 @@ void lanes_load(lanes *l, PGresult *res);
 void lanes_park(lanes *l, topic *t, row *r, int64_t now_us);
 /* Reads, sends, and removes parked events where their topics are back. */
 void lanes_step(lanes *l);
+/* When stopping: removes what the brokers have taken, sends nothing. True while that is not committed. */
+bool lanes_finish(lanes *l);
 
 #endif

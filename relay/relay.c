@@ -362,7 +362,8 @@ static bool is_drained(relay *y)
 
 static int64_t step_stopping(relay *y, int64_t now_us)
 {
-    if (is_drained(y)) {
+    bool unparking = lanes_finish(&y->lanes);
+    if (!unparking && is_drained(y)) {
         finish(y, 0);
         return now_us;
     }
