@@ -69,7 +69,11 @@ int database_fault(const call *c, PGconn *conn, const PGresult *result, const ch
     snprintf(text, sizeof text, "%s%s%s%s%s", primary ? primary : PQerrorMessage(conn), detail ? ". " : "", detail ? detail : "",
              hint ? ". " : "", hint ? hint : "");
     one_line(text, line, sizeof line);
-    return state ? fault(c, "%s: %s (SQLSTATE %s)", what, line, state) : fault(c, "%s: %s", what, line);
+    if (!state)
+        return fault(c, "%s: %s", what, line);
+    /* invalid_schema_name, undefined_table, undefined_function */
+    bool bare = strcmp(state, "3F000") == 0 || strcmp(state, "42P01") == 0 || strcmp(state, "42883") == 0;
+    return fault(c, "%s: %s (SQLSTATE %s)%s", what, line, state, bare ? "; postbus migrate makes what is missing" : "");
 }
 
 PGresult *database_query(const call *c, PGconn *conn, const char *what, const char *sql, int n_params, const char *const *params)

@@ -7,6 +7,9 @@
 const command *const commands[] = {
     &command_migrate,
     &command_relay,
+    &command_publish,
+    &command_tail,
+    &command_status,
     NULL,
 };
 

@@ -33,11 +33,7 @@ static int run(const call *c)
     if (stop_fd < 0)
         return fault(c, "signals cannot be received: %s", strerror(errno));
     log_setup(c->cfg.log_level, c->cfg.log_json);
-#ifdef POSTBUS_HAS_RELAY
     return relay_run(&c->cfg, &(relay_run_options){.stop_fd = stop_fd});
-#else
-    return fault(c, "this build has no relay");
-#endif
 }
 
 const command command_relay = {
