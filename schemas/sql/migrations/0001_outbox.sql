@@ -171,7 +171,7 @@ CREATE DOMAIN postbus.event_type AS text COLLATE "C"
     CHECK (octet_length(VALUE) <= 1024 OR postbus.check_type(VALUE));
 CREATE DOMAIN postbus.event_headers AS jsonb
     CHECK (VALUE IS NULL
-           OR (jsonb_typeof(VALUE) = 'object' AND NOT jsonb_path_exists(VALUE, '$.* ? (@.type() != "string")')
+           OR (jsonb_typeof(VALUE) = 'object' AND NOT jsonb_path_exists(VALUE, 'strict $.* ? (@.type() != "string")')
                AND NOT VALUE ? '' AND octet_length(VALUE::text) <= 1024)
            OR postbus.check_headers(VALUE));
 
