@@ -1,0 +1,162 @@
+/* Creates, configures and deletes topics for tests; waits for the broker's answer and never retries by itself. */
+#include "kafka_admin.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <librdkafka/rdkafka.h>
+
+enum { ANSWER_MS = 30000 };
+
+static rd_kafka_t *connect_admin(const char *brokers, char *message, size_t message_size)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", brokers, NULL, 0);
+    rd_kafka_conf_set(conf, "log_level", "0", NULL, 0);
+    rd_kafka_t *admin = rd_kafka_new(RD_KAFKA_PRODUCER, conf, message, message_size);
+    if (!admin)
+        rd_kafka_conf_destroy(conf);
+    return admin;
+}
+
+/* Calls set(name, value) for each "name=value". */
+typedef rd_kafka_resp_err_t set_config(void *subject, const char *name, const char *value);
+
+static bool for_each(const char *const *config, set_config *set, void *subject, char *message,
+                     size_t message_size)
+{
+    for (; config && *config; config++) {
+        char name[200];
+        const char *value = strchr(*config, '=');
+        if (!value || (size_t)(value - *config) >= sizeof name) {
+            snprintf(message, message_size, "'%s' is not name=value", *config);
+            return false;
+        }
+        snprintf(name, sizeof name, "%.*s", (int)(value - *config), *config);
+        if (set(subject, name, value + 1) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            snprintf(message, message_size, "'%s' is refused", *config);
+            return false;
+        }
+    }
+    return true;
+}
+
+static rd_kafka_resp_err_t set_new_topic(void *subject, const char *name, const char *value)
+{
+    return rd_kafka_NewTopic_set_config(subject, name, value);
+}
+
+static rd_kafka_resp_err_t set_resource(void *subject, const char *name, const char *value)
+{
+    return rd_kafka_ConfigResource_set_config(subject, name, value);
+}
+
+/* Whether the one topic of the answer was served. */
+static bool topic_served(const rd_kafka_topic_result_t **results, size_t n, char *message,
+                         size_t message_size)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (rd_kafka_topic_result_error(results[i]) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            snprintf(message, message_size, "%s", rd_kafka_topic_result_error_string(results[i]));
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool judge(rd_kafka_event_t *event, char *message, size_t message_size)
+{
+    if (!event) {
+        snprintf(message, message_size, "no answer in %d ms", ANSWER_MS);
+        return false;
+    }
+    if (rd_kafka_event_error(event)) {
+        snprintf(message, message_size, "%s", rd_kafka_event_error_string(event));
+        return false;
+    }
+    size_t n = 0;
+    switch (rd_kafka_event_type(event)) {
+    case RD_KAFKA_EVENT_CREATETOPICS_RESULT: {
+        const rd_kafka_CreateTopics_result_t *created = rd_kafka_event_CreateTopics_result(event);
+        const rd_kafka_topic_result_t **topics = rd_kafka_CreateTopics_result_topics(created, &n);
+        return topic_served(topics, n, message, message_size);
+    }
+    case RD_KAFKA_EVENT_DELETETOPICS_RESULT: {
+        const rd_kafka_DeleteTopics_result_t *deleted = rd_kafka_event_DeleteTopics_result(event);
+        const rd_kafka_topic_result_t **topics = rd_kafka_DeleteTopics_result_topics(deleted, &n);
+        return topic_served(topics, n, message, message_size);
+    }
+    default: {
+        const rd_kafka_AlterConfigs_result_t *altered = rd_kafka_event_AlterConfigs_result(event);
+        const rd_kafka_ConfigResource_t **resources = rd_kafka_AlterConfigs_result_resources(altered, &n);
+        for (size_t i = 0; i < n; i++) {
+            if (rd_kafka_ConfigResource_error(resources[i])) {
+                snprintf(message, message_size, "%s", rd_kafka_ConfigResource_error_string(resources[i]));
+                return false;
+            }
+        }
+        return true;
+    }
+    }
+}
+
+/* Waits for the answer to what was asked on the queue, and releases both and the connection. */
+static bool finish(rd_kafka_t *admin, rd_kafka_queue_t *queue, char *message, size_t message_size)
+{
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, ANSWER_MS);
+    bool good = judge(event, message, message_size);
+    if (event)
+        rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_destroy(admin);
+    return good;
+}
+
+bool kafka_admin_create_topic(const char *brokers, const char *topic, int n_partitions,
+                              const char *const *config, char *message, size_t message_size)
+{
+    rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(topic, n_partitions, 1, message, message_size);
+    if (!wanted)
+        return false;
+    rd_kafka_t *admin = NULL;
+    if (for_each(config, set_new_topic, wanted, message, message_size))
+        admin = connect_admin(brokers, message, message_size);
+    bool good = false;
+    if (admin) {
+        rd_kafka_queue_t *queue = rd_kafka_queue_new(admin);
+        rd_kafka_CreateTopics(admin, &wanted, 1, NULL, queue);
+        good = finish(admin, queue, message, message_size);
+    }
+    rd_kafka_NewTopic_destroy(wanted);
+    return good;
+}
+
+bool kafka_admin_configure_topic(const char *brokers, const char *topic, const char *const *config,
+                                 char *message, size_t message_size)
+{
+    rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+    rd_kafka_t *admin = NULL;
+    if (for_each(config, set_resource, resource, message, message_size))
+        admin = connect_admin(brokers, message, message_size);
+    bool good = false;
+    if (admin) {
+        rd_kafka_queue_t *queue = rd_kafka_queue_new(admin);
+        rd_kafka_AlterConfigs(admin, &resource, 1, NULL, queue);
+        good = finish(admin, queue, message, message_size);
+    }
+    rd_kafka_ConfigResource_destroy(resource);
+    return good;
+}
+
+bool kafka_admin_delete_topic(const char *brokers, const char *topic, char *message, size_t message_size)
+{
+    rd_kafka_t *admin = connect_admin(brokers, message, message_size);
+    if (!admin)
+        return false;
+    rd_kafka_DeleteTopic_t *unwanted = rd_kafka_DeleteTopic_new(topic);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(admin);
+    rd_kafka_DeleteTopics(admin, &unwanted, 1, NULL, queue);
+    bool good = finish(admin, queue, message, message_size);
+    rd_kafka_DeleteTopic_destroy(unwanted);
+    return good;
+}

@@ -1,0 +1,188 @@
+/* Brings up real brokers by the script kafka-broker; never stops one that it did not start. */
+#include "kafka_fixture.h"
+
+#include "cmocka_all.h"
+#include "kafka_admin.h"
+#include "proc_fixture.h"
+#include "wait_until.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SCRIPT POSTBUS_SUPPORT_DIR "/kafka-broker"
+
+enum { READY_DEADLINE_MS = 120000, STOP_DEADLINE_MS = 60000, MAX_ARGUMENTS = 80 };
+
+struct kafka_fixture {
+    bool own;
+    proc_fixture *broker;
+    const char *argv[MAX_ARGUMENTS];
+    char *settings[MAX_ARGUMENTS];
+    size_t n_settings;
+    char directory[64];
+    char log_path[96];
+    char brokers[256];
+};
+
+static kafka_fixture *allocate(void)
+{
+    kafka_fixture *kafka = calloc(1, sizeof *kafka);
+    if (!kafka)
+        fail_msg("no memory for a broker");
+    return kafka;
+}
+
+kafka_fixture *kafka_fixture_new(const char *const *settings)
+{
+    kafka_fixture *kafka = allocate();
+    kafka->own = true;
+    snprintf(kafka->directory, sizeof kafka->directory, "/tmp/postbus-kafka.XXXXXX");
+    if (!mkdtemp(kafka->directory))
+        fail_msg("mkdtemp %s failed", kafka->directory);
+    snprintf(kafka->log_path, sizeof kafka->log_path, "%s/server.log", kafka->directory);
+    size_t n = 0;
+    kafka->argv[n++] = SCRIPT;
+    kafka->argv[n++] = "run";
+    kafka->argv[n++] = kafka->directory;
+    for (; settings && *settings; settings++) {
+        assert_true(n + 2 < MAX_ARGUMENTS);
+        char *copy = kafka->settings[kafka->n_settings++] = strdup(*settings);
+        kafka->argv[n++] = "--set";
+        kafka->argv[n++] = copy;
+    }
+    kafka_fixture_start(kafka);
+    return kafka;
+}
+
+kafka_fixture *kafka_fixture_shared(void)
+{
+    const char *brokers = getenv("POSTBUS_TEST_BROKERS");
+    if (!brokers || !*brokers)
+        return kafka_fixture_new(NULL);
+    kafka_fixture *kafka = allocate();
+    snprintf(kafka->brokers, sizeof kafka->brokers, "%s", brokers);
+    return kafka;
+}
+
+static void read_brokers(kafka_fixture *kafka)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/brokers", kafka->directory);
+    FILE *file = fopen(path, "r");
+    if (!file || fscanf(file, "%255s", kafka->brokers) != 1)
+        fail_msg("%s does not say where the broker listens", path);
+    fclose(file);
+}
+
+static void must_be_own(const kafka_fixture *kafka)
+{
+    if (!kafka->own)
+        fail_msg("the broker of the whole run is not this test's to stop: take kafka_fixture_new");
+}
+
+void kafka_fixture_start(kafka_fixture *kafka)
+{
+    must_be_own(kafka);
+    if (kafka->broker)
+        return;
+    const proc_fixture_options options = {.log_path = kafka->log_path};
+    kafka->broker = proc_fixture_start(kafka->argv, &options);
+    proc_fixture_expect_log(kafka->broker, "Kafka Server started", READY_DEADLINE_MS);
+    read_brokers(kafka);
+}
+
+static void end(kafka_fixture *kafka, int number)
+{
+    must_be_own(kafka);
+    if (!kafka->broker)
+        return;
+    proc_fixture_end(kafka->broker, number, STOP_DEADLINE_MS);
+    proc_fixture_free(kafka->broker);
+    kafka->broker = NULL;
+}
+
+void kafka_fixture_stop(kafka_fixture *kafka)
+{
+    end(kafka, SIGTERM);
+}
+
+void kafka_fixture_kill(kafka_fixture *kafka)
+{
+    end(kafka, SIGKILL);
+}
+
+void kafka_fixture_freeze(kafka_fixture *kafka)
+{
+    must_be_own(kafka);
+    proc_fixture_signal(kafka->broker, SIGSTOP);
+}
+
+void kafka_fixture_thaw(kafka_fixture *kafka)
+{
+    must_be_own(kafka);
+    proc_fixture_signal(kafka->broker, SIGCONT);
+}
+
+void kafka_fixture_free(kafka_fixture *kafka)
+{
+    if (!kafka)
+        return;
+    if (kafka->own) {
+        kafka_fixture_kill(kafka);
+        proc_fixture_run((const char *const[]){"rm", "-rf", kafka->directory, NULL}, NULL, NULL,
+                         STOP_DEADLINE_MS);
+    }
+    for (size_t i = 0; i < kafka->n_settings; i++)
+        free(kafka->settings[i]);
+    free(kafka);
+}
+
+const char *kafka_fixture_brokers(const kafka_fixture *kafka)
+{
+    return kafka->brokers;
+}
+
+void kafka_fixture_create_topic(const kafka_fixture *kafka, const char *topic, int n_partitions,
+                                const char *const *config)
+{
+    char message[512];
+    if (!kafka_admin_create_topic(kafka->brokers, topic, n_partitions, config, message, sizeof message))
+        fail_msg("topic %s: %s", topic, message);
+}
+
+void kafka_fixture_delete_topic(const kafka_fixture *kafka, const char *topic)
+{
+    char message[512];
+    if (!kafka_admin_delete_topic(kafka->brokers, topic, message, sizeof message))
+        fail_msg("topic %s: %s", topic, message);
+}
+
+void kafka_fixture_configure_topic(const kafka_fixture *kafka, const char *topic, const char *const *config)
+{
+    char message[512];
+    if (!kafka_admin_configure_topic(kafka->brokers, topic, config, message, sizeof message))
+        fail_msg("topic %s: %s", topic, message);
+}
+
+char *kafka_fixture_new_name(const char *base)
+{
+    static atomic_uint count;
+    char *name = NULL;
+    if (asprintf(&name, "%s-%d-%lld-%u", base, (int)getpid(), (long long)wait_now_ms(),
+                 atomic_fetch_add(&count, 1)) < 0)
+        fail_msg("no memory for a topic's name");
+    return name;
+}
+
+char *kafka_fixture_new_topic(const kafka_fixture *kafka, const char *base, int n_partitions,
+                              const char *const *config)
+{
+    char *name = kafka_fixture_new_name(base);
+    kafka_fixture_create_topic(kafka, name, n_partitions, config);
+    return name;
+}

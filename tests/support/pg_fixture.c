@@ -1,0 +1,210 @@
+/* Brings up private PostgreSQL servers by the script pg-cluster; never touches one it did not start. */
+#include "pg_fixture.h"
+
+#include "cmocka_all.h"
+#include "pg_query.h"
+#include "postbus_sql.h"
+#include "proc_fixture.h"
+#include "wait_until.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SCRIPT POSTBUS_SUPPORT_DIR "/pg-cluster"
+
+enum { READY_DEADLINE_MS = 60000, STOP_DEADLINE_MS = 60000, MAX_ARGUMENTS = 80 };
+
+struct pg_fixture {
+    proc_fixture *server;
+    int port;
+    int version;
+    char directory[64];
+    char log_path[96];
+};
+
+static pg_fixture *new_directory(void)
+{
+    pg_fixture *pg = calloc(1, sizeof *pg);
+    if (!pg)
+        fail_msg("no memory for a server");
+    /* Not under TMPDIR: a socket's path must be short, and the user postgres must be let through. */
+    snprintf(pg->directory, sizeof pg->directory, "/tmp/postbus-pg.XXXXXX");
+    if (!mkdtemp(pg->directory))
+        fail_msg("mkdtemp %s failed", pg->directory);
+    snprintf(pg->log_path, sizeof pg->log_path, "%s/server.log", pg->directory);
+    return pg;
+}
+
+static void run_script(const char *const *argv)
+{
+    char *text = NULL;
+    if (proc_fixture_run(argv, NULL, &text, READY_DEADLINE_MS) != 0) {
+        print_error("%s", text);
+        fail_msg("%s %s failed", argv[0], argv[1]);
+    }
+    free(text);
+}
+
+static void read_port(pg_fixture *pg)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/port", pg->directory);
+    FILE *file = fopen(path, "r");
+    if (!file || fscanf(file, "%d", &pg->port) != 1)
+        fail_msg("%s holds no port", path);
+    fclose(file);
+}
+
+pg_fixture *pg_fixture_new(const char *const *settings)
+{
+    pg_fixture *pg = new_directory();
+    const char *argv[MAX_ARGUMENTS] = {SCRIPT, "init", pg->directory};
+    for (size_t n = 3; settings && *settings; settings++) {
+        assert_true(n + 2 < MAX_ARGUMENTS);
+        argv[n++] = "--set";
+        argv[n++] = *settings;
+    }
+    run_script(argv);
+    read_port(pg);
+    pg_fixture_start(pg);
+    return pg;
+}
+
+pg_fixture *pg_fixture_new_standby(const pg_fixture *primary)
+{
+    pg_fixture *pg = new_directory();
+    run_script((const char *const[]){SCRIPT, "standby", pg->directory, "--of", primary->directory, NULL});
+    read_port(pg);
+    pg_fixture_start(pg);
+    return pg;
+}
+
+typedef struct ready_wait {
+    pg_fixture *pg;
+    char *conninfo;
+} ready_wait;
+
+static bool ready_or_ended(void *arg)
+{
+    ready_wait *wait = arg;
+    return !proc_fixture_running(wait->pg->server) || PQping(wait->conninfo) == PQPING_OK;
+}
+
+void pg_fixture_start(pg_fixture *pg)
+{
+    if (pg->server)
+        return;
+    /* SIGQUIT, so that the server takes its own children with it. */
+    const proc_fixture_options options = {.log_path = pg->log_path, .death_signal = SIGQUIT};
+    pg->server = proc_fixture_start((const char *const[]){SCRIPT, "run", pg->directory, NULL}, &options);
+    ready_wait wait = {.pg = pg, .conninfo = pg_fixture_conninfo(pg, NULL, NULL)};
+    wait_until(ready_or_ended, &wait, READY_DEADLINE_MS);
+    bool ready = PQping(wait.conninfo) == PQPING_OK;
+    free(wait.conninfo);
+    if (!ready) {
+        char *log = proc_fixture_log(pg->server);
+        print_error("%s", log);
+        free(log);
+        fail_msg("the server of %s did not start", pg->directory);
+    }
+    PGconn *conn = pg_fixture_connect(pg, NULL, NULL);
+    pg->version = PQserverVersion(conn);
+    PQfinish(conn);
+}
+
+void pg_fixture_stop(pg_fixture *pg, pg_fixture_stop_mode mode)
+{
+    if (!pg->server)
+        return;
+    proc_fixture_end(pg->server, mode == PG_STOP_FAST ? SIGINT : SIGQUIT, STOP_DEADLINE_MS);
+    proc_fixture_free(pg->server);
+    pg->server = NULL;
+}
+
+void pg_fixture_restart(pg_fixture *pg, pg_fixture_stop_mode mode)
+{
+    pg_fixture_stop(pg, mode);
+    pg_fixture_start(pg);
+}
+
+void pg_fixture_free(pg_fixture *pg)
+{
+    if (!pg)
+        return;
+    pg_fixture_stop(pg, PG_STOP_IMMEDIATE);
+    proc_fixture_run((const char *const[]){"rm", "-rf", pg->directory, NULL}, NULL, NULL, STOP_DEADLINE_MS);
+    free(pg);
+}
+
+int pg_fixture_port(const pg_fixture *pg)
+{
+    return pg->port;
+}
+
+const char *pg_fixture_directory(const pg_fixture *pg)
+{
+    return pg->directory;
+}
+
+int pg_fixture_version(const pg_fixture *pg)
+{
+    return pg->version;
+}
+
+char *pg_fixture_conninfo(const pg_fixture *pg, const char *database, const char *role)
+{
+    char *text = NULL;
+    if (asprintf(&text, "host=%s port=%d dbname=%s user=%s", pg->directory, pg->port,
+                 database ? database : "postgres", role ? role : "postgres") < 0)
+        fail_msg("no memory for a connection string");
+    return text;
+}
+
+static void ignore_notice(void *arg, const PGresult *notice)
+{
+    (void)arg;
+    (void)notice;
+}
+
+PGconn *pg_fixture_connect(const pg_fixture *pg, const char *database, const char *role)
+{
+    char *conninfo = pg_fixture_conninfo(pg, database, role);
+    PGconn *conn = PQconnectdb(conninfo);
+    if (PQstatus(conn) != CONNECTION_OK)
+        fail_msg("%s: %s", conninfo, PQerrorMessage(conn));
+    free(conninfo);
+    PQsetNoticeReceiver(conn, ignore_notice, NULL);
+    return conn;
+}
+
+void pg_fixture_create_database(const pg_fixture *pg, const char *database)
+{
+    PGconn *conn = pg_fixture_connect(pg, NULL, NULL);
+    char *name = PQescapeIdentifier(conn, database, strlen(database));
+    pg_run(conn, "DROP DATABASE IF EXISTS %s WITH (FORCE)", name);
+    pg_run(conn, "CREATE DATABASE %s TEMPLATE template0", name);
+    PQfreemem(name);
+    PQfinish(conn);
+}
+
+void pg_fixture_migrate(const pg_fixture *pg, const char *database)
+{
+    PGconn *conn = pg_fixture_connect(pg, database, NULL);
+    for (const sql_migration *step = sql_migrations; step->name; step++) {
+        pg_run(conn, "BEGIN");
+        pg_run(conn, "%s", step->text);
+        pg_run(conn, "COMMIT");
+    }
+    PQfinish(conn);
+}
+
+void pg_fixture_create_outbox(const pg_fixture *pg, const char *database)
+{
+    pg_fixture_create_database(pg, database);
+    pg_fixture_migrate(pg, database);
+}

@@ -1,0 +1,25 @@
+/* SQL in one line, for tests. Texts are printf formats. A failure fails the running cmocka test with the server's message. */
+#ifndef POSTBUS_TEST_PG_QUERY_H
+#define POSTBUS_TEST_PG_QUERY_H
+
+#include <stdint.h>
+
+#include <libpq-fe.h>
+
+/* Runs statements, several at once too, whose results do not matter. */
+void pg_run(PGconn *conn, const char *sql, ...) __attribute__((format(printf, 2, 3)));
+
+/* The rows of a query; PQclear them. */
+PGresult *pg_rows(PGconn *conn, const char *sql, ...) __attribute__((format(printf, 2, 3)));
+
+/* The first column of the only row, as text for the caller to free; NULL where it is NULL. */
+char *pg_text(PGconn *conn, const char *sql, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same as a number; -1 where it is NULL. */
+int64_t pg_number(PGconn *conn, const char *sql, ...) __attribute__((format(printf, 2, 3)));
+
+/* The SQLSTATE with which a statement is refused, "" where it is not; storage of the library, until the next call. The message is
+ * PQerrorMessage(conn). */
+const char *pg_refused(PGconn *conn, const char *sql, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
