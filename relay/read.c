@@ -139,12 +139,22 @@ static void adapt_page_rows(reader *r, const page *p)
         r->page_rows = (int)smaller(r->page_rows * 2, r->cfg->page_rows);
 }
 
+static bool ascends(const page *p)
+{
+    for (int i = 1; i < p->n_rows; i++)
+        if (p->rows[i].id <= p->rows[i - 1].id)
+            return false;
+    return true;
+}
+
 static page *take_page(reader *r, PGresult *res)
 {
     page *p = page_new(res);
-    if (!p)
-        fault(r, "a page of the outbox is not of the expected form");
-    return p;
+    if (p && ascends(p))
+        return p;
+    page_free(p);
+    fault(r, "a page of the outbox is not of the expected form");
+    return NULL;
 }
 
 static bool has_stragglers(const position *p)

@@ -82,6 +82,7 @@ bool ship_init(ship *s, const config *cfg, void (*on_acked)(void *, row *), void
 
 bool ship_start(ship *s, int64_t now_us)
 {
+    s->wall_ms = clock_wall_ms();
     if (s->producer)
         return true;
     if (now_us < s->restart_at_us)
@@ -111,9 +112,9 @@ static void mark_broken(ship *s, const char *what, const char *detail)
     snprintf(s->reason, sizeof s->reason, "%s: %s", what, detail);
 }
 
-static int64_t timestamp_of(const topic *t, const page_event *e)
+static int64_t timestamp_of(const ship *s, const topic *t, const page_event *e)
 {
-    if (t->oldest_ms != INT64_MAX && clock_wall_ms() - e->created_at_ms > t->oldest_ms)
+    if (t->oldest_ms != INT64_MAX && s->wall_ms - e->created_at_ms > t->oldest_ms)
         return 0; /* now */
     return e->created_at_ms;
 }
@@ -148,7 +149,7 @@ ship_answer ship_row(ship *s, topic *t, row *r, const page_event *e, bool from_l
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = 0},
         {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {.ptr = (void *)(uintptr_t)e->value.data, .size = e->value.size}},
         {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {.ptr = (void *)(uintptr_t)e->key.data, .size = e->key.size}},
-        {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = timestamp_of(t, e)},
+        {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = timestamp_of(s, t, e)},
         {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = r},
         {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
     };

@@ -21,6 +21,7 @@ typedef struct ship {
     char reason[256]; /* why it is broken */
     int64_t restart_at_us; /* no new producer before this */
     int64_t backoff_us;
+    int64_t wall_ms; /* the time of day when ship_start was called last: often enough for the age of a record */
     uint64_t n_acked, n_failed, n_resets;
     void (*on_acked)(void *arg, row *r);
     void *on_acked_arg;
@@ -36,7 +37,7 @@ typedef enum ship_answer {
 bool ship_init(ship *s, const config *cfg, void (*on_acked)(void *, row *), void *arg);
 void ship_done(ship *s);
 
-/* Makes a producer where there is none and it is time; false: not now, or (fatal set) never. */
+/* To be called before rows are handed over: makes a producer where there is none and it is time; false: not now, or (fatal set) never. */
 bool ship_start(ship *s, int64_t now_us);
 /* from_lane: the row was parked before, and may leave although its lane is open. */
 ship_answer ship_row(ship *s, topic *t, row *r, const page_event *e, bool from_lane);
