@@ -134,7 +134,7 @@ static void check(relay *y, const PGresult *res)
                "connect the relay directly: LISTEN and its locks need a session of its own");
     else if (PQgetvalue(res, 0, CHECK_SAME_CLUSTER)[0] != 't')
         refuse(y, "this database was restored or moved from another PostgreSQL cluster: the transaction ids it stores mean nothing here",
-               "see \"After a restore\" in docs/guarantees.md");
+               "with all relays stopped, SELECT postbus.rebase(): it publishes again what is not known to be published");
     else if (strcmp(PQgetvalue(res, 0, CHECK_CACHE), "1") != 0 || strcmp(PQgetvalue(res, 0, CHECK_INCREMENT), "1") != 0 ||
              PQgetvalue(res, 0, CHECK_CYCLE)[0] != 'f')
         refuse(y, "postbus.outbox_id_seq must have CACHE 1, INCREMENT 1 and NO CYCLE, or events are lost",

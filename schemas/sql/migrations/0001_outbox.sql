@@ -374,7 +374,7 @@ CREATE VIEW postbus.event AS
 SELECT o.id,
        coalesce(o.event_id, postbus.event_id(o.id)) AS event_id,
        o.topic, o.key, o.type,
-       CASE WHEN NOT (pg_visible_in_snapshot(o.xid, p.s1) OR (pg_visible_in_snapshot(o.xid, p.s2) AND o.id <= p.done_id)) THEN 'pending'
+       CASE WHEN NOT (o.id <= p.floor_id OR pg_visible_in_snapshot(o.xid, p.s1) OR (pg_visible_in_snapshot(o.xid, p.s2) AND o.id <= p.done_id)) THEN 'pending'
             WHEN EXISTS (SELECT FROM postbus.parked k WHERE k.id = o.id) THEN 'parked'
             ELSE 'published' END AS state,
        o.created_at,
@@ -402,6 +402,50 @@ AS $$
              WHERE NOT (pg_visible_in_snapshot(o.xid, p.s1) OR (pg_visible_in_snapshot(o.xid, p.s2) AND o.id <= p.done_id))) b
 $$;
 COMMENT ON FUNCTION postbus.backlog() IS 'Committed events that are not published yet, the oldest one''s created_at, and how many are parked.';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- After a restore
+-- ---------------------------------------------------------------------------------------------------------------------
+
+-- Stored transaction ids mean nothing in another cluster, where the same numbers are handed out to other transactions. So what was not
+-- known to be published is published once more, as new rows of this cluster with their event ids kept, and all rows that are there now
+-- fall below the floor, where nothing is ever read again. Ids above the last position's were drawn after the copy was taken: published
+-- since the restore, or too late for the last settling; they count as not published whatever their xids look like.
+CREATE FUNCTION postbus.rebase(OUT published_again bigint)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    p postbus.progress;
+    last_old_id bigint;
+    x xid8;
+    s pg_snapshot;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(8101821198368076545) THEN
+        RAISE EXCEPTION 'postbus: a relay leads this database' USING ERRCODE = 'PB007', HINT = 'Stop the relays before postbus.rebase().';
+    END IF;
+    LOCK TABLE postbus.outbox IN SHARE ROW EXCLUSIVE MODE;
+    SELECT * INTO STRICT p FROM postbus.current_progress;
+    SELECT coalesce(max(o.id), 0) INTO last_old_id FROM postbus.outbox o;
+    -- A dump can hold rows above the value of its sequence; no id may be drawn twice, nor one at or below the new floor.
+    PERFORM setval('postbus.outbox_id_seq', greatest(last_old_id, (SELECT last_value FROM postbus.outbox_id_seq)), true);
+    SELECT greatest(last_old_id, last_value) INTO last_old_id FROM postbus.outbox_id_seq;
+    INSERT INTO postbus.outbox (topic, type, key, value, headers, event_id)
+    SELECT o.topic, o.type, o.key, o.value, o.headers, coalesce(o.event_id, postbus.event_id(o.id))
+      FROM postbus.outbox o
+     WHERE o.id <= last_old_id AND o.id > p.floor_id
+       AND (o.id > p.l2 OR NOT (pg_visible_in_snapshot(o.xid, p.s1) OR (pg_visible_in_snapshot(o.xid, p.s2) AND o.id <= p.done_id)))
+        OR EXISTS (SELECT FROM postbus.parked k WHERE k.id = o.id)
+     ORDER BY o.id;
+    GET DIAGNOSTICS published_again = ROW_COUNT;
+    DELETE FROM postbus.parked;
+    x := pg_current_xact_id();
+    s := (x::text || ':' || x::text || ':')::pg_snapshot;
+    INSERT INTO postbus.progress (leaf, epoch, s1, x1, l1, s2, x2, l2, done_id, floor_id, published)
+    VALUES ((last_old_id >> 30) & 15, p.epoch, s, x, last_old_id, s, x, last_old_id, 0, last_old_id, p.published);
+    UPDATE postbus.instance SET system_identifier = (SELECT c.system_identifier FROM pg_control_system() c);
+END $$;
+COMMENT ON FUNCTION postbus.rebase() IS
+'Brings a restored or copied outbox on in this cluster, with all relays stopped: publishes again, with the same event ids, what is not known to be published, and returns how many that are. Refuses with PB007 while a relay leads. Waits for open publishing transactions, and publishers wait for it.';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Who may do what
