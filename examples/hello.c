@@ -1,25 +1,24 @@
 /* Publishes one event in a transaction of the application. */
+#include <postbus/postbus.h>
 #include <stdio.h>
 #include <string.h>
-#include <postbus/postbus.h>
 
 int main(int argc, char **argv)
 {
     PGconn *conn = PQconnectdb(argc > 1 ? argv[1] : "");
     const char *order = "{\"order\": 7, \"total\": 42}";
-    pbus_event event = {.topic = "orders", .key = "7", .key_size = 1, .type = "order.placed",
-                        .value = order, .value_size = strlen(order)};
+    pbus_event event = {.topic = "orders", .key = "7", .key_size = 1, .value = order, .value_size = strlen(order)};
     pbus_error err;
 
     PQclear(PQexec(conn, "BEGIN"));
-    /* … the application's own statements, in the same transaction … */
+    /* … the application's own statements … */
     if (pbus_publish(conn, &event, NULL, NULL, &err) != PBUS_OK) {
         fprintf(stderr, "%s\n", err.message);
         return 1;
     }
-    PGresult *commit = PQexec(conn, "COMMIT");
-    printf("%s\n", PQcmdStatus(commit)); /* "COMMIT": from now on the event exists for the world */
-    PQclear(commit);
+    PGresult *end = PQexec(conn, "COMMIT");
+    puts(PQcmdStatus(end)); /* "COMMIT": from now on the event exists for the world */
+    PQclear(end);
     PQfinish(conn);
     return 0;
 }

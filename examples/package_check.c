@@ -10,7 +10,7 @@
 typedef struct committed_change { /* a row of package_change */
     long line, change;
     char package[128], state[64];
-    long long commit_us; /* when the application asked for COMMIT; 0: it never did */
+    long long commit_us;            /* when the application asked for COMMIT; 0: it never did */
     long n_arrivals, first_arrival; /* first_arrival counts the records received, from 0 */
     int partition;
     long long received_us;
@@ -26,7 +26,7 @@ typedef struct received_record {
 typedef struct package_check {
     committed_change *changes;
     size_t n_changes;
-    long n_rolled_back;                                /* transactions that the application rolled back */
+    long n_rolled_back;                               /* transactions that the application rolled back */
     long n_received, n_repeated, n_ghosts, n_altered; /* records */
     long n_unrecorded; /* commits that the table does not have, or rows that nobody committed */
 } package_check;
@@ -73,6 +73,8 @@ static int by_size(const void *a, const void *b)
 
 static committed_change *find(const package_check *check, long line)
 {
+    if (check->n_changes == 0)
+        return NULL;
     committed_change wanted = {.line = line};
     return bsearch(&wanted, check->changes, check->n_changes, sizeof wanted, by_line);
 }
@@ -86,7 +88,8 @@ static bool take_committed(package_check *check, char *line)
     check->changes = grown;
     committed_change *change = &grown[check->n_changes++];
     *change = (committed_change){0};
-    return sscanf(line, "%ld\t%127[^\t]\t%ld\t%63[^\t]", &change->line, change->package, &change->change, change->state) == 4;
+    return sscanf(line, "%ld\t%127[^\t]\t%ld\t%63[^\t]", &change->line, change->package, &change->change,
+                  change->state) == 4;
 }
 
 static bool take_outcome(package_check *check, char *line)
@@ -113,8 +116,8 @@ static bool is_same(const committed_change *change, const received_record *recor
 {
     const char *package = json_string_value(json_object_get(record->value, "package"));
     const char *state = json_string_value(json_object_get(record->value, "state"));
-    return package && state && strcmp(record->key, change->package) == 0 && strcmp(package, change->package) == 0 &&
-           strcmp(state, change->state) == 0 &&
+    return package && state && strcmp(record->key, change->package) == 0 &&
+           strcmp(package, change->package) == 0 && strcmp(state, change->state) == 0 &&
            json_integer_value(json_object_get(record->value, "change")) == change->change;
 }
 
@@ -144,7 +147,9 @@ static bool take_received(package_check *check, char *line)
     for (int i = 0; i < 6; i++)
         if (!(field[i] = strsep(&line, "\t")))
             return false;
-    received_record record = {.received_us = strtoll(field[0], NULL, 10), .partition = atoi(field[1]), .key = field[4],
+    received_record record = {.received_us = strtoll(field[0], NULL, 10),
+                              .partition = atoi(field[1]),
+                              .key = field[4],
                               .value = json_loads(field[5], 0, NULL)};
     if (!record.value)
         return false;
@@ -165,7 +170,8 @@ static bool say(bool held, const char *sentence, long n, long of, const char *fa
 /* Counts the packages, and those of which a change arrived before an earlier one or in another partition. Sorts the changes. */
 static void count_packages(package_check *check, long *n_packages, long *n_misordered)
 {
-    qsort(check->changes, check->n_changes, sizeof *check->changes, by_package_and_change);
+    if (check->n_changes > 0)
+        qsort(check->changes, check->n_changes, sizeof *check->changes, by_package_and_change);
     *n_packages = *n_misordered = 0;
     const committed_change *last = NULL; /* the change of the same package that arrived before */
     bool counted = false;
@@ -178,7 +184,8 @@ static void count_packages(package_check *check, long *n_packages, long *n_misor
         }
         if (change->n_arrivals == 0)
             continue;
-        bool wrong = last && (change->first_arrival < last->first_arrival || change->partition != last->partition);
+        bool wrong =
+            last && (change->first_arrival < last->first_arrival || change->partition != last->partition);
         if (wrong && !counted) {
             ++*n_misordered;
             counted = true;
@@ -195,14 +202,15 @@ static bool judge(package_check *check)
         check->n_unrecorded += check->changes[i].commit_us == 0;
     }
     count_packages(check, &n_packages, &n_misordered);
-    bool held = say(check->n_unrecorded == 0, "what the application committed is in its table", n_changes - check->n_unrecorded,
-                    n_changes, "are not in both", check->n_unrecorded);
-    held &= say(n_arrived == n_changes && n_changes > 0, "every committed change arrived", n_arrived, n_changes, "are missing",
-                n_changes - n_arrived);
+    bool held = say(check->n_unrecorded == 0, "what the application committed is in its table",
+                    n_changes - check->n_unrecorded, n_changes, "are not in both", check->n_unrecorded);
+    held &= say(n_arrived == n_changes && n_changes > 0, "every committed change arrived", n_arrived,
+                n_changes, "are missing", n_changes - n_arrived);
     held &= say(check->n_ghosts + check->n_altered == 0, "none arrived that was rolled back", check->n_ghosts,
-                check->n_rolled_back, "records have no such change in the table", check->n_ghosts + check->n_altered);
-    held &= say(n_misordered == 0, "each package's changes came in order", n_packages - n_misordered, n_packages,
-                "packages were misordered", n_misordered);
+                check->n_rolled_back, "records have no such change in the table",
+                check->n_ghosts + check->n_altered);
+    held &= say(n_misordered == 0, "each package's changes came in order", n_packages - n_misordered,
+                n_packages, "packages were misordered", n_misordered);
     if (check->n_repeated > 0)
         printf("    note    %ld records came again, with the same id\n", check->n_repeated);
     return held;
@@ -225,9 +233,10 @@ static void print_figures(const package_check *check)
     }
     if (n > 0) {
         qsort(latency_us, n, sizeof *latency_us, by_size);
-        printf("\n    latency     from COMMIT to the subscriber: p50 %.1f ms, p99 %.1f ms\n", (double)latency_us[n / 2] / 1e3,
-               (double)latency_us[n * 99 / 100] / 1e3);
-        printf("    throughput  %.0f transactions a second, one connection, from the first COMMIT to the last record\n",
+        printf("\n    latency     from COMMIT to the subscriber: p50 %.1f ms, p99 %.1f ms\n",
+               (double)latency_us[n / 2] / 1e3, (double)latency_us[n * 99 / 100] / 1e3);
+        printf("    throughput  %.0f transactions a second, one connection, from the first COMMIT to the "
+               "last record\n",
                (double)n * 1e6 / (double)(last_us - first_us + 1));
     }
     free(latency_us);

@@ -24,7 +24,7 @@ typedef struct package_change {
 
 typedef struct package_log {
     PGconn *conn;
-    FILE *outcomes;     /* line, "commit" or "rollback", and when that was asked for, in µs since 1970 */
+    FILE *outcomes;      /* line, "commit" or "rollback", and when that was asked for, in µs since 1970 */
     long rollback_every; /* lines of this multiple are rolled back on purpose; 0 = none */
     long n_committed, n_rolled_back, n_skipped;
 } package_log;
@@ -77,11 +77,13 @@ static long long now_us(void)
 /* Takes a line of the log apart, in place. False: the line is about no package ("startup", "conffile"). */
 static bool parse(char *text, package_change *out)
 {
-    static const char *const actions[] = {"install", "upgrade", "configure", "trigproc", "remove", "purge", "disappear"};
+    static const char *const actions[] = {"install", "upgrade", "configure", "trigproc",
+                                          "remove",  "purge",   "disappear"};
     char *field[MAX_FIELDS] = {0};
     char *rest = NULL;
     int n = 0;
-    for (char *word = strtok_r(text, " \n", &rest); word && n < MAX_FIELDS; word = strtok_r(NULL, " \n", &rest))
+    for (char *word = strtok_r(text, " \n", &rest); word && n < MAX_FIELDS;
+         word = strtok_r(NULL, " \n", &rest))
         field[n++] = word;
     if (n != 6)
         return false;
@@ -91,7 +93,8 @@ static bool parse(char *text, package_change *out)
         out->state = field[3], out->package = field[4], out->version = field[5];
         return true;
     }
-    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) { /* ACTION PACKAGE OLD-VERSION NEW-VERSION */
+    for (size_t i = 0; i < sizeof actions / sizeof *actions;
+         i++) { /* ACTION PACKAGE OLD-VERSION NEW-VERSION */
         if (strcmp(field[2], actions[i]) == 0) {
             out->state = field[2], out->package = field[3];
             out->version = strcmp(field[5], "<none>") == 0 ? field[4] : field[5];
@@ -103,17 +106,21 @@ static bool parse(char *text, package_change *out)
 
 static bool publish(PGconn *conn, const package_change *change, long number)
 {
-    json_t *object = json_pack("{s:s, s:I, s:s, s:s, s:s, s:I}", "package", change->package, "change", (json_int_t)number,
-                               "state", change->state, "version", change->version, "at", change->at, "line",
-                               (json_int_t)change->line);
+    json_t *object = json_pack("{s:s, s:I, s:s, s:s, s:s, s:I}", "package", change->package, "change",
+                               (json_int_t)number, "state", change->state, "version", change->version, "at",
+                               change->at, "line", (json_int_t)change->line);
     char *value = json_dumps(object, JSON_COMPACT);
     json_decref(object);
     if (!value) {
         fprintf(stderr, "package_log: line %ld is not UTF-8\n", change->line);
         return false;
     }
-    pbus_event event = {.topic = TOPIC, .type = "package.changed", .key = change->package,
-                        .key_size = strlen(change->package), .value = value, .value_size = strlen(value)};
+    pbus_event event = {.topic = TOPIC,
+                        .type = "package.changed",
+                        .key = change->package,
+                        .key_size = strlen(change->package),
+                        .value = value,
+                        .value_size = strlen(value)};
     pbus_error err;
     bool ok = pbus_publish(conn, &event, NULL, NULL, &err) == PBUS_OK;
     if (!ok)
@@ -175,8 +182,8 @@ static bool follow(package_log *log, const char *path)
     double seconds = (double)(now_us() - started_us) / 1e6;
     fclose(input);
     if (ok)
-        printf("%ld transactions committed, %ld rolled back, %ld lines passed over, in %.1f s\n", log->n_committed,
-               log->n_rolled_back, log->n_skipped, seconds);
+        printf("%ld transactions committed, %ld rolled back, %ld lines passed over, in %.1f s\n",
+               log->n_committed, log->n_rolled_back, log->n_skipped, seconds);
     return ok;
 }
 

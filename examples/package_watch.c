@@ -20,7 +20,7 @@
 typedef struct package_watch {
     rd_kafka_t *consumer;
     FILE *record; /* one line a record: received (µs since 1970), partition, offset, id, key, value */
-    long show;    /* how many records are printed; the others are only counted */
+    long every;   /* one record of so many is printed; all are counted */
     long n_records;
     int n_partitions;
     int64_t next[MAX_PARTITIONS]; /* the offset that is read next */
@@ -46,11 +46,13 @@ static void print_record(const package_watch *watch, const rd_kafka_message_t *m
     json_t *object = json_loadb(message->payload, message->len, 0, NULL);
     const char *package = "", *state = "", *version = "";
     json_int_t change = 0;
-    json_unpack(object, "{s:s, s:I, s:s, s:s}", "package", &package, "change", &change, "state", &state, "version", &version);
+    json_unpack(object, "{s:s, s:I, s:s, s:s}", "package", &package, "change", &change, "state", &state,
+                "version", &version);
     if (watch->n_records == 0)
-        printf("    %9s %7s  %-30s %6s  %-16s %s\n", "partition", "offset", "key", "change", "state", "version");
-    printf("    %9" PRId32 " %7" PRId64 "  %-30.30s %6lld  %-16s %.24s\n", message->partition, message->offset, package,
-           (long long)change, state, version);
+        printf("    %9s %7s  %-30s %6s  %-16s %s\n", "partition", "offset", "key", "change", "state",
+               "version");
+    printf("    %9" PRId32 " %7" PRId64 "  %-30.30s %6lld  %-16s %.24s\n", message->partition,
+           message->offset, package, (long long)change, state, version);
     fflush(stdout);
     json_decref(object);
 }
@@ -62,15 +64,16 @@ static void write_record(FILE *record, const rd_kafka_message_t *message, long l
     size_t id_size = 0;
     if (rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR)
         rd_kafka_header_get_last(headers, "id", &id, &id_size);
-    fprintf(record, "%lld\t%" PRId32 "\t%" PRId64 "\t%.*s\t%.*s\t%.*s\n", received_us, message->partition, message->offset,
-            (int)id_size, (const char *)id, (int)message->key_len, message->key ? (const char *)message->key : "",
-            (int)message->len, message->payload ? (const char *)message->payload : "");
+    fprintf(record, "%lld\t%" PRId32 "\t%" PRId64 "\t%.*s\t%.*s\t%.*s\n", received_us, message->partition,
+            message->offset, (int)id_size, (const char *)id, (int)message->key_len,
+            message->key ? (const char *)message->key : "", (int)message->len,
+            message->payload ? (const char *)message->payload : "");
 }
 
 static void take(package_watch *watch, const rd_kafka_message_t *message)
 {
     long long received_us = now_us();
-    if (watch->n_records < watch->show)
+    if (watch->n_records % watch->every == 0)
         print_record(watch, message);
     if (watch->record)
         write_record(watch->record, message, received_us);
@@ -183,7 +186,7 @@ static bool set_pair(rd_kafka_conf_t *conf, char *pair)
 static bool read_options(int argc, char **argv, rd_kafka_conf_t *conf, package_watch *watch)
 {
     static const struct option options[] = {{"brokers", required_argument, NULL, 'b'},
-                                            {"show", required_argument, NULL, 's'},
+                                            {"every", required_argument, NULL, 'e'},
                                             {"record", required_argument, NULL, 'r'},
                                             {0}};
     bool ok = set(conf, "group.id", "package_watch") && set(conf, "enable.auto.commit", "false") &&
@@ -191,29 +194,28 @@ static bool read_options(int argc, char **argv, rd_kafka_conf_t *conf, package_w
     for (int c; ok && (c = getopt_long(argc, argv, "X:", options, NULL)) != -1;) {
         if (c == 'b')
             ok = set(conf, "bootstrap.servers", optarg);
-        else if (c == 's')
-            watch->show = strtol(optarg, NULL, 10);
+        else if (c == 'e')
+            ok = (watch->every = strtol(optarg, NULL, 10)) > 0;
         else if (c == 'r')
             ok = (watch->record = fopen(optarg, "w")) != NULL;
         else
             ok = c == 'X' && set_pair(conf, optarg);
     }
     if (!ok || optind != argc)
-        fputs("usage: package_watch --brokers HOST:PORT [--show N] [--record FILE] [-X NAME=VALUE]…\n", stderr);
+        fputs("usage: package_watch --brokers HOST:PORT [--every N] [--record FILE] [-X NAME=VALUE]…\n",
+              stderr);
     return ok && optind == argc;
 }
 
 int main(int argc, char **argv)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    package_watch watch = {.show = -1};
+    package_watch watch = {.every = 1};
     char reason[256];
     if (!read_options(argc, argv, conf, &watch)) {
         rd_kafka_conf_destroy(conf);
         return 2;
     }
-    if (watch.show < 0)
-        watch.show = INT64_MAX;
     watch.consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof reason);
     if (!watch.consumer) {
         fprintf(stderr, "package_watch: %s\n", reason);
