@@ -7,7 +7,8 @@ int main(int argc, char **argv)
 {
     PGconn *conn = PQconnectdb(argc > 1 ? argv[1] : "");
     const char *order = "{\"order\": 7, \"total\": 42}";
-    pbus_event event = {.topic = "orders", .key = "7", .key_size = 1, .value = order, .value_size = strlen(order)};
+    pbus_event event = {
+        .topic = "orders", .key = "7", .key_size = 1, .value = order, .value_size = strlen(order)};
     pbus_error err;
 
     PQclear(PQexec(conn, "BEGIN"));
