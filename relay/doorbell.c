@@ -5,11 +5,13 @@
 #define NAP_LEAST_US 1000 /* a publisher is in its transaction: look again soon, then less and less often */
 #define NAP_MOST_US 25000
 #define IDLE_MOST_US 1000000
-#define MANY_RINGS 8 /* rings in one wake from which on waking costs the publishers more than polling costs us */
+#define MANY_RINGS                                                                                           \
+    8 /* rings in one wake from which on waking costs the publishers more than polling costs us */
 
 void doorbell_init(doorbell *d, int64_t idle_ms, int64_t safety_poll_ms, int64_t now_us)
 {
-    *d = (doorbell){.idle_us = idle_ms * 1000, .idle_least_us = idle_ms * 1000, .safety_us = safety_poll_ms * 1000};
+    *d = (doorbell){
+        .idle_us = idle_ms * 1000, .idle_least_us = idle_ms * 1000, .safety_us = safety_poll_ms * 1000};
     doorbell_restart(d, now_us);
 }
 

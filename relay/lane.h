@@ -11,7 +11,7 @@ typedef struct lanes {
     ship *ship;
     settler *settler;
     size_t *account;
-    bool closing; /* a lane is about to close: no new batch should be opened */
+    bool closing;   /* a lane is about to close: no new batch should be opened */
     bool unparking; /* set by lanes_finish */
     bool malformed; /* an answer was not of the expected form */
 } lanes;

@@ -5,9 +5,20 @@
 #include <string.h>
 
 #define EPOCH_2000_US 946684800000000LL
-#define PER_RECORD_BYTES 400 /* what librdkafka keeps for a record besides its value: its message, key and headers */
+#define PER_RECORD_BYTES                                                                                     \
+    400 /* what librdkafka keeps for a record besides its value: its message, key and headers */
 
-enum column { COL_ID, COL_CREATED_AT, COL_TOPIC, COL_KEY, COL_VALUE, COL_TYPE, COL_HEADERS, COL_EVENT_ID, N_COLUMNS };
+enum column {
+    COL_ID,
+    COL_CREATED_AT,
+    COL_TOPIC,
+    COL_KEY,
+    COL_VALUE,
+    COL_TYPE,
+    COL_HEADERS,
+    COL_EVENT_ID,
+    N_COLUMNS
+};
 
 static int64_t big_endian64(const char *p)
 {
@@ -19,7 +30,8 @@ static int64_t big_endian64(const char *p)
 
 static bool well_formed(const PGresult *res, int i)
 {
-    return PQgetlength(res, i, COL_ID) == 8 && PQgetlength(res, i, COL_CREATED_AT) == 8 && !PQgetisnull(res, i, COL_TOPIC);
+    return PQgetlength(res, i, COL_ID) == 8 && PQgetlength(res, i, COL_CREATED_AT) == 8 &&
+           !PQgetisnull(res, i, COL_TOPIC);
 }
 
 page *page_new(PGresult *result)
@@ -36,7 +48,8 @@ page *page_new(PGresult *result)
             page_free(p);
             return NULL;
         }
-        p->rows[i] = (row){.page = p, .id = big_endian64(PQgetvalue(result, i, COL_ID)), .offset = -1, .partition = -1};
+        p->rows[i] = (row){
+            .page = p, .id = big_endian64(PQgetvalue(result, i, COL_ID)), .offset = -1, .partition = -1};
         p->value_bytes += (size_t)PQgetlength(result, i, COL_VALUE);
     }
     p->bytes = PQresultMemorySize(result) + (size_t)n * (sizeof(row) + PER_RECORD_BYTES);

@@ -35,12 +35,21 @@ static void fault(reader *r, const char *what)
         r->fault = strdup(what);
 }
 
-void reader_start(reader *r, const config *cfg, session *pg, batch_queue *queue, doorbell *bell, settler *sets, int64_t floor_id)
+void reader_start(reader *r, const config *cfg, session *pg, batch_queue *queue, doorbell *bell,
+                  settler *sets, fences *bounds)
 {
     reader_drop(r);
     uint64_t n_reads = r->n_reads, n_rows = r->n_rows, n_batches = r->n_batches;
-    *r = (reader){.cfg = cfg, .session = pg, .queue = queue, .bell = bell, .settler = sets, .floor_id = floor_id,
-                  .page_rows = (int)cfg->page_rows, .n_reads = n_reads, .n_rows = n_rows, .n_batches = n_batches};
+    *r = (reader){.cfg = cfg,
+                  .session = pg,
+                  .queue = queue,
+                  .bell = bell,
+                  .settler = sets,
+                  .fences = bounds,
+                  .page_rows = (int)cfg->page_rows,
+                  .n_reads = n_reads,
+                  .n_rows = n_rows,
+                  .n_batches = n_batches};
 }
 
 void reader_drop(reader *r)
@@ -52,34 +61,6 @@ void reader_drop(reader *r)
     r->seen = NULL;
     r->stragglers = r->fresh = NULL;
     r->fault = NULL;
-}
-
-/* ---- fences and the floor ---- */
-
-static void thin(reader *r)
-{
-    int kept = 0;
-    for (int i = 0; i < r->n_fences; i += 2)
-        r->fences[kept++] = r->fences[i];
-    r->n_fences = kept;
-}
-
-static void remember_fence(reader *r, uint64_t x, int64_t l)
-{
-    if (r->n_fences == READ_N_FENCES)
-        thin(r);
-    r->fences[r->n_fences++] = (fence){x, l};
-}
-
-int64_t reader_floor(reader *r, const snapshot *s)
-{
-    for (int i = r->n_fences - 1; i >= 0; i--)
-        if (r->fences[i].x <= s->xmin) {
-            if (r->fences[i].l > r->floor_id)
-                r->floor_id = r->fences[i].l;
-            break;
-        }
-    return r->floor_id;
 }
 
 /* ---- pages ---- */
@@ -104,7 +85,8 @@ static void prepare_page(reader *r, enum page_kind kind, int leaf, const char *n
     r->prepared[kind][leaf] = true;
 }
 
-static void ask_page(reader *r, enum page_kind kind, const position *start, int64_t after_id, int64_t up_to_id, session_result_cb *cb)
+static void ask_page(reader *r, enum page_kind kind, const position *start, int64_t after_id,
+                     int64_t up_to_id, session_result_cb *cb)
 {
     char name[32], after[24], up_to[24], rows[16], bytes[24], from_xid[24], to_xid[24];
     int leaf = leaf_of(up_to_id);
@@ -209,7 +191,8 @@ static void ask_next_page(reader *r)
     batch *b = r->queue->tail;
     r->new_up_to_id = range_end(b);
     r->paging = true;
-    ask_page(r, b->stage == STAGE_STRAGGLERS ? PAGE_STRAGGLERS : PAGE_NEW, &b->start, b->after_id, r->new_up_to_id, on_page);
+    ask_page(r, b->stage == STAGE_STRAGGLERS ? PAGE_STRAGGLERS : PAGE_NEW, &b->start, b->after_id,
+             r->new_up_to_id, on_page);
     session_commit(r->session, NULL, NULL);
 }
 
@@ -263,7 +246,7 @@ static void fenced(reader *r, batch *b)
 {
     b->end.x = r->fence_x;
     b->fenced = true;
-    remember_fence(r, b->end.x, b->end.l);
+    fences_add(r->fences, b->end.x, b->end.l);
     failpoint("after_barrier");
 }
 
@@ -287,7 +270,7 @@ static void take_first_pages(reader *r, batch *b)
         page *p = r->stragglers;
         r->stragglers = NULL;
         b->stage = STAGE_STRAGGLERS;
-        b->after_id = r->floor_id;
+        b->after_id = r->fences->floor_id;
         take_into(r, b, p, r->stragglers_up_to_id);
     }
     page *fresh = r->fresh;
@@ -379,10 +362,11 @@ static void open_batch(reader *r, doorbell_action action)
         session_commit(r->session, NULL, NULL);
     }
     session_execute(r->session, "snapshot", 0, NULL, false, on_snapshot, r);
-    r->asked_stragglers = has_stragglers(&start) && r->floor_id < start.l;
+    r->asked_stragglers = has_stragglers(&start) && r->fences->floor_id < start.l;
     if (r->asked_stragglers) {
-        r->stragglers_up_to_id = smaller(leaf_end(r->floor_id + 1), start.l);
-        ask_page(r, PAGE_STRAGGLERS, &start, r->floor_id, r->stragglers_up_to_id, on_first_stragglers);
+        r->stragglers_up_to_id = smaller(leaf_end(r->fences->floor_id + 1), start.l);
+        ask_page(r, PAGE_STRAGGLERS, &start, r->fences->floor_id, r->stragglers_up_to_id,
+                 on_first_stragglers);
     }
     r->new_up_to_id = leaf_end(start.l + 1);
     ask_page(r, PAGE_NEW, &start, start.l, r->new_up_to_id, on_first_new);

@@ -5,17 +5,11 @@
 #include "batch.h"
 #include "config.h"
 #include "doorbell.h"
+#include "fences.h"
 #include "session.h"
 #include "settle.h"
 
-#define READ_N_FENCES 256
 #define READ_N_LEAVES 16
-
-/* Every row with xid >= x has id > l. */
-typedef struct fence {
-    uint64_t x;
-    int64_t l;
-} fence;
 
 typedef struct reader {
     const config *cfg;
@@ -23,10 +17,10 @@ typedef struct reader {
     batch_queue *queue;
     doorbell *bell;
     settler *settler;
-    bool opening;   /* the answers of a read are on their way */
-    bool paging;    /* a further page is on its way */
-    int n_found;    /* how many reads in a row found rows: from two on, the fence is sent along with the next */
-    int64_t floor_id;
+    bool opening; /* the answers of a read are on their way */
+    bool paging;  /* a further page is on its way */
+    int n_found;  /* how many reads in a row found rows: from two on, the fence is sent along with the next */
+    fences *fences;
     int page_rows;  /* shrinks while values are large */
     int asked_rows; /* what page_rows was when the pages under way were asked for */
 
@@ -38,20 +32,17 @@ typedef struct reader {
     bool asked_stragglers, asked_fence;
     page *stragglers, *fresh;
 
-    fence fences[READ_N_FENCES]; /* ascending, thinned when full */
-    int n_fences;
     bool prepared[3][READ_N_LEAVES];
     char *fault; /* an answer was not of the expected form */
     uint64_t n_reads, n_rows, n_batches;
 } reader;
 
 /* A new session has begun: nothing is known but what the queue holds. */
-void reader_start(reader *r, const config *cfg, session *pg, batch_queue *queue, doorbell *bell, settler *sets, int64_t floor_id);
+void reader_start(reader *r, const config *cfg, session *pg, batch_queue *queue, doorbell *bell,
+                  settler *sets, fences *bounds);
 /* Forgets the read under way (the session is gone). */
 void reader_drop(reader *r);
 /* Sends what is due: a further page of the last batch, or a read. CLOCK_NEVER or when to come again. */
 int64_t reader_step(reader *r, int64_t now_us);
-/* The largest id such that s leaves no row with that id or a smaller one undone. */
-int64_t reader_floor(reader *r, const snapshot *s);
 
 #endif

@@ -99,6 +99,7 @@ rd_kafka_headers_t *record_headers(const record_maker *m, const page_event *e, b
         rd_kafka_header_add(out, m->id_header, (ssize_t)m->id_header_size, id, 36);
     }
     if (m->type_header && e->type.data && !has.type)
-        rd_kafka_header_add(out, m->type_header, (ssize_t)m->type_header_size, e->type.data, (ssize_t)e->type.size);
+        rd_kafka_header_add(out, m->type_header, (ssize_t)m->type_header_size, e->type.data,
+                            (ssize_t)e->type.size);
     return out;
 }

@@ -20,15 +20,15 @@
 #include "ship.h"
 
 #define RECONNECT_LEAST_US 100000
-#define HAND_OVER_ROWS 4096      /* then look at the sockets again */
-#define LAST_REPORTS_MS 3000     /* a lost session: how long to wait for what is on the wire */
-#define CHECK_AGAIN_US 60000000  /* the sequence's settings and the like */
+#define HAND_OVER_ROWS 4096     /* then look at the sockets again */
+#define LAST_REPORTS_MS 3000    /* a lost session: how long to wait for what is on the wire */
+#define CHECK_AGAIN_US 60000000 /* the sequence's settings and the like */
 
 typedef enum relay_state {
-    RELAY_AWAY,       /* no session; the next attempt at retry_at_us */
+    RELAY_AWAY, /* no session; the next attempt at retry_at_us */
     RELAY_CONNECTING,
-    RELAY_JOINING,    /* the session is being set up */
-    RELAY_STANDBY,    /* another relay leads; the next try at retry_at_us */
+    RELAY_JOINING, /* the session is being set up */
+    RELAY_STANDBY, /* another relay leads; the next try at retry_at_us */
     RELAY_LEADING,
 } relay_state;
 
@@ -41,6 +41,7 @@ typedef struct relay {
     batch_queue queue;
     doorbell bell;
     reader reader;
+    fences fences;
     settler settler;
     lanes lanes;
     int64_t retry_at_us, backoff_us, check_at_us;
@@ -85,7 +86,8 @@ static void leave(relay *y)
 
 static void lose_session(relay *y, const char *why)
 {
-    log_event(LOG_LEVEL_WARN, "session.lost", "reason=%s retry_ms=%lld", why, (long long)(y->backoff_us / 1000));
+    log_event(LOG_LEVEL_WARN, "session.lost", "reason=%s retry_ms=%lld", why,
+              (long long)(y->backoff_us / 1000));
     leave(y);
     y->retry_at_us = clock_now_us() + y->backoff_us;
     y->backoff_us *= 2;
@@ -96,7 +98,8 @@ static void lose_session(relay *y, const char *why)
 /* What trying again cannot mend: our objects are missing or forbidden. */
 static const char *remedy_for(const char *sqlstate)
 {
-    if (strcmp(sqlstate, "3F000") == 0 || strcmp(sqlstate, "42P01") == 0 || strcmp(sqlstate, "42883") == 0 || strcmp(sqlstate, "42703") == 0)
+    if (strcmp(sqlstate, "3F000") == 0 || strcmp(sqlstate, "42P01") == 0 || strcmp(sqlstate, "42883") == 0 ||
+        strcmp(sqlstate, "42703") == 0)
         return "run `postbus migrate` on this database";
     if (strcmp(sqlstate, "42501") == 0)
         return "GRANT postbus_relay to the role the relay connects as";
@@ -123,19 +126,32 @@ static void refuse(relay *y, const char *reason, const char *remedy)
     finish(y, 1);
 }
 
-enum check_column { CHECK_BACKEND, CHECK_IN_RECOVERY, CHECK_SAME_CLUSTER, CHECK_OUTBOX_ID, CHECK_CACHE, CHECK_INCREMENT, CHECK_CYCLE };
+enum check_column {
+    CHECK_BACKEND,
+    CHECK_IN_RECOVERY,
+    CHECK_SAME_CLUSTER,
+    CHECK_OUTBOX_ID,
+    CHECK_CACHE,
+    CHECK_INCREMENT,
+    CHECK_CYCLE
+};
 
 static void check(relay *y, const PGresult *res)
 {
     if (PQntuples(res) != 1)
-        refuse(y, "postbus.instance has no row, or the outbox no sequence", "run `postbus migrate` on this database");
+        refuse(y, "postbus.instance has no row, or the outbox no sequence",
+               "run `postbus migrate` on this database");
     else if (atoi(PQgetvalue(res, 0, CHECK_BACKEND)) != PQbackendPID(session_conn(y->session)))
         refuse(y, "there is a connection pooler between the relay and PostgreSQL",
                "connect the relay directly: LISTEN and its locks need a session of its own");
     else if (PQgetvalue(res, 0, CHECK_SAME_CLUSTER)[0] != 't')
-        refuse(y, "this database was restored or moved from another PostgreSQL cluster: the transaction ids it stores mean nothing here",
-               "with all relays stopped, SELECT postbus.rebase(): it publishes again what is not known to be published");
-    else if (strcmp(PQgetvalue(res, 0, CHECK_CACHE), "1") != 0 || strcmp(PQgetvalue(res, 0, CHECK_INCREMENT), "1") != 0 ||
+        refuse(y,
+               "this database was restored or moved from another PostgreSQL cluster: the transaction ids it "
+               "stores mean nothing here",
+               "with all relays stopped, SELECT postbus.rebase(): it publishes again what is not known to be "
+               "published");
+    else if (strcmp(PQgetvalue(res, 0, CHECK_CACHE), "1") != 0 ||
+             strcmp(PQgetvalue(res, 0, CHECK_INCREMENT), "1") != 0 ||
              PQgetvalue(res, 0, CHECK_CYCLE)[0] != 'f')
         refuse(y, "postbus.outbox_id_seq must have CACHE 1, INCREMENT 1 and NO CYCLE, or events are lost",
                "ALTER SEQUENCE postbus.outbox_id_seq CACHE 1 INCREMENT 1 NO CYCLE");
@@ -168,7 +184,8 @@ static void on_lead_answer(void *arg, PGresult *res)
         return;
     }
     if (!y->standby_logged)
-        log_event(LOG_LEVEL_INFO, "leader.waiting", "relay=%s reason=%s", y->cfg->relay_id, "another relay leads this database");
+        log_event(LOG_LEVEL_INFO, "leader.waiting", "relay=%s reason=%s", y->cfg->relay_id,
+                  "another relay leads this database");
     y->standby_logged = true;
     y->state = RELAY_STANDBY;
     y->retry_at_us = clock_now_us() + y->cfg->leader_retry_ms * 1000;
@@ -226,7 +243,8 @@ static int64_t number_at(const PGresult *res, int column)
 /* A batch that the last leader had begun: go on behind the last row it settled. */
 static bool resume_batch(relay *y, const PGresult *res, position start)
 {
-    position end = {snapshot_parse(PQgetvalue(res, 0, P_S2)), (uint64_t)number_at(res, P_X2), number_at(res, P_L2)};
+    position end = {snapshot_parse(PQgetvalue(res, 0, P_S2)), (uint64_t)number_at(res, P_X2),
+                    number_at(res, P_L2)};
     if (!end.s)
         return false;
     batch *b = batch_new(start, end);
@@ -253,7 +271,8 @@ static bool load_progress(relay *y, const PGresult *res)
 {
     if (PQntuples(res) != 1)
         return false;
-    position start = {snapshot_parse(PQgetvalue(res, 0, P_S1)), (uint64_t)number_at(res, P_X1), number_at(res, P_L1)};
+    position start = {snapshot_parse(PQgetvalue(res, 0, P_S1)), (uint64_t)number_at(res, P_X1),
+                      number_at(res, P_L1)};
     if (!start.s || !batch_queue_init(&y->queue, start))
         return false;
     return same_text(res, P_S1, P_S2) || resume_batch(y, res, y->queue.tail->end);
@@ -266,8 +285,10 @@ static void on_progress(void *arg, PGresult *res)
         batch_queue_done(&y->queue);
         refuse(y, "postbus.progress cannot be read", "its newest row was altered; restore it");
     } else {
-        settler_start(&y->settler, y->cfg, y->session, &y->queue, &y->ship.topics, &y->reader, y->epoch, number_at(res, P_PUBLISHED));
-        reader_start(&y->reader, y->cfg, y->session, &y->queue, &y->bell, &y->settler, number_at(res, P_FLOOR));
+        fences_start(&y->fences, number_at(res, P_FLOOR));
+        settler_start(&y->settler, y->cfg, y->session, &y->queue, &y->ship.topics, &y->fences, y->epoch,
+                      number_at(res, P_PUBLISHED));
+        reader_start(&y->reader, y->cfg, y->session, &y->queue, &y->bell, &y->settler, &y->fences);
         lanes_start(&y->lanes, y->cfg, y->session, &y->ship, &y->settler, &y->queue.bytes);
         doorbell_restart(&y->bell, clock_now_us());
     }
@@ -283,8 +304,9 @@ static void on_leading(void *arg)
     y->backoff_us = RECONNECT_LEAST_US;
     y->standby_logged = false;
     y->check_at_us = clock_now_us() + CHECK_AGAIN_US;
-    log_event(LOG_LEVEL_INFO, "leader.elected", "relay=%s epoch=%lld backend=%d published=%lld", y->cfg->relay_id, (long long)y->epoch,
-              PQbackendPID(session_conn(y->session)), (long long)y->settler.published);
+    log_event(LOG_LEVEL_INFO, "leader.elected", "relay=%s epoch=%lld backend=%d published=%lld",
+              y->cfg->relay_id, (long long)y->epoch, PQbackendPID(session_conn(y->session)),
+              (long long)y->settler.published);
     if (y->options->on_ready)
         y->options->on_ready(y->options->on_ready_arg);
 }
@@ -357,7 +379,8 @@ static int64_t earlier(int64_t a, int64_t b)
 /* Everything read is acknowledged and settled, or will not be sent any more. */
 static bool is_drained(relay *y)
 {
-    return ship_in_flight(&y->ship) == 0 && !y->settler.under_way && !settler_has_work(&y->settler) && !y->reader.opening;
+    return ship_in_flight(&y->ship) == 0 && !y->settler.under_way && !settler_has_work(&y->settler) &&
+           !y->reader.opening;
 }
 
 static int64_t step_stopping(relay *y, int64_t now_us)
@@ -378,7 +401,8 @@ static int64_t step_stopping(relay *y, int64_t now_us)
 static int64_t step_leading(relay *y, int64_t now_us)
 {
     if (y->reader.fault || y->lanes.malformed) {
-        lose_session(y, y->reader.fault ? y->reader.fault : "a page of parked events is not of the expected form");
+        lose_session(y, y->reader.fault ? y->reader.fault
+                                        : "a page of parked events is not of the expected form");
         return now_us;
     }
     if (y->stopping)
@@ -387,7 +411,8 @@ static int64_t step_leading(relay *y, int64_t now_us)
         mend_producer(y, now_us);
     int64_t until_us = y->check_at_us;
     if (ship_start(&y->ship, now_us)) {
-        until_us = earlier(until_us, topic_table_ask(&y->ship.topics, y->ship.producer, y->ship.queue, now_us));
+        until_us =
+            earlier(until_us, topic_table_ask(&y->ship.topics, y->ship.producer, y->ship.queue, now_us));
         lanes_step(&y->lanes);
         if (!y->lanes.closing)
             until_us = earlier(until_us, reader_step(&y->reader, now_us));
@@ -470,7 +495,8 @@ static void wait_for_events(relay *y, int64_t until_us)
     struct pollfd fds[3] = {
         {.fd = y->options->stop_fd, .events = POLLIN},
         {.fd = y->ship.event_fd, .events = POLLIN},
-        {.fd = y->session ? session_fd(y->session) : -1, .events = y->session ? session_events(y->session) : 0},
+        {.fd = y->session ? session_fd(y->session) : -1,
+         .events = y->session ? session_events(y->session) : 0},
     };
     int64_t now_us = clock_now_us();
     if (y->stopping)
@@ -515,7 +541,8 @@ static void loop(relay *y)
         log_safety_finds(y, &safety_logged);
         wait_for_events(y, take_rings(y) ? 0 : until_us);
         if (y->stopping && !y->finished && clock_now_us() >= y->stop_by_us) {
-            log_event(LOG_LEVEL_ERROR, "relay.quits", "reason=%s in_flight=%d", "shutdown_timeout_ms has passed", ship_in_flight(&y->ship));
+            log_event(LOG_LEVEL_ERROR, "relay.quits", "reason=%s in_flight=%d",
+                      "shutdown_timeout_ms has passed", ship_in_flight(&y->ship));
             finish(y, 3);
         }
     }
@@ -538,9 +565,11 @@ int relay_run(const config *cfg, const relay_run_options *options)
     settler_done(&y.settler);
     ship_done(&y.ship);
     log_event(LOG_LEVEL_INFO, "relay.stopped",
-              "exit=%d published=%llu rings=%llu wakes=%llu safety_found=%llu reads=%llu batches=%llu settles=%llu producers_recreated=%llu", y.exit_code,
-              (unsigned long long)acked, (unsigned long long)y.bell.n_rings, (unsigned long long)y.bell.n_wakes,
-              (unsigned long long)y.bell.n_safety_found, (unsigned long long)y.reader.n_reads, (unsigned long long)y.reader.n_batches,
+              "exit=%d published=%llu rings=%llu wakes=%llu safety_found=%llu reads=%llu batches=%llu "
+              "settles=%llu producers_recreated=%llu",
+              y.exit_code, (unsigned long long)acked, (unsigned long long)y.bell.n_rings,
+              (unsigned long long)y.bell.n_wakes, (unsigned long long)y.bell.n_safety_found,
+              (unsigned long long)y.reader.n_reads, (unsigned long long)y.reader.n_batches,
               (unsigned long long)settles, (unsigned long long)y.ship.n_resets);
     return y.exit_code;
 }

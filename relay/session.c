@@ -39,8 +39,9 @@ static void lose(session *s, const char *message, const char *sqlstate)
 /* libpq's keepalives notice a dead server; tcp_user_timeout inside options makes the server notice a dead relay. */
 session *session_new(const char *conninfo)
 {
-    const char *keys[] = {"keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout", "connect_timeout",
-                          "fallback_application_name", "dbname", NULL};
+    const char *keys[] = {
+        "keepalives_idle", "keepalives_interval",       "keepalives_count", "tcp_user_timeout",
+        "connect_timeout", "fallback_application_name", "dbname",           NULL};
     const char *values[] = {"5", "2", "3", "10000", "10", "postbus-relay", conninfo, NULL};
     session *s = calloc(1, sizeof *s);
     if (!s)
@@ -208,7 +209,8 @@ static void sent(session *s, int ok, pending p)
         lose(s, PQerrorMessage(s->conn), NULL);
 }
 
-void session_query(session *s, const char *sql, int n, const char *const *values, bool binary, session_result_cb *cb, void *arg)
+void session_query(session *s, const char *sql, int n, const char *const *values, bool binary,
+                   session_result_cb *cb, void *arg)
 {
     if (s->state == SESSION_READY)
         sent(s, PQsendQueryParams(s->conn, sql, n, NULL, values, NULL, NULL, binary),
@@ -221,17 +223,20 @@ void session_prepare(session *s, const char *name, const char *sql)
         sent(s, PQsendPrepare(s->conn, name, sql, 0, NULL), (pending){0});
 }
 
-void session_execute(session *s, const char *name, int n, const char *const *values, bool binary, session_result_cb *cb, void *arg)
+void session_execute(session *s, const char *name, int n, const char *const *values, bool binary,
+                     session_result_cb *cb, void *arg)
 {
     if (s->state == SESSION_READY)
-        sent(s, PQsendQueryPrepared(s->conn, name, n, values, NULL, NULL, binary), (pending){.on_result = cb, .arg = arg});
+        sent(s, PQsendQueryPrepared(s->conn, name, n, values, NULL, NULL, binary),
+             (pending){.on_result = cb, .arg = arg});
 }
 
-void session_execute_formats(session *s, const char *name, int n, const char *const *values, const int *lengths, const int *formats,
-                             session_result_cb *cb, void *arg)
+void session_execute_formats(session *s, const char *name, int n, const char *const *values,
+                             const int *lengths, const int *formats, session_result_cb *cb, void *arg)
 {
     if (s->state == SESSION_READY)
-        sent(s, PQsendQueryPrepared(s->conn, name, n, values, lengths, formats, 0), (pending){.on_result = cb, .arg = arg});
+        sent(s, PQsendQueryPrepared(s->conn, name, n, values, lengths, formats, 0),
+             (pending){.on_result = cb, .arg = arg});
 }
 
 void session_commit(session *s, session_committed_cb *cb, void *arg)

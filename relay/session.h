@@ -30,12 +30,14 @@ const char *session_sqlstate(const session *s);
 PGconn *session_conn(const session *s);
 
 /* Parameters are texts; NULL is NULL. Rows come back in binary where binary is set. A NULL callback throws the rows away. */
-void session_query(session *s, const char *sql, int n, const char *const *values, bool binary, session_result_cb *cb, void *arg);
+void session_query(session *s, const char *sql, int n, const char *const *values, bool binary,
+                   session_result_cb *cb, void *arg);
 void session_prepare(session *s, const char *name, const char *sql);
-void session_execute(session *s, const char *name, int n, const char *const *values, bool binary, session_result_cb *cb, void *arg);
+void session_execute(session *s, const char *name, int n, const char *const *values, bool binary,
+                     session_result_cb *cb, void *arg);
 /* As session_execute, with parameters that carry their own formats (1 = binary). */
-void session_execute_formats(session *s, const char *name, int n, const char *const *values, const int *lengths, const int *formats,
-                             session_result_cb *cb, void *arg);
+void session_execute_formats(session *s, const char *name, int n, const char *const *values,
+                             const int *lengths, const int *formats, session_result_cb *cb, void *arg);
 /* Ends the implicit transaction of the statements since the last one. */
 void session_commit(session *s, session_committed_cb *cb, void *arg);
 /* Takes the notifications that have arrived; returns how many. */

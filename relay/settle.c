@@ -10,17 +10,23 @@
 #include "clock.h"
 #include "failpoint.h"
 #include "postbus_sql.h"
-#include "read.h"
 
 #define RECEIPT_MOST_ROWS 10000
 #define OID_INT4 23
 #define OID_INT8 20
 
-void settler_start(settler *s, const config *cfg, session *pg, batch_queue *queue, topic_table *topics, struct reader *by,
-                   int64_t epoch, int64_t published)
+void settler_start(settler *s, const config *cfg, session *pg, batch_queue *queue, topic_table *topics,
+                   fences *bounds, int64_t epoch, int64_t published)
 {
-    *s = (settler){.cfg = cfg, .session = pg, .queue = queue, .topics = topics, .reader = by, .epoch = epoch,
-                   .published = published, .n_settles = s->n_settles, .run = s->run};
+    *s = (settler){.cfg = cfg,
+                   .session = pg,
+                   .queue = queue,
+                   .topics = topics,
+                   .fences = bounds,
+                   .epoch = epoch,
+                   .published = published,
+                   .n_settles = s->n_settles,
+                   .run = s->run};
     session_prepare(pg, "settle", sql_query("settle"));
     session_prepare(pg, "receipt", sql_query("receipt"));
     session_prepare(pg, "park", sql_query("park"));
@@ -103,7 +109,8 @@ static void send_receipt(settler *s, const row *rows, size_t n)
         return; /* a receipt less; progress does not depend on it */
     char *partitions = ids + 20 + 12 * n;
     char *offsets = partitions + 20 + 8 * n;
-    int lengths[4] = {0, (int)fill_ids(ids, rows, n), (int)fill_partitions(partitions, rows, n), (int)fill_offsets(offsets, rows, n)};
+    int lengths[4] = {0, (int)fill_ids(ids, rows, n), (int)fill_partitions(partitions, rows, n),
+                      (int)fill_offsets(offsets, rows, n)};
     static const int formats[4] = {0, 1, 1, 1};
     snprintf(leaf, sizeof leaf, "%d", (int)((rows[0].id >> 30) & 15));
     const char *values[4] = {leaf, ids, partitions, offsets};
@@ -198,7 +205,7 @@ static void send_progress(settler *s, session_result_cb *on_xid, void *arg)
     snprintf(x2, sizeof x2, "%llu", (unsigned long long)two->x);
     snprintf(l2, sizeof l2, "%lld", (long long)two->l);
     snprintf(done, sizeof done, "%lld", (long long)(one == two ? 0 : s->target_done_id));
-    snprintf(floor, sizeof floor, "%lld", (long long)reader_floor(s->reader, one->s));
+    snprintf(floor, sizeof floor, "%lld", (long long)fences_floor(s->fences, one->s));
     snprintf(published, sizeof published, "%lld", (long long)(s->published + (int64_t)s->n_target_published));
     const char *values[] = {epoch, one->s->text, x1, l1, two->s->text, x2, l2, done, floor, published};
     session_execute(s->session, "settle", 10, values, false, on_xid, arg);

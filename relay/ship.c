@@ -38,7 +38,8 @@ static const struct {
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
     (void)rk;
-    log_event(level <= 3 ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG, "kafka.log", "facility=%s text=%s", facility, text);
+    log_event(level <= 3 ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG, "kafka.log", "facility=%s text=%s", facility,
+              text);
 }
 
 static bool set(ship *s, rd_kafka_conf_t *conf, const char *name, const char *value)
@@ -60,14 +61,19 @@ static rd_kafka_conf_t *make_conf(ship *s)
         return NULL;
     }
     rd_kafka_conf_set_log_cb(conf, on_log);
-    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT |
+    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR |
+                                       RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT |
                                        RD_KAFKA_EVENT_CREATETOPICS_RESULT);
     return conf;
 }
 
 bool ship_init(ship *s, const config *cfg, void (*on_acked)(void *, row *), void *arg)
 {
-    *s = (ship){.cfg = cfg, .topics = {.cfg = cfg}, .backoff_us = BACKOFF_LEAST_US, .on_acked = on_acked, .on_acked_arg = arg};
+    *s = (ship){.cfg = cfg,
+                .topics = {.cfg = cfg},
+                .backoff_us = BACKOFF_LEAST_US,
+                .on_acked = on_acked,
+                .on_acked_arg = arg};
     s->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (s->event_fd < 0) {
         strncpy(s->reason, strerror(errno), sizeof s->reason - 1);
@@ -123,7 +129,8 @@ static ship_answer refused_by_queue(ship *s, const topic *t, const row *r, rd_ka
 {
     if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL)
         return SHIP_WAIT;
-    log_event(LOG_LEVEL_ERROR, "record.refused", "topic=%s id=%lld reason=%s", t->name, (long long)r->id, rd_kafka_err2str(err));
+    log_event(LOG_LEVEL_ERROR, "record.refused", "topic=%s id=%lld reason=%s", t->name, (long long)r->id,
+              rd_kafka_err2str(err));
     mark_broken(s, "record refused", rd_kafka_err2name(err));
     return SHIP_WAIT;
 }
@@ -139,7 +146,8 @@ ship_answer ship_row(ship *s, topic *t, row *r, const page_event *e, bool from_l
     bool ok;
     rd_kafka_headers_t *headers = record_headers(&s->maker, e, &ok);
     if (!ok) {
-        log_event(LOG_LEVEL_ERROR, "record.malformed", "topic=%s id=%lld reason=%s", t->name, (long long)r->id, "its headers are not an object of strings");
+        log_event(LOG_LEVEL_ERROR, "record.malformed", "topic=%s id=%lld reason=%s", t->name,
+                  (long long)r->id, "its headers are not an object of strings");
         mark_broken(s, "malformed record", t->name);
         return SHIP_WAIT;
     }
@@ -147,7 +155,8 @@ ship_answer ship_row(ship *s, topic *t, row *r, const page_event *e, bool from_l
     rd_kafka_vu_t vus[] = {
         {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = t->handle},
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = 0},
-        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {.ptr = (void *)(uintptr_t)e->value.data, .size = e->value.size}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE,
+         .u.mem = {.ptr = (void *)(uintptr_t)e->value.data, .size = e->value.size}},
         {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {.ptr = (void *)(uintptr_t)e->key.data, .size = e->key.size}},
         {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = timestamp_of(s, t, e)},
         {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = r},
@@ -181,8 +190,9 @@ static void report(ship *s, const rd_kafka_message_t *m)
         return;
     s->n_failed++;
     if (!s->broken)
-        log_event(LOG_LEVEL_ERROR, "record.failed", "topic=%s partition=%d id=%lld reason=%s", rd_kafka_topic_name(m->rkt), (int)m->partition,
-                  (long long)r->id, m->err ? rd_kafka_err2str(m->err) : "reported as delivered without an offset");
+        log_event(LOG_LEVEL_ERROR, "record.failed", "topic=%s partition=%d id=%lld reason=%s",
+                  rd_kafka_topic_name(m->rkt), (int)m->partition, (long long)r->id,
+                  m->err ? rd_kafka_err2str(m->err) : "reported as delivered without an offset");
     mark_broken(s, "record failed", m->err ? rd_kafka_err2name(m->err) : "no offset");
 }
 

@@ -15,13 +15,14 @@ typedef struct ship {
     rd_kafka_t *producer;
     rd_kafka_queue_t *queue;
     int event_fd;
-    bool broken;      /* something failed that only a new producer mends: ship_reset */
-    bool purging;     /* reports of failure are of our own making */
-    bool down_logged; /* all brokers are down, and the log says so */
-    char reason[256]; /* why it is broken */
+    bool broken;           /* something failed that only a new producer mends: ship_reset */
+    bool purging;          /* reports of failure are of our own making */
+    bool down_logged;      /* all brokers are down, and the log says so */
+    char reason[256];      /* why it is broken */
     int64_t restart_at_us; /* no new producer before this */
     int64_t backoff_us;
-    int64_t wall_ms; /* the time of day when ship_start was called last: often enough for the age of a record */
+    int64_t
+        wall_ms; /* the time of day when ship_start was called last: often enough for the age of a record */
     uint64_t n_acked, n_failed, n_resets;
     void (*on_acked)(void *arg, row *r);
     void *on_acked_arg;

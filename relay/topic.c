@@ -8,8 +8,8 @@
 #include "log.h"
 
 #define ASK_TIMEOUT_MS 5000
-#define ASK_AGAIN_US 100000           /* after a failure that says nothing about the topic */
-#define OLDEST_UNKNOWN_MS 86400000LL  /* retention unknown: records up to a day old keep their time */
+#define ASK_AGAIN_US 100000          /* after a failure that says nothing about the topic */
+#define OLDEST_UNKNOWN_MS 86400000LL /* retention unknown: records up to a day old keep their time */
 #define OLDEST_ANY_MS INT64_MAX
 
 static size_t slot_of(const char *name, size_t size)
@@ -141,8 +141,9 @@ int64_t topic_table_ask(topic_table *t, rd_kafka_t *rk, rd_kafka_queue_t *queue,
 static void create(topic_table *table, topic *t, rd_kafka_t *rk, rd_kafka_queue_t *queue)
 {
     char errstr[256];
-    rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(t->name, (int)table->cfg->topic_partitions,
-                                                        (int)table->cfg->topic_replication_factor, errstr, sizeof errstr);
+    rd_kafka_NewTopic_t *wanted =
+        rd_kafka_NewTopic_new(t->name, (int)table->cfg->topic_partitions,
+                              (int)table->cfg->topic_replication_factor, errstr, sizeof errstr);
     if (!wanted) {
         log_event(LOG_LEVEL_ERROR, "topic.create_failed", "topic=%s reason=%s", t->name, errstr);
         return;
@@ -175,8 +176,9 @@ static int64_t oldest_allowed_ms(const rd_kafka_ConfigResource_t *resource)
     for (size_t i = 0; i < n; i++) {
         const char *name = rd_kafka_ConfigEntry_name(entries[i]);
         const char *value = rd_kafka_ConfigEntry_value(entries[i]);
-        if (value && (strcmp(name, "retention.ms") == 0 || strcmp(name, "message.timestamp.difference.max.ms") == 0 ||
-                      strcmp(name, "message.timestamp.before.max.ms") == 0))
+        if (value &&
+            (strcmp(name, "retention.ms") == 0 || strcmp(name, "message.timestamp.difference.max.ms") == 0 ||
+             strcmp(name, "message.timestamp.before.max.ms") == 0))
             oldest_ms = smaller_half(oldest_ms, value);
     }
     return oldest_ms;
@@ -194,22 +196,24 @@ static void become_ready(topic *t, rd_kafka_t *rk, int64_t oldest_ms)
 static void become_missing(topic_table *table, topic *t, const char *reason, int64_t now_us)
 {
     if (t->state != TOPIC_MISSING)
-        log_event(LOG_LEVEL_ERROR, "topic.missing", "topic=%s reason=%s remedy=%s retry_ms=%lld", t->name, reason,
-                  "create the topic, or let the relay do it with create_topics = true; its events wait in order",
-                  (long long)table->cfg->topic_retry_ms);
+        log_event(
+            LOG_LEVEL_ERROR, "topic.missing", "topic=%s reason=%s remedy=%s retry_ms=%lld", t->name, reason,
+            "create the topic, or let the relay do it with create_topics = true; its events wait in order",
+            (long long)table->cfg->topic_retry_ms);
     t->state = TOPIC_MISSING;
     t->ask_at_us = now_us + table->cfg->topic_retry_ms * 1000;
 }
 
-static void described(topic_table *table, topic *t, rd_kafka_t *rk, rd_kafka_queue_t *queue, rd_kafka_event_t *event,
-                      int64_t now_us)
+static void described(topic_table *table, topic *t, rd_kafka_t *rk, rd_kafka_queue_t *queue,
+                      rd_kafka_event_t *event, int64_t now_us)
 {
     rd_kafka_resp_err_t err = rd_kafka_event_error(event);
     const char *text = rd_kafka_event_error_string(event);
     const rd_kafka_ConfigResource_t *resource = NULL;
     size_t n = 0;
     if (!err) {
-        resource = rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &n)[0];
+        resource =
+            rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &n)[0];
         err = rd_kafka_ConfigResource_error(resource);
         text = rd_kafka_ConfigResource_error_string(resource);
     }
@@ -244,19 +248,22 @@ static void created(topic_table *table, topic *t, rd_kafka_event_t *event, int64
     const char *text = rd_kafka_event_error_string(event);
     if (!err) {
         size_t n;
-        const rd_kafka_topic_result_t *result = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &n)[0];
+        const rd_kafka_topic_result_t *result =
+            rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &n)[0];
         err = rd_kafka_topic_result_error(result);
         text = rd_kafka_topic_result_error_string(result);
     }
     t->ask_at_us = now_us + ASK_AGAIN_US;
     if (!err)
-        log_event(LOG_LEVEL_INFO, "topic.created", "topic=%s partitions=%lld replication_factor=%lld", t->name,
-                  (long long)table->cfg->topic_partitions, (long long)table->cfg->topic_replication_factor);
+        log_event(LOG_LEVEL_INFO, "topic.created", "topic=%s partitions=%lld replication_factor=%lld",
+                  t->name, (long long)table->cfg->topic_partitions,
+                  (long long)table->cfg->topic_replication_factor);
     else if (err != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS && err != RD_KAFKA_RESP_ERR__TIMED_OUT)
         become_missing(table, t, text ? text : rd_kafka_err2str(err), now_us);
 }
 
-bool topic_table_answer(topic_table *t, rd_kafka_t *rk, rd_kafka_queue_t *queue, rd_kafka_event_t *event, int64_t now_us)
+bool topic_table_answer(topic_table *t, rd_kafka_t *rk, rd_kafka_queue_t *queue, rd_kafka_event_t *event,
+                        int64_t now_us)
 {
     rd_kafka_event_type_t type = rd_kafka_event_type(event);
     if (type != RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT && type != RD_KAFKA_EVENT_CREATETOPICS_RESULT)

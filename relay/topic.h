@@ -20,16 +20,18 @@ typedef struct topic {
     bool asking;
     int64_t ask_at_us;
     rd_kafka_topic_t *handle; /* NULL until ready */
-    int64_t oldest_ms;        /* records may be this old before the topic's retention or timestamp bounds could delete or refuse them */
+    int64_t
+        oldest_ms; /* records may be this old before the topic's retention or timestamp bounds could delete or refuse them */
 
     /* The lane. While it is open, new events of the topic are parked behind those that wait. */
     struct lanes *lanes; /* whom to tell, once the lane has been open */
     bool lane_open;
     size_t n_unsettled; /* rows marked parked whose commit has not come yet */
     uint64_t n_parked;  /* parks committed in this session: tells whether a read of the lane is out of date */
-    bool lane_dirty;                   /* there may be parked events that have not been read */
+    bool lane_dirty;    /* there may be parked events that have not been read */
     bool lane_reading, lane_unparking; /* statements are on their way */
-    bool lane_closing;                 /* nothing waits but what is being parked just now: reading pauses until that is settled */
+    bool
+        lane_closing; /* nothing waits but what is being parked just now: reading pauses until that is settled */
     uint64_t lane_read_at; /* n_parked when the read was sent */
     page *lane_page;
     int lane_ship; /* the next row of lane_page to hand over */
@@ -52,7 +54,8 @@ void topic_table_free(topic_table *t);
 /* Asks the brokers about the topics that are due; the answers come on queue. CLOCK_NEVER or when the next one is due. */
 int64_t topic_table_ask(topic_table *t, rd_kafka_t *rk, rd_kafka_queue_t *queue, int64_t now_us);
 /* Handles an answer; false where the event is not about topics. Logs what an operator should know. */
-bool topic_table_answer(topic_table *t, rd_kafka_t *rk, rd_kafka_queue_t *queue, rd_kafka_event_t *event, int64_t now_us);
+bool topic_table_answer(topic_table *t, rd_kafka_t *rk, rd_kafka_queue_t *queue, rd_kafka_event_t *event,
+                        int64_t now_us);
 
 /* Calls fn for each topic. */
 void topic_table_each(topic_table *t, void (*fn)(topic *, void *), void *arg);
