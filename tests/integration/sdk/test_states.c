@@ -1,0 +1,170 @@
+/* Each state of a connection leads to the result that publisher.h promises. */
+#include "stage.h"
+
+#include <string.h>
+
+static const pbus_publish_options autocommit = {sizeof autocommit, PBUS_ALLOW_AUTOCOMMIT};
+
+static void expect_all_three(stage *s, pbus_status expected, const char *says)
+{
+    pbus_event event = stage_event("orders", "1", "v");
+    pbus_published out = {.id = -7};
+    stage_expect_refusal(s, pbus_publish(s->app, &event, NULL, &out, &s->err), expected, says);
+    stage_expect_refusal(s, pbus_publish_batch(s->app, &event, 1, NULL, &out, &s->err), expected, says);
+    stage_expect_refusal(s, pbus_publish_send(s->app, &event, 1, NULL, &s->err), expected, says);
+    assert_int_equal(out.id, -7);
+}
+
+static void outside_a_transaction_nothing_is_published(void **state)
+{
+    stage *s = *state;
+    expect_all_three(s, PBUS_ERROR_NO_TRANSACTION, "BEGIN first");
+    assert_false(s->err.retriable);
+    assert_int_equal(PQtransactionStatus(s->app), PQTRANS_IDLE);
+    assert_int_equal(stage_count(s), 0);
+}
+
+static void autocommit_is_allowed_by_its_flag(void **state)
+{
+    stage *s = *state;
+    pbus_event events[2] = {stage_event("orders", "1", "v"), stage_event("orders", "2", "v")};
+    stage_expect(s, pbus_publish(s->app, events, &autocommit, NULL, &s->err), PBUS_OK);
+    assert_int_equal(stage_count(s), 1);
+    stage_expect(s, pbus_publish_batch(s->app, events, 2, &autocommit, NULL, &s->err), PBUS_OK);
+    assert_int_equal(stage_count(s), 3);
+    assert_int_equal(PQtransactionStatus(s->app), PQTRANS_IDLE);
+    pg_run(s->app, "BEGIN"); /* the flag commits nothing that the application opened */
+    stage_expect(s, pbus_publish(s->app, events, &autocommit, NULL, &s->err), PBUS_OK);
+    assert_int_equal(PQtransactionStatus(s->app), PQTRANS_INTRANS);
+    pg_run(s->app, "ROLLBACK");
+    assert_int_equal(stage_count(s), 3);
+}
+
+static void in_a_failed_transaction_nothing_is_sent(void **state)
+{
+    stage *s = *state;
+    pg_run(s->app, "BEGIN");
+    assert_string_equal(pg_refused(s->app, "SELECT 1/0"), "22012");
+    expect_all_three(s, PBUS_ERROR_FAILED_TRANSACTION, "roll back");
+    assert_int_equal(PQtransactionStatus(s->app), PQTRANS_INERROR);
+}
+
+static void a_connection_that_broke_unnoticed_is_told(void **state)
+{
+    stage *s = *state;
+    pbus_event event = stage_event("orders", "1", "v");
+    pbus_published out = {.id = -7};
+    pg_run(s->app, "BEGIN");
+    pg_run(s->operator_conn, "SELECT pg_terminate_backend(%d, 10000)", PQbackendPID(s->app));
+    stage_expect(s, pbus_publish(s->app, &event, NULL, &out, &s->err), PBUS_ERROR_CONNECTION);
+    assert_true(s->err.retriable);
+    assert_int_equal(out.id, -7);
+    expect_all_three(s, PBUS_ERROR_CONNECTION, "Connect again");
+}
+
+static void a_server_that_dies_is_told(void **state)
+{
+    stage *s = *state;
+    pbus_event event = stage_event("orders", "1", "v");
+    pg_run(s->app, "BEGIN");
+    pg_fixture_restart(stage_server, PG_STOP_IMMEDIATE);
+    stage_expect(s, pbus_publish(s->app, &event, NULL, NULL, &s->err), PBUS_ERROR_CONNECTION);
+    assert_true(s->err.retriable);
+    PQreset(s->operator_conn);
+    assert_int_equal(stage_count(s), 0);
+    PQreset(s->app);
+    pg_run(s->app, "BEGIN");
+    stage_expect(s, pbus_publish(s->app, &event, NULL, NULL, &s->err), PBUS_OK);
+    pg_run(s->app, "COMMIT");
+    assert_int_equal(stage_count(s), 1);
+}
+
+static void an_active_command_keeps_its_results(void **state)
+{
+    stage *s = *state;
+    pg_run(s->app, "BEGIN");
+    assert_int_equal(PQsendQuery(s->app, "SELECT 41; SELECT 42"), 1);
+    expect_all_three(s, PBUS_ERROR_BUSY, "PQgetResult");
+    PGresult *first = PQgetResult(s->app);
+    assert_string_equal(PQgetvalue(first, 0, 0), "41");
+    PQclear(first);
+    expect_all_three(s, PBUS_ERROR_BUSY, "PQgetResult");
+    PGresult *second = PQgetResult(s->app);
+    assert_string_equal(PQgetvalue(second, 0, 0), "42");
+    PQclear(second);
+    assert_null(PQgetResult(s->app));
+    pbus_event event = stage_event("orders", "1", "v");
+    stage_expect(s, pbus_publish(s->app, &event, NULL, NULL, &s->err), PBUS_OK);
+}
+
+static void a_copy_in_progress_is_not_disturbed(void **state)
+{
+    stage *s = *state;
+    pg_run(s->operator_conn, "CREATE TABLE t (n int); GRANT INSERT ON t TO shop_app");
+    pg_run(s->app, "BEGIN");
+    PQclear(PQexec(s->app, "COPY t FROM STDIN"));
+    expect_all_three(s, PBUS_ERROR_BUSY, "another command");
+    assert_int_equal(PQputCopyData(s->app, "7\n", 2), 1);
+    assert_int_equal(PQputCopyEnd(s->app, NULL), 1);
+    for (PGresult *r; (r = PQgetResult(s->app)) != NULL; PQclear(r))
+        assert_int_equal(PQresultStatus(r), PGRES_COMMAND_OK);
+    pg_run(s->app, "COMMIT");
+    assert_int_equal(pg_number(s->operator_conn, "SELECT n FROM t"), 7);
+}
+
+static void pipeline_mode_asks_for_send(void **state)
+{
+    stage *s = *state;
+    pbus_event event = stage_event("orders", "1", "v");
+    pg_run(s->app, "BEGIN");
+    assert_int_equal(PQenterPipelineMode(s->app), 1);
+    stage_expect_refusal(s, pbus_publish(s->app, &event, NULL, NULL, &s->err), PBUS_ERROR_PIPELINE,
+                         "pbus_publish_send");
+    stage_expect_refusal(s, pbus_publish_batch(s->app, &event, 1, NULL, NULL, &s->err), PBUS_ERROR_PIPELINE,
+                         "pbus_publish_send");
+    assert_int_equal(PQexitPipelineMode(s->app), 1); /* nothing was queued */
+    stage_expect(s, pbus_publish(s->app, &event, NULL, NULL, &s->err), PBUS_OK);
+}
+
+static void an_unfinished_connection_is_busy(void **state)
+{
+    stage *s = *state;
+    char *conninfo = pg_fixture_conninfo(stage_server, "shop", "shop_app");
+    PGconn *conn = PQconnectStart(conninfo);
+    pbus_event event = stage_event("orders", "1", "v");
+    stage_expect_refusal(s, pbus_publish(conn, &event, &autocommit, NULL, &s->err), PBUS_ERROR_BUSY,
+                         "PQconnectPoll");
+    stage_expect(s, pbus_publish_send(conn, &event, 1, &autocommit, &s->err), PBUS_ERROR_BUSY);
+    PQfinish(conn);
+    free(conninfo);
+}
+
+static void notifications_and_notices_reach_the_application(void **state)
+{
+    stage *s = *state;
+    pbus_event event = stage_event("orders", "1", "v");
+    pg_run(s->app, "LISTEN shop");
+    pg_run(s->operator_conn, "NOTIFY shop");
+    stage_expect(s, pbus_publish(s->app, &event, &autocommit, NULL, &s->err), PBUS_OK);
+    stage_expect(s, pbus_publish(s->app, &event, &autocommit, NULL, &s->err), PBUS_OK);
+    PGnotify *notify = PQnotifies(s->app);
+    assert_non_null(notify);
+    PQfreemem(notify);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STAGE_TEST(outside_a_transaction_nothing_is_published),
+        STAGE_TEST(autocommit_is_allowed_by_its_flag),
+        STAGE_TEST(in_a_failed_transaction_nothing_is_sent),
+        STAGE_TEST(a_connection_that_broke_unnoticed_is_told),
+        STAGE_TEST(a_server_that_dies_is_told),
+        STAGE_TEST(an_active_command_keeps_its_results),
+        STAGE_TEST(a_copy_in_progress_is_not_disturbed),
+        STAGE_TEST(pipeline_mode_asks_for_send),
+        STAGE_TEST(an_unfinished_connection_is_busy),
+        STAGE_TEST(notifications_and_notices_reach_the_application),
+    };
+    return cmocka_run_group_tests(tests, stage_group_setup, stage_group_teardown);
+}
