@@ -49,7 +49,8 @@ typedef struct command {
 
 /* The commands, in the order of the overview; ends with NULL. */
 extern const command *const commands[];
-extern const command command_migrate, command_relay, command_publish, command_tail, command_status;
+extern const command command_migrate, command_relay, command_publish, command_tail, command_status,
+    command_dev;
 
 const command *command_find(const char *name);
 

@@ -1,4 +1,6 @@
 /* postbus migrate: brings the schema up to date, one transaction a migration; never changes or removes an applied one. */
+#include "migrate.h"
+
 #include "database.h"
 #include "postbus_sql.h"
 
@@ -21,6 +23,7 @@ typedef struct migrating {
     const call *c;
     PGconn *conn;
     json_t *applied; /* what was done, for --json */
+    bool quiet;
     int before;      /* the database's version at the start, -1 = not known yet */
 } migrating;
 
@@ -147,6 +150,8 @@ static bool note_applied(const migrating *m, const sql_migration *next)
 
 static void tell_applied(const migrating *m, const sql_migration *next, int64_t took_ms)
 {
+    if (m->quiet)
+        return;
     if (call_has(m->c, "json"))
         json_array_append_new(m->applied, json_pack("{s:i, s:s, s:I}", "version", next->version, "name", next->name, "took_ms",
                                                     (json_int_t)took_ms));
@@ -191,6 +196,8 @@ static int migrate(migrating *m)
         if (PQtransactionStatus(m->conn) != PQTRANS_IDLE && !execute(m, "ending", "COMMIT"))
             return EXIT_FAULT;
     }
+    if (m->quiet)
+        return EXIT_OK;
     if (!call_has(m->c, "json")) {
         printf("the database is up to date at version %d\n", newest_known());
         return EXIT_OK;
@@ -226,6 +233,12 @@ static int dry_run(migrating *m)
         if (!print_pending(m, next))
             return EXIT_FAULT;
     return EXIT_OK;
+}
+
+int migrate_quietly(const call *c, PGconn *conn)
+{
+    migrating m = {.c = c, .conn = conn, .quiet = true, .before = -1};
+    return migrate(&m);
 }
 
 static int run(const call *c)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 const command *const commands[] = {
+    &command_dev,
     &command_migrate,
     &command_relay,
     &command_publish,
