@@ -1,4 +1,4 @@
-/* Asks brokers about topics before their first record leaves, and creates them where configured; must never block. */
+/* Asks brokers about topics before their first record leaves, and creates them where configured; must hardly ever wait. */
 #include "topic.h"
 
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 #include "log.h"
 
 #define ASK_TIMEOUT_MS 5000
+#define BROKERS_TIMEOUT_MS 100 /* the one wait of this file: at the first question, and after one that nobody answered */
 #define ASK_AGAIN_US 100000          /* after a failure that says nothing about the topic */
 #define OLDEST_UNKNOWN_MS 86400000LL /* retention unknown: records up to a day old keep their time */
 #define OLDEST_ANY_MS INT64_MAX
@@ -70,6 +71,7 @@ static void forget(topic *t, void *arg)
 
 void topic_table_forget(topic_table *t)
 {
+    t->knows_broker = false;
     topic_table_each(t, forget, NULL);
 }
 
@@ -104,7 +106,22 @@ void topic_table_free(topic_table *t)
     t->last = NULL;
 }
 
+/* Left to itself librdkafka asks the controller about a topic's settings, though any broker knows them: a cluster whose controller is
+ * away, or the mock broker, which names none, would leave the question without an answer. */
+static void find_broker(topic_table *t, rd_kafka_t *rk)
+{
+    const struct rd_kafka_metadata *metadata;
+    if (t->knows_broker || rd_kafka_metadata(rk, 0, NULL, &metadata, BROKERS_TIMEOUT_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    if (metadata->broker_cnt > 0) {
+        t->broker_id = metadata->brokers[t->n_brokers_tried++ % (unsigned)metadata->broker_cnt].id;
+        t->knows_broker = true;
+    }
+    rd_kafka_metadata_destroy(metadata);
+}
+
 typedef struct asking {
+    topic_table *table;
     rd_kafka_t *rk;
     rd_kafka_queue_t *queue;
     int64_t now_us, next_us;
@@ -124,6 +141,9 @@ static void ask(topic *t, void *arg)
     rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(a->rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
     rd_kafka_AdminOptions_set_request_timeout(options, ASK_TIMEOUT_MS, errstr, sizeof errstr);
     rd_kafka_AdminOptions_set_opaque(options, t);
+    find_broker(a->table, a->rk);
+    if (a->table->knows_broker)
+        rd_kafka_AdminOptions_set_broker(options, a->table->broker_id, errstr, sizeof errstr);
     rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, t->name);
     rd_kafka_DescribeConfigs(a->rk, &resource, 1, options, a->queue);
     rd_kafka_ConfigResource_destroy(resource);
@@ -133,7 +153,7 @@ static void ask(topic *t, void *arg)
 
 int64_t topic_table_ask(topic_table *t, rd_kafka_t *rk, rd_kafka_queue_t *queue, int64_t now_us)
 {
-    asking a = {.rk = rk, .queue = queue, .now_us = now_us, .next_us = CLOCK_NEVER};
+    asking a = {.table = t, .rk = rk, .queue = queue, .now_us = now_us, .next_us = CLOCK_NEVER};
     topic_table_each(t, ask, &a);
     return a.next_us;
 }
@@ -237,6 +257,7 @@ static void described(topic_table *table, topic *t, rd_kafka_t *rk, rd_kafka_que
         become_missing(table, t, text ? text : "the broker refuses its name", now_us);
         break;
     default:
+        table->knows_broker = false; /* ask another one */
         log_event(LOG_LEVEL_DEBUG, "topic.ask_failed", "topic=%s reason=%s", t->name, rd_kafka_err2str(err));
         t->ask_at_us = now_us + ASK_AGAIN_US;
     }

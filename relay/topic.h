@@ -41,6 +41,9 @@ typedef struct topic_table {
     topic *slots[1024];
     topic *last; /* the topic asked for last: most often the next one too */
     const config *cfg;
+    int32_t broker_id; /* who is asked; meaningful where knows_broker is set */
+    bool knows_broker;
+    unsigned n_brokers_tried;
 } topic_table;
 
 /* The topic by that name, made on first sight; NULL: no memory. */
