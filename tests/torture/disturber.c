@@ -44,8 +44,7 @@ static void run_command(const char *command, disturbance *out)
 
 static void terminate_one(const plan *p, PGconn **conn, uint64_t *dice, disturbance *out)
 {
-    static const char *const victims[] = {"application_name = 'torture-writer'",
-                                          "application_name NOT LIKE 'torture%'"};
+    bool relay = dice_below(dice, 2);
     char sql[512];
     PGresult *r;
 
@@ -56,11 +55,11 @@ static void terminate_one(const plan *p, PGconn **conn, uint64_t *dice, disturba
     snprintf(sql, sizeof sql,
              "SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity WHERE pid <> "
              "pg_backend_pid()"
-             " AND backend_type = 'client backend' AND datname = current_database() AND %s"
+             " AND backend_type = 'client backend' AND datname = current_database() AND application_name %s"
              " ORDER BY random() LIMIT 1) v",
-             victims[dice_below(dice, 2)]);
+             relay ? "NOT LIKE 'torture%'" : "= 'torture-writer'");
     r = PQexec(*conn, sql);
-    out->terminated += PQntuples(r);
+    *(relay ? &out->relays_terminated : &out->writers_terminated) += PQntuples(r);
     PQclear(r);
 }
 
@@ -78,7 +77,7 @@ static void disturb_database(stage *st, relay_process *relay, int64_t end_ms, ui
     PGconn *conn = NULL;
     int64_t crash_ms = now_ms() + crash_interval_ms(p, dice);
 
-    while (time_left(st, end_ms, 200 + dice_below(dice, 600))) {
+    while (time_left(st, end_ms, 50 + dice_below(dice, 500))) {
         relay_process_watch(relay);
         if (now_ms() < crash_ms) {
             terminate_one(p, &conn, dice, out);

@@ -5,7 +5,8 @@
 #include "relay_process.h"
 
 typedef struct disturbance {
-    int64_t terminated; /* backends of writers and of the relay */
+    int64_t writers_terminated;
+    int64_t relays_terminated;
     int64_t postgres_crashes;
     int64_t broker_kills;
     int64_t failed_commands; /* a server did not come back: the run proves nothing */

@@ -8,7 +8,8 @@ typedef enum outcome { OUTCOME_COMMITTED, OUTCOME_ROLLED_BACK, OUTCOME_FAILED, O
 
 typedef struct scenario {
     const char *name;
-    int weight; /* how often, among all; 0: only where it is asked for by name */
+    int weight; /* how often, among all */
+    bool busy;  /* not when the stage is sparse: it keeps the doorbell's lock for long */
     outcome (*run)(session *s);
 } scenario;
 
@@ -20,6 +21,9 @@ void scenario_finish_prepared(session *s);
 
 /* One transaction of plan.straggler_rows events that stays open for a while after the last of them. */
 outcome scenario_straggler(session *s);
+
+/* One event in one statement. */
+outcome scenario_lone(session *s);
 
 /* The tables of the load: truth, the rows that the keys' order comes from, and something to write to early.
  */

@@ -9,6 +9,7 @@ void stage_init(stage *s, const plan *p)
     pthread_condattr_t monotonic;
 
     s->plan = p;
+    s->start_ms = now_ms();
     s->stopping = false;
     pthread_mutex_init(&s->lock, NULL);
     pthread_condattr_init(&monotonic);
@@ -37,6 +38,13 @@ bool stage_stopping(stage *s)
     bool stopping = s->stopping;
     pthread_mutex_unlock(&s->lock);
     return stopping;
+}
+
+bool stage_is_sparse(const stage *s)
+{
+    int64_t cycle_ms = s->plan->seconds < 10 ? (int64_t)s->plan->seconds * 1000 + 1 : 10000;
+
+    return (now_ms() - s->start_ms) % cycle_ms >= cycle_ms * 3 / 5;
 }
 
 bool stage_pause(stage *s, int64_t ms)

@@ -36,6 +36,7 @@ typedef struct stage {
     const plan *plan;
     pthread_mutex_t lock;
     pthread_cond_t changed;
+    int64_t start_ms;
     bool stopping;
 } stage;
 
@@ -43,6 +44,9 @@ void stage_init(stage *s, const plan *p);
 void stage_done(stage *s);
 void stage_stop(stage *s);
 bool stage_stopping(stage *s);
+
+/* Part of the time few writers work, and with pauses, so that the relay falls asleep on the doorbell again and again. */
+bool stage_is_sparse(const stage *s);
 
 /* Waits; false as soon as the stage is stopping. */
 bool stage_pause(stage *s, int64_t ms);

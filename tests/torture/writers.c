@@ -7,6 +7,9 @@
 /* At most so many bulks are under way at once: on a small machine more of them leave no time for anything
  * else. */
 #define BULKS_AT_ONCE 1
+#define SPARSE_WRITERS 6
+#define SPARSE_PAUSE_MS 400
+#define BUSY_PAUSE_MS 25
 
 typedef struct writer {
     pthread_t thread;
@@ -66,6 +69,8 @@ static void work_once(writer *w)
     int i = draw_scenario(&w->session);
     bool is_bulk = strcmp(scenarios[i].name, "bulk") == 0;
 
+    if (stage_is_sparse(w->all->stage) && (scenarios[i].busy || w->session.number >= SPARSE_WRITERS))
+        return;
     if (is_bulk && !enter_bulk(w->all))
         return;
     w->counts.outcomes[i][scenarios[i].run(&w->session)]++;
@@ -100,7 +105,8 @@ static void *writer_main(void *arg)
             scenario_finish_prepared(s);
         }
         work_once(w);
-        if (!stage_pause(s->stage, dice_below(&s->dice, 25)))
+        int most_ms = stage_is_sparse(s->stage) ? SPARSE_PAUSE_MS : BUSY_PAUSE_MS;
+        if (!stage_pause(s->stage, dice_below(&s->dice, most_ms)))
             break;
     }
     w->counts.reconnects = s->reconnects - 1;
