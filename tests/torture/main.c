@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "disturber.h"
 #include "naive_reader.h"
@@ -16,6 +17,8 @@
 
 #define DRAIN_MS 180000
 #define RELAY_ENDS_MS 30000
+#define LONE_EVENTS 40
+#define SAFETY_FOUND "doorbell.safety_found" /* the relay's word for it in its log */
 
 typedef struct report {
     writers_counts load;
@@ -24,6 +27,8 @@ typedef struct report {
     verdict verdict;
     int64_t rings;
     int64_t safety_found;
+    int64_t lone; /* events published one by one to a relay at rest */
+    int64_t lone_safety_found;
     bool drained;
 } report;
 
@@ -50,10 +55,13 @@ static void print_report(const plan *p, const report *r)
 
     print_load(r);
     printf("  relay started %" PRId64 ", killed %" PRId64 ", ended badly %" PRId64
-           "; backends terminated %" PRId64 ", PostgreSQL crashes %" PRId64 ", broker kills %" PRId64 "\n",
-           r->relay.starts, r->relay.kills, r->relay.bad_exits, r->disturbed.terminated,
-           r->disturbed.postgres_crashes, r->disturbed.broker_kills);
-    printf("  rings %" PRId64 ", found by the safety poll %" PRId64 "\n", r->rings, r->safety_found);
+           "; terminated writers %" PRId64 ", relays %" PRId64 "; PostgreSQL crashes %" PRId64
+           ", broker kills %" PRId64 "\n",
+           r->relay.starts, r->relay.kills, r->relay.bad_exits, r->disturbed.writers_terminated,
+           r->disturbed.relays_terminated, r->disturbed.postgres_crashes, r->disturbed.broker_kills);
+    printf("  rings %" PRId64 ", found by the safety poll %" PRId64 "; of %" PRId64
+           " lone events to a relay at rest it found %" PRId64 "\n",
+           r->rings, r->safety_found, r->lone, r->lone_safety_found);
     if (v->altered || v->scattered || v->ambiguous)
         printf("  altered %" PRId64 ", scattered %" PRId64 ", ambiguous %" PRId64 "\n", v->altered,
                v->scattered, v->ambiguous);
@@ -98,6 +106,10 @@ static bool passed(const plan *p, const report *r)
         printf("FAILED: nothing was disturbed, and yet there are duplicates\n");
         return false;
     }
+    if (good && r->lone_safety_found > 0) {
+        printf("FAILED: the relay slept through a ring\n");
+        return false;
+    }
     if (good && r->safety_found > prepared_committed(r)) {
         printf("FAILED: the safety poll found more than the prepared transactions can be\n");
         return false;
@@ -108,6 +120,26 @@ static bool passed(const plan *p, const report *r)
                                    ? "a process ended or a command failed that should not have"
                                    : "the topics do not hold what was committed");
     return good;
+}
+
+/* Each lone event must wake the relay by its ring alone. */
+static bool publish_lone(stage *st, report *r)
+{
+    session s = {.stage = st,
+                 .application = "torture-writer",
+                 .dice = st->plan->seed,
+                 .next_token = ((uint64_t)st->plan->n_writers + 1) << 40 | 1};
+    int64_t found = relay_process_log_count(&r->relay, SAFETY_FOUND);
+    bool ok = session_ready(&s);
+
+    for (int i = 0; ok && i < LONE_EVENTS; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = dice_below(&s.dice, 40) * 1000000L}, NULL);
+        ok = scenario_lone(&s) == OUTCOME_COMMITTED && truth_wait_published(st->plan, now_ms() + DRAIN_MS);
+        r->lone += ok;
+    }
+    session_close(&s);
+    r->lone_safety_found = relay_process_log_count(&r->relay, SAFETY_FOUND) - found;
+    return ok;
 }
 
 static bool run_relay(plan *p)
@@ -127,13 +159,13 @@ static bool run_relay(plan *p)
         disturb(&st, &r.relay, &r.disturbed);
         stage_stop(&st);
         writers_join(load, &r.load);
-        r.drained = truth_wait_published(p, now_ms() + DRAIN_MS);
+        r.drained = truth_wait_published(p, now_ms() + DRAIN_MS) && publish_lone(&st, &r);
     }
     relay_process_watch(&r.relay);
     r.rings = rings_stop(bell);
     relay_process_stop(&r.relay, now_ms() + RELAY_ENDS_MS);
     stage_done(&st);
-    r.safety_found = relay_process_log_count(&r.relay, "doorbell.safety_found");
+    r.safety_found = relay_process_log_count(&r.relay, SAFETY_FOUND);
     if (!load || !judge(p, &r))
         return false;
     print_report(p, &r);

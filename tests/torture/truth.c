@@ -150,7 +150,7 @@ bool truth_wait_published(const plan *p, int64_t deadline_ms)
         done = PQntuples(r) == 1 && PQgetvalue(r, 0, 0)[0] == 't';
         PQclear(r);
         if (!done)
-            nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+            nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
     }
     PQfinish(conn);
     return done;
