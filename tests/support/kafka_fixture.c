@@ -41,7 +41,8 @@ kafka_fixture *kafka_fixture_new(const char *const *settings)
 {
     kafka_fixture *kafka = allocate();
     kafka->own = true;
-    snprintf(kafka->directory, sizeof kafka->directory, "/tmp/postbus-kafka.XXXXXX");
+    const char *folder = getenv("POSTBUS_TEST_TMP");
+    snprintf(kafka->directory, sizeof kafka->directory, "%s/postbus-kafka.XXXXXX", folder ? folder : "/tmp");
     if (!mkdtemp(kafka->directory))
         fail_msg("mkdtemp %s failed", kafka->directory);
     snprintf(kafka->log_path, sizeof kafka->log_path, "%s/server.log", kafka->directory);

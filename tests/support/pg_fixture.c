@@ -33,7 +33,8 @@ static pg_fixture *new_directory(void)
     if (!pg)
         fail_msg("no memory for a server");
     /* Not under TMPDIR: a socket's path must be short, and the user postgres must be let through. */
-    snprintf(pg->directory, sizeof pg->directory, "/tmp/postbus-pg.XXXXXX");
+    const char *folder = getenv("POSTBUS_TEST_TMP");
+    snprintf(pg->directory, sizeof pg->directory, "%s/postbus-pg.XXXXXX", folder ? folder : "/tmp");
     if (!mkdtemp(pg->directory))
         fail_msg("mkdtemp %s failed", pg->directory);
     snprintf(pg->log_path, sizeof pg->log_path, "%s/server.log", pg->directory);
