@@ -19,7 +19,7 @@ const command *command_find(const char *name)
     for (size_t i = 0; commands[i]; i++)
         if (strcmp(commands[i]->name, name) == 0)
             return commands[i];
-    return NULL;
+    return strcmp(command_docs.name, name) == 0 ? &command_docs : NULL;
 }
 
 static int no_such_command(const char *name)

@@ -1,0 +1,15 @@
+/* Reference pages made from the tables of commands and settings. */
+#ifndef POSTBUS_CLI_DOCS_H
+#define POSTBUS_CLI_DOCS_H
+
+#include "command.h"
+
+/* docs/reference/configuration.md and docs/reference/commands.md */
+void docs_configuration(FILE *to);
+void docs_commands(FILE *to);
+
+/* Manual pages: of the program (cmd NULL) or a command in section 1, of the configuration file in section 5. */
+void docs_man(FILE *to, const command *cmd);
+void docs_man_configuration(FILE *to);
+
+#endif
