@@ -10,7 +10,8 @@
 static _Thread_local struct reading {
     config_load_state *state;
     const char *name;
-    bool told; /* the message is written */
+    bool told;  /* the message is written */
+    bool *seen; /* of each option: libconfuse's own mark is set before the callback runs */
 } reading;
 
 static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
@@ -20,11 +21,13 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
     *(const char **)result = value;
     if (reading.told)
         return -1;
-    if (opt->flags & CFGF_MODIFIED) {
+    bool *seen = &reading.seen[opt - cfg->opts];
+    if (*seen) {
         reading.told = true;
         config_fault(reading.state, "%s: %s is set twice in this file; remove one of the two lines", source, opt->name);
         return -1;
     }
+    *seen = true;
     if (!config_apply(reading.state, opt->name, value, opt->name, source)) {
         reading.told = true;
         return -1;
@@ -75,13 +78,17 @@ static cfg_opt_t *options_new(const kafka_names *kafka, char **names)
 
 static bool parse(config_load_state *state, cfg_opt_t *options, FILE *file, const char *name)
 {
-    cfg_t *cfg = cfg_init(options, CFGF_NONE);
-    if (!cfg)
+    bool *seen = calloc(CONFIG_N_SETTINGS + state->kafka.n + 1, sizeof *seen);
+    cfg_t *cfg = seen ? cfg_init(options, CFGF_NONE) : NULL;
+    if (!cfg) {
+        free(seen);
         return config_fault(state, "%s: out of memory", name);
+    }
     cfg_set_error_function(cfg, on_error);
-    reading = (struct reading){.state = state, .name = name};
+    reading = (struct reading){.state = state, .name = name, .seen = seen};
     int result = cfg_parse_fp(cfg, file);
     cfg_free(cfg);
+    free(seen);
     if (result == CFG_SUCCESS && !reading.told)
         return true;
     if (!reading.told)
