@@ -56,6 +56,7 @@ PGconn *database_open(const call *c, int *out_code)
         return NULL;
     }
     PQsetNoticeProcessor(conn, ignore_notice, NULL);
+    *out_code = EXIT_OK;
     return conn;
 }
 
