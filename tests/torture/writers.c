@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* At most so many bulks are under way at once: on a small machine more of them leave no time for anything
+/* One bulk at a time, and so long after the start of the last: on a small machine more leave no time for anything
  * else. */
-#define BULKS_AT_ONCE 1
+#define BULK_GAP_MS 5000
 #define SPARSE_WRITERS 6
 #define SPARSE_PAUSE_MS 400
 #define BUSY_PAUSE_MS 25
@@ -21,7 +21,8 @@ typedef struct writer {
 struct writers {
     stage *stage;
     pthread_mutex_t lock;
-    int bulks;
+    bool in_bulk;
+    int64_t next_bulk_ms;
     bool straggler_taken;
     int n;
     writer *each;
@@ -42,16 +43,19 @@ static int draw_scenario(session *s)
 static bool enter_bulk(writers *w)
 {
     pthread_mutex_lock(&w->lock);
-    bool free_place = w->bulks < BULKS_AT_ONCE;
-    w->bulks += free_place;
+    bool enter = !w->in_bulk && now_ms() >= w->next_bulk_ms;
+    if (enter) {
+        w->in_bulk = true;
+        w->next_bulk_ms = now_ms() + BULK_GAP_MS;
+    }
     pthread_mutex_unlock(&w->lock);
-    return free_place;
+    return enter;
 }
 
 static void leave_bulk(writers *w)
 {
     pthread_mutex_lock(&w->lock);
-    w->bulks--;
+    w->in_bulk = false;
     pthread_mutex_unlock(&w->lock);
 }
 

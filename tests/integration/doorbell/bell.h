@@ -10,17 +10,7 @@
 int bell_server_start(void **state);
 int bell_server_stop(void **state);
 
-/* Fails the test where it cannot connect. */
 PGconn *bell_connect(void);
-
-/* Runs one statement; on an error the test fails. */
-void bell_run(PGconn *conn, const char *sql);
-
-/* Runs one statement that must fail; its SQLSTATE is compared. */
-void bell_run_refused(PGconn *conn, const char *sql, const char *sqlstate);
-
-/* The first value of the first row, as a number. */
-int64_t bell_number(PGconn *conn, const char *sql);
 
 /* The relay's side: LISTEN, and the lock. */
 PGconn *bell_relay_connect(void);

@@ -1,14 +1,9 @@
 /* Every interleaving of a relay that goes to sleep and two publishers, on real sessions: no wake-up is lost. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "bell.h"
+#include "cmocka_all.h"
+#include "pg_query.h"
 
 #define WRITERS 2
 #define WRITER_STEPS 2 /* publish; end */
@@ -37,11 +32,8 @@ static const int orders[][ALL_STEPS] = {{0, 0, 1, 1}, {0, 1, 0, 1}, {0, 1, 1, 0}
 
 static bool read_new(table *t)
 {
-    char sql[128];
-    int64_t n;
-
-    snprintf(sql, sizeof sql, "SELECT count(*) FROM postbus.outbox WHERE id > %lld", (long long)t->base_id);
-    n = bell_number(t->relay, sql);
+    int64_t n =
+        pg_number(t->relay, "SELECT count(*) FROM postbus.outbox WHERE id > %lld", (long long)t->base_id);
     bool found = n > t->n_read;
     t->n_read = n;
     return found;
@@ -51,7 +43,7 @@ static bool read_new(table *t)
 static void hold_snapshot(table *t, bool hold)
 {
     if (t->mistake == ONE_SNAPSHOT)
-        bell_run(t->relay, hold ? "BEGIN ISOLATION LEVEL REPEATABLE READ" : "COMMIT");
+        pg_run(t->relay, hold ? "BEGIN ISOLATION LEVEL REPEATABLE READ" : "COMMIT");
 }
 
 static void read_step(table *t)
@@ -104,7 +96,7 @@ static void relay_step(table *t)
 
 static void writer_step(table *t, int writer, bool begins, const char *ending)
 {
-    bell_run(t->writers[writer], begins ? "BEGIN; SELECT postbus.publish('bell', 'v')" : ending);
+    pg_run(t->writers[writer], "%s", begins ? "BEGIN; SELECT postbus.publish('bell', 'v')" : ending);
 }
 
 /* What became of an interleaving. */
@@ -117,7 +109,7 @@ typedef struct fate {
 static void clear_table(table *t)
 {
     for (int i = 0; i < WRITERS; i++)
-        bell_run(t->writers[i], "ROLLBACK");
+        pg_run(t->writers[i], "ROLLBACK");
     if (t->at >= AT_ARMED_READ)
         bell_disarm(t->relay);
 }
@@ -128,7 +120,7 @@ static fate play(table *t, const int *order, const int *relay_steps, const char 
     int done[WRITERS] = {0};
     int64_t committed = 0;
 
-    t->base_id = bell_number(t->relay, "SELECT coalesce(max(id), 0) FROM postbus.outbox");
+    t->base_id = pg_number(t->relay, "SELECT coalesce(max(id), 0) FROM postbus.outbox");
     t->n_read = 0;
     t->at = AT_READ;
     t->asleep = false;
