@@ -14,6 +14,7 @@
  *   ARM_OVER_PUBLISHERS    the bell is a flag: the relay arms it without waiting for publishers under way
  *   ONE_RINGER             a second lock lets only one publisher at a time ring
  *   LISTEN_LATE            LISTEN only when about to sleep, after the armed read
+ * FEWER leaves out one publisher of three, which makes the search much shorter: two suffice for every mistake.
  */
 #define PUBLISHERS 3
 #define RINGS_MAX 2 /* a third ring tells nothing that two did not */
@@ -213,9 +214,11 @@ init
 {
     atomic {
         run Relay();
+#ifndef FEWER
+        run Publisher(2);
+#endif
         run Publisher(0);
-        run Publisher(1);
-        run Publisher(2)
+        run Publisher(1)
     }
 }
 
