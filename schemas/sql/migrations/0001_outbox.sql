@@ -43,6 +43,8 @@ INSERT INTO postbus.setting (name, value, lowest, highest, description) VALUES
     ('max_key_bytes', 4096, 1024, 1000000, 'largest key of an event, in bytes'),
     ('max_headers_bytes', 32768, 1024, 10000000, 'largest headers of an event, in bytes of their JSON text');
 
+COMMENT ON TABLE postbus.setting IS 'The limits of a publish, in bytes. A changed value holds from the next publish on.';
+
 -- One row. system_identifier names the PostgreSQL cluster in which the stored transaction ids have a meaning.
 CREATE TABLE postbus.instance (
     only_one          boolean PRIMARY KEY DEFAULT true CHECK (only_one),
@@ -52,6 +54,8 @@ CREATE TABLE postbus.instance (
 );
 INSERT INTO postbus.instance (outbox_id, system_identifier)
 SELECT pg_catalog.gen_random_uuid(), system_identifier FROM pg_catalog.pg_control_system();
+
+COMMENT ON TABLE postbus.instance IS 'One row: what this outbox is, and in which cluster its transaction ids have a meaning.';
 
 -- The event id of a row that was given none: a version 8 UUID (RFC 9562) of 60 random bits of the outbox's identity and the
 -- 62 low bits of the row's id. Nothing is drawn or stored for it, and it can be turned back into the id.
@@ -64,6 +68,17 @@ BEGIN
     $f$, (SELECT left(hex, 12) || '8' || substr(hex, 14, 3)
           FROM (SELECT replace(outbox_id::text, '-', '') AS hex FROM postbus.instance) i));
 END $$;
+DO $$
+BEGIN
+    EXECUTE format($f$
+        CREATE FUNCTION postbus.id_of(event_id uuid) RETURNS bigint
+        LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+        AS $b$ SELECT CASE WHEN pg_catalog.left(event_id::pg_catalog.text, 18) OPERATOR(pg_catalog.=) %L
+                           THEN ('x' OPERATOR(pg_catalog.||) pg_catalog.right(pg_catalog.replace(event_id::pg_catalog.text, '-', ''), 16))
+                                ::pg_catalog.bit(64)::bigint OPERATOR(pg_catalog.&) 4611686018427387903 END $b$
+    $f$, (SELECT left(postbus.event_id(0)::text, 18)));
+END $$;
+COMMENT ON FUNCTION postbus.id_of(uuid) IS 'The id of the outbox row whose derived event id this is; NULL where the publisher gave the event id itself.';
 COMMENT ON FUNCTION postbus.event_id(bigint) IS 'The event id of the outbox row with this id, where the publisher gave none of its own.';
 
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -160,6 +175,12 @@ BEGIN
     RETURN true;
 END $$;
 
+COMMENT ON FUNCTION postbus.check_topic(text) IS 'Raises PB001 for what is not a topic name. For the domain event_topic.';
+COMMENT ON FUNCTION postbus.check_value(bytea) IS 'Raises PB002 for a value over max_value_bytes. For the domain event_value.';
+COMMENT ON FUNCTION postbus.check_key(bytea) IS 'Raises PB004 for a key over max_key_bytes. For the domain event_key.';
+COMMENT ON FUNCTION postbus.check_type(text) IS 'Raises PB005 for a type of more than 1024 bytes. For the domain event_type.';
+COMMENT ON FUNCTION postbus.check_headers(jsonb) IS 'Raises PB003 for headers that are not an object of strings or over max_headers_bytes. For the domain event_headers.';
+
 -- A name that does not begin with a dot is neither "." nor "..".
 CREATE DOMAIN postbus.event_topic AS text COLLATE "C"
     CHECK (coalesce(VALUE ~ '^[a-zA-Z0-9_-][a-zA-Z0-9._-]*$' AND octet_length(VALUE) <= 249, false) OR postbus.check_topic(VALUE));
@@ -208,6 +229,15 @@ ALTER TABLE postbus.outbox ALTER value SET STORAGE EXTERNAL, ALTER headers SET S
 CREATE INDEX outbox_id ON postbus.outbox (id);
 CREATE INDEX outbox_xid_id ON postbus.outbox (xid, id);
 COMMENT ON TABLE postbus.outbox IS 'Events, one a row. Rows are never updated and never deleted one by one.';
+COMMENT ON COLUMN postbus.outbox.xid IS 'The transaction that published it. By default only: never supplied.';
+COMMENT ON COLUMN postbus.outbox.id IS 'Its number, drawn after xid is assigned. By default only: never supplied.';
+COMMENT ON COLUMN postbus.outbox.created_at IS 'When it was published, not when its transaction committed.';
+COMMENT ON COLUMN postbus.outbox.event_id IS 'The event id that the publisher gave. NULL: postbus.event_id(id).';
+COMMENT ON COLUMN postbus.outbox.topic IS 'The Kafka topic it goes to.';
+COMMENT ON COLUMN postbus.outbox.type IS 'What kind of event it is, for the subscriber. At most 1024 bytes.';
+COMMENT ON COLUMN postbus.outbox.key IS 'The record''s key. Events of one topic and key keep their order. NULL: none.';
+COMMENT ON COLUMN postbus.outbox.value IS 'The record''s value. NULL: a tombstone.';
+COMMENT ON COLUMN postbus.outbox.headers IS 'The record''s headers: a JSON object of strings. NULL: none.';
 
 -- The doorbell. A publisher rings only while the relay sleeps: the sleeping relay holds the lock exclusively; a publisher that
 -- gets it shared keeps it until after its rows are visible, and the relay reads once more after it took the lock.
@@ -216,7 +246,7 @@ CREATE FUNCTION postbus.ring() RETURNS trigger
 LANGUAGE plpgsql
 AS $$
 BEGIN
-    IF pg_catalog.current_setting('postbus.ring', true) OPERATOR(pg_catalog.=) 'off' THEN
+    IF pg_catalog.lower(pg_catalog.current_setting('postbus.ring', true)) OPERATOR(pg_catalog.=) ANY ('{off,false,no,0}'::pg_catalog.text[]) THEN
         RETURN NULL;
     END IF;
     IF NOT pg_catalog.pg_try_advisory_xact_lock_shared(8101821198368076544) THEN
@@ -227,6 +257,7 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
+COMMENT ON FUNCTION postbus.ring() IS 'The doorbell: wakes a sleeping relay, and costs nothing more while it is awake. postbus.ring = off: silent.';
 CREATE TRIGGER ring AFTER INSERT ON postbus.outbox FOR EACH STATEMENT EXECUTE FUNCTION postbus.ring();
 
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -337,6 +368,29 @@ CREATE TABLE postbus.receipt (
     offsets    bigint[] NOT NULL
 ) PARTITION BY LIST (leaf);
 
+COMMENT ON TABLE postbus.progress IS 'How far the relay is. Append-only: the row with the highest n counts.';
+COMMENT ON COLUMN postbus.progress.n IS 'The order in which rows were written.';
+COMMENT ON COLUMN postbus.progress.leaf IS 'The leaf of the outbox it is kept and removed with.';
+COMMENT ON COLUMN postbus.progress.epoch IS 'The leadership under which it was written.';
+COMMENT ON COLUMN postbus.progress.at IS 'When it was written.';
+COMMENT ON COLUMN postbus.progress.s1 IS 'Every row of the outbox that is visible in this snapshot is done.';
+COMMENT ON COLUMN postbus.progress.x1 IS 'A fence: every row with this xid or a later one has an id above l1.';
+COMMENT ON COLUMN postbus.progress.l1 IS 'The last id drawn when s1 was taken.';
+COMMENT ON COLUMN postbus.progress.s2 IS 'The snapshot that is being read.';
+COMMENT ON COLUMN postbus.progress.x2 IS 'The fence of s2.';
+COMMENT ON COLUMN postbus.progress.l2 IS 'The last id drawn when s2 was taken.';
+COMMENT ON COLUMN postbus.progress.done_id IS 'Rows that are visible in s2 are done up to this id.';
+COMMENT ON COLUMN postbus.progress.floor_id IS 'Every row up to this id is done: where scans may begin.';
+COMMENT ON COLUMN postbus.progress.published IS 'Events published since the outbox was made, those repeated counted again.';
+COMMENT ON TABLE postbus.receipt IS 'Where events went: one row a settled batch, one element an event in each of the three arrays.';
+COMMENT ON COLUMN postbus.receipt.leaf IS 'The leaf of the outbox whose events it is about.';
+COMMENT ON COLUMN postbus.receipt.first_id IS 'The smallest of ids.';
+COMMENT ON COLUMN postbus.receipt.last_id IS 'The largest of ids.';
+COMMENT ON COLUMN postbus.receipt.acked_at IS 'When the last of the batch was acknowledged.';
+COMMENT ON COLUMN postbus.receipt.ids IS 'The rows of the outbox, ascending.';
+COMMENT ON COLUMN postbus.receipt.partitions IS 'The partition each was written to.';
+COMMENT ON COLUMN postbus.receipt.offsets IS 'The offset each has there.';
+
 DO $$
 BEGIN
     FOR leaf IN 0..15 LOOP
@@ -361,6 +415,7 @@ CREATE TABLE postbus.parked (
     reason    text NOT NULL,
     parked_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
+COMMENT ON TABLE postbus.parked IS 'Events that the relay set aside: they wait in the order of n until their topic takes them.';
 CREATE INDEX parked_topic ON postbus.parked (topic, n);
 
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -390,6 +445,17 @@ SELECT o.id,
   FROM postbus.outbox o CROSS JOIN postbus.current_progress p;
 COMMENT ON VIEW postbus.event IS
 'Each event and how far it is: pending, published, or parked; with receipts on, also when the broker acknowledged it (completed_at), partition and broker_offset.';
+COMMENT ON COLUMN postbus.event.id IS 'The number of its row in the outbox.';
+COMMENT ON COLUMN postbus.event.event_id IS 'The event id, as subscribers see it. To look one up: WHERE id = postbus.id_of(event id).';
+COMMENT ON COLUMN postbus.event.topic IS 'The Kafka topic it goes to.';
+COMMENT ON COLUMN postbus.event.key IS 'The record''s key.';
+COMMENT ON COLUMN postbus.event.type IS 'What kind of event it is.';
+COMMENT ON COLUMN postbus.event.state IS 'pending, published or parked.';
+COMMENT ON COLUMN postbus.event.created_at IS 'When it was published by its transaction.';
+COMMENT ON COLUMN postbus.event.completed_at IS 'When the broker had acknowledged its batch. NULL without a receipt.';
+COMMENT ON COLUMN postbus.event.partition IS 'The partition it was written to. NULL without a receipt.';
+COMMENT ON COLUMN postbus.event.broker_offset IS 'Its offset there. NULL without a receipt.';
+COMMENT ON VIEW postbus.current_progress IS 'The newest row of postbus.progress: the one that counts.';
 
 -- Counts what is committed and not yet published (parked events are told apart), from the database and not from what a relay has seen.
 CREATE FUNCTION postbus.backlog(OUT pending bigint, OUT oldest_pending_at timestamptz, OUT parked bigint)
@@ -457,15 +523,15 @@ GRANT INSERT (topic, value, key, type, headers, event_id) ON postbus.outbox TO p
 GRANT SELECT ON SEQUENCE postbus.outbox_id_seq TO postbus_publisher;  -- currval() alone: nextval() and setval() need more
 GRANT EXECUTE ON FUNCTION postbus.publish(text, text, text, text, jsonb, uuid), postbus.publish(text, jsonb, text, text, jsonb, uuid),
     postbus.publish(text, bytea, bytea, text, jsonb, uuid), postbus.publish_batch(text[], bytea[], bytea[], text[], jsonb[], uuid[]),
-    postbus.event_id(bigint), postbus.check_topic(text), postbus.check_value(bytea), postbus.check_key(bytea), postbus.check_type(text),
+    postbus.event_id(bigint), postbus.id_of(uuid), postbus.check_topic(text), postbus.check_value(bytea), postbus.check_key(bytea), postbus.check_type(text),
     postbus.check_headers(jsonb) TO postbus_publisher;
 
 GRANT SELECT ON postbus.event, postbus.current_progress, postbus.leadership, postbus.setting, postbus.instance TO postbus_viewer;
 GRANT SELECT (n, at, published, epoch) ON postbus.progress TO postbus_viewer;
-GRANT EXECUTE ON FUNCTION postbus.event_id(bigint), postbus.backlog() TO postbus_viewer;
+GRANT EXECUTE ON FUNCTION postbus.event_id(bigint), postbus.id_of(uuid), postbus.backlog() TO postbus_viewer;
 
 GRANT SELECT ON ALL TABLES IN SCHEMA postbus TO postbus_relay;
 GRANT SELECT ON ALL SEQUENCES IN SCHEMA postbus TO postbus_relay;
 GRANT INSERT ON postbus.progress, postbus.receipt, postbus.leadership, postbus.parked TO postbus_relay;
 GRANT DELETE ON postbus.parked TO postbus_relay;
-GRANT EXECUTE ON FUNCTION postbus.event_id(bigint), postbus.backlog() TO postbus_relay;
+GRANT EXECUTE ON FUNCTION postbus.event_id(bigint), postbus.id_of(uuid), postbus.backlog() TO postbus_relay;

@@ -21,26 +21,37 @@ static const bad_event bad_events[] = {
     {"a newline at the end", "E'orders\\n'", "'v'::bytea", "NULL", "NULL", "NULL", "PB001", "\"orders\\n\""},
     {"a newline in front", "E'\\norders'", "'v'::bytea", "NULL", "NULL", "NULL", "PB001", "\"\\norders\""},
     {"two lines", "E'orders\\nmore'", "'v'::bytea", "NULL", "NULL", "NULL", "PB001", "\"orders\\nmore\""},
-    {"a letter outside ASCII", "U&'bestellung\\00e9'", "'v'::bytea", "NULL", "NULL", "NULL", "PB001", "bestellung"},
+    {"a letter outside ASCII", "U&'bestellung\\00e9'", "'v'::bytea", "NULL", "NULL", "NULL", "PB001",
+     "bestellung"},
     {"a full-width letter", "U&'\\FF41'", "'v'::bytea", "NULL", "NULL", "NULL", "PB001", "not a topic name"},
     {"a slash", "'a/b'", "'v'::bytea", "NULL", "NULL", "NULL", "PB001", "\"a/b\""},
     {"250 characters", "repeat('t', 250)", "'v'::bytea", "NULL", "NULL", "NULL", "PB001", "250 bytes"},
-    {"a megabyte of topic", "repeat('t', 1000000)", "'v'::bytea", "NULL", "NULL", "NULL", "PB001", "1000000 bytes"},
-    {"too large a value", "'orders'", "decode(repeat('00', 1000001), 'hex')", "NULL", "NULL", "NULL", "PB002", "1000001"},
-    {"too large a key", "'orders'", "NULL", "decode(repeat('61', 4097), 'hex')", "NULL", "NULL", "PB004", "4097"},
+    {"a megabyte of topic", "repeat('t', 1000000)", "'v'::bytea", "NULL", "NULL", "NULL", "PB001",
+     "1000000 bytes"},
+    {"too large a value", "'orders'", "decode(repeat('00', 1000001), 'hex')", "NULL", "NULL", "NULL", "PB002",
+     "1000001"},
+    {"too large a key", "'orders'", "NULL", "decode(repeat('61', 4097), 'hex')", "NULL", "NULL", "PB004",
+     "4097"},
     {"too long a type", "'orders'", "NULL", "NULL", "repeat('t', 1025)", "NULL", "PB005", "1025"},
     {"headers: an array", "'orders'", "NULL", "NULL", "NULL", "'[\"a\"]'", "PB003", "array"},
-    {"headers: an array of objects", "'orders'", "NULL", "NULL", "NULL", "'[{\"a\":\"b\"}]'", "PB003", "array"},
+    {"headers: an array of objects", "'orders'", "NULL", "NULL", "NULL", "'[{\"a\":\"b\"}]'", "PB003",
+     "array"},
     {"headers: a string", "'orders'", "NULL", "NULL", "NULL", "'\"tenant\"'", "PB003", "\"tenant\""},
     {"headers: a number", "'orders'", "NULL", "NULL", "NULL", "'17'", "PB003", "17"},
     {"headers: a JSON null", "'orders'", "NULL", "NULL", "NULL", "'null'", "PB003", "null"},
-    {"headers: a member null", "'orders'", "NULL", "NULL", "NULL", "'{\"a\":\"b\",\"tenant\":null}'", "PB003", "\"tenant\""},
-    {"headers: a member number", "'orders'", "NULL", "NULL", "NULL", "'{\"tenant\":7}'", "PB003", "\"tenant\""},
-    {"headers: a member array", "'orders'", "NULL", "NULL", "NULL", "'{\"tenant\":[\"x\"]}'", "PB003", "\"tenant\""},
-    {"headers: a member object", "'orders'", "NULL", "NULL", "NULL", "'{\"tenant\":{}}'", "PB003", "\"tenant\""},
-    {"headers: a member boolean", "'orders'", "NULL", "NULL", "NULL", "'{\"tenant\":true}'", "PB003", "\"tenant\""},
+    {"headers: a member null", "'orders'", "NULL", "NULL", "NULL", "'{\"a\":\"b\",\"tenant\":null}'", "PB003",
+     "\"tenant\""},
+    {"headers: a member number", "'orders'", "NULL", "NULL", "NULL", "'{\"tenant\":7}'", "PB003",
+     "\"tenant\""},
+    {"headers: a member array", "'orders'", "NULL", "NULL", "NULL", "'{\"tenant\":[\"x\"]}'", "PB003",
+     "\"tenant\""},
+    {"headers: a member object", "'orders'", "NULL", "NULL", "NULL", "'{\"tenant\":{}}'", "PB003",
+     "\"tenant\""},
+    {"headers: a member boolean", "'orders'", "NULL", "NULL", "NULL", "'{\"tenant\":true}'", "PB003",
+     "\"tenant\""},
     {"headers: an empty name", "'orders'", "NULL", "NULL", "NULL", "'{\"\":\"x\"}'", "PB003", "\"\""},
-    {"headers: too large", "'orders'", "NULL", "NULL", "NULL", "jsonb_build_object('a', repeat('x', 32768))", "PB003", "32777"},
+    {"headers: too large", "'orders'", "NULL", "NULL", "NULL", "jsonb_build_object('a', repeat('x', 32768))",
+     "PB003", "32777"},
 };
 
 /* The statements of the three ways to publish: the function, the table, the batch. */
@@ -49,7 +60,8 @@ static void write_statement(char *out, size_t out_size, int way, const bad_event
     static const char *const ways[] = {
         "SELECT postbus.publish(%s, (%s)::bytea, (%s)::bytea, %s, (%s)::jsonb)",
         "INSERT INTO postbus.outbox (topic, value, key, type, headers) VALUES (%s, %s, %s, %s, %s)",
-        "SELECT * FROM postbus.publish_batch(ARRAY['fine', %s]::text[], ARRAY['v', %s]::bytea[], ARRAY['k', %s]::bytea[],"
+        "SELECT * FROM postbus.publish_batch(ARRAY['fine', %s]::text[], ARRAY['v', %s]::bytea[], ARRAY['k', "
+        "%s]::bytea[],"
         " ARRAY['t', %s]::text[], ARRAY['{}', %s]::jsonb[])",
     };
     snprintf(out, out_size, ways[way], e->topic, e->value, e->key, e->type, e->headers);
@@ -81,7 +93,8 @@ static void each_bad_event_is_refused_by_name_and_the_transaction_goes_on(void *
         for (int way = 0; way < 3; way++)
             expect_refusal(conn, &bad_events[i], way);
     assert_int_equal(number_of(owner, "SELECT count(*) FROM postbus.outbox") - events, 2 * 3 * n);
-    assert_int_equal(number_of(owner, "SELECT count(*) FROM postbus.outbox WHERE topic NOT IN ('before', 'after')"), 0);
+    assert_int_equal(
+        number_of(owner, "SELECT count(*) FROM postbus.outbox WHERE topic NOT IN ('before', 'after')"), 0);
     PQfinish(owner);
     PQfinish(conn);
 }
@@ -111,7 +124,8 @@ static void what_is_just_allowed_is_accepted(void **state)
         "postbus.publish('t', 'v', 'k', repeat('t', 1024))",
         "postbus.publish('t', 'v', headers => '{\"a\":\"\"}')",
         "postbus.publish('t', 'v', headers => jsonb_build_object('a', repeat('x', 32759)))",
-        "postbus.publish('t', 'v', headers => '{\"h\\u00e9\":\"\\u00fc\", \"[]\": \"{}\", \"null\": \"null\"}')",
+        "postbus.publish('t', 'v', headers => '{\"h\\u00e9\":\"\\u00fc\", \"[]\": \"{}\", \"null\": "
+        "\"null\"}')",
     };
     PGconn *conn = stage_connect("publisher", "main");
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
@@ -146,7 +160,8 @@ static void a_limit_below_what_is_checked_without_the_table_is_refused(void **st
     PGconn *owner = stage_connect("owner", "main");
     assert_refused(owner, "23514", "UPDATE postbus.setting SET value = 8191 WHERE name = 'max_value_bytes'");
     assert_refused(owner, "23514", "UPDATE postbus.setting SET value = 1023 WHERE name = 'max_key_bytes'");
-    assert_refused(owner, "23514", "UPDATE postbus.setting SET value = 1023 WHERE name = 'max_headers_bytes'");
+    assert_refused(owner, "23514",
+                   "UPDATE postbus.setting SET value = 1023 WHERE name = 'max_headers_bytes'");
     PQfinish(owner);
 }
 
@@ -154,7 +169,8 @@ static void the_limit_counts_bytes_of_the_value_and_not_of_its_compressed_form(v
 {
     (void)state;
     PGconn *owner = stage_connect("owner", "main");
-    run(owner, "CREATE TABLE source AS SELECT decode(repeat('00', 1000001), 'hex') AS v, jsonb_build_object('a', repeat('x', 40000)) AS h");
+    run(owner, "CREATE TABLE source AS SELECT decode(repeat('00', 1000001), 'hex') AS v, "
+               "jsonb_build_object('a', repeat('x', 40000)) AS h");
     assert_true(number_of(owner, "SELECT pg_column_size(v) FROM source") < 100000);
     assert_refused(owner, "PB002", "INSERT INTO postbus.outbox (topic, value) SELECT 't', v FROM source");
     assert_refused(owner, "PB003", "INSERT INTO postbus.outbox (topic, headers) SELECT 't', h FROM source");

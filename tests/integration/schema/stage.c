@@ -44,7 +44,7 @@ int stage_start(void **state)
     snprintf(directory, sizeof directory, "/tmp/postbus-schema-XXXXXX");
     if (!mkdtemp(directory))
         return -1;
-    snprintf(arguments, sizeof arguments, "start %s", directory);
+    snprintf(arguments, sizeof arguments, "start %s --set fsync=off", directory);
     if (!stage_cluster(arguments))
         return -1;
     read_line("port", port, sizeof port);
@@ -54,9 +54,10 @@ int stage_start(void **state)
     PQfinish(conn);
     conn = stage_connect("postgres", "main");
     stage_migrate(conn);
-    run(conn, "CREATE ROLE owner LOGIN SUPERUSER; CREATE ROLE publisher LOGIN IN ROLE postbus_publisher;"
-              "CREATE ROLE viewer LOGIN IN ROLE postbus_viewer; CREATE ROLE relay LOGIN IN ROLE postbus_relay;"
-              "CREATE ROLE stranger LOGIN; GRANT CREATE ON DATABASE main TO publisher, viewer, relay");
+    run(conn,
+        "CREATE ROLE owner LOGIN SUPERUSER; CREATE ROLE publisher LOGIN IN ROLE postbus_publisher;"
+        "CREATE ROLE viewer LOGIN IN ROLE postbus_viewer; CREATE ROLE relay LOGIN IN ROLE postbus_relay;"
+        "CREATE ROLE stranger LOGIN; GRANT CREATE, TEMPORARY ON DATABASE main TO publisher, viewer, relay");
     PQfinish(conn);
     return 0;
 }
@@ -187,7 +188,8 @@ void assert_value(PGconn *conn, const char *expected, const char *format, ...)
     va_end(args);
     if (!expected || !value) {
         if (expected || value)
-            fail_msg("%s: '%s' instead of '%s'", last_sql, value ? value : "NULL", expected ? expected : "NULL");
+            fail_msg("%s: '%s' instead of '%s'", last_sql, value ? value : "NULL",
+                     expected ? expected : "NULL");
     } else if (strcmp(value, expected) != 0) {
         fail_msg("%s: '%s' instead of '%s'", last_sql, value, expected);
     }

@@ -36,7 +36,8 @@ void run(PGconn *conn, const char *format, ...) __attribute__((format(printf, 2,
 char *value_of(PGconn *conn, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int64_t number_of(PGconn *conn, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The first column of the first row must be this text. */
-void assert_value(PGconn *conn, const char *expected, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void assert_value(PGconn *conn, const char *expected, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 typedef struct refusal {
     char sqlstate[6];
@@ -46,6 +47,7 @@ typedef struct refusal {
 
 /* Runs a statement that must fail, and tells how it did. */
 refusal refused(PGconn *conn, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void assert_refused(PGconn *conn, const char *sqlstate, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void assert_refused(PGconn *conn, const char *sqlstate, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 #endif
