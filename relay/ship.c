@@ -2,6 +2,8 @@
 #include "ship.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -10,6 +12,9 @@
 #include "failpoint.h"
 #include "log.h"
 
+#define FUTURE_MOST_MS 60000 /* brokers refuse times too far ahead of their clock */
+#define BATCH_OVERHEAD_BYTES 1024
+#define BATCH_LEAST_BYTES 1024
 #define BACKOFF_LEAST_US 100000
 #define BACKOFF_MOST_US 5000000
 
@@ -56,6 +61,9 @@ static rd_kafka_conf_t *make_conf(ship *s)
     for (size_t i = 0; ok && i < s->cfg->n_kafka; i++)
         ok = set(s, conf, s->cfg->kafka[i].name, s->cfg->kafka[i].value);
     ok = ok && set(s, conf, "bootstrap.servers", s->cfg->brokers);
+    char bytes[24];
+    snprintf(bytes, sizeof bytes, "%lld", (long long)s->batch_bytes);
+    ok = ok && (s->batch_bytes == 0 || set(s, conf, "batch.size", bytes));
     if (!ok) {
         rd_kafka_conf_destroy(conf);
         return NULL;
@@ -82,6 +90,10 @@ bool ship_init(ship *s, const config *cfg, void (*on_acked)(void *, row *), void
     rd_kafka_conf_t *conf = make_conf(s);
     if (!conf)
         return false;
+    char bytes[24] = "";
+    size_t size = sizeof bytes;
+    rd_kafka_conf_get(conf, "batch.size", bytes, &size);
+    s->batch_bytes = strtoll(bytes, NULL, 10);
     rd_kafka_conf_destroy(conf);
     return true;
 }
@@ -122,6 +134,8 @@ static int64_t timestamp_of(const ship *s, const topic *t, const page_event *e)
 {
     if (t->oldest_ms != INT64_MAX && s->wall_ms - e->created_at_ms > t->oldest_ms)
         return 0; /* now */
+    if (e->created_at_ms > s->wall_ms + FUTURE_MOST_MS)
+        return 0;
     return e->created_at_ms;
 }
 
@@ -226,6 +240,18 @@ static void take_reports(ship *s, rd_kafka_event_t *event)
     failpoint("after_ack");
 }
 
+/* batch.size belongs to the producer, so one topic that takes less costs a new producer, once. */
+static void fit_batches(ship *s)
+{
+    int64_t bytes = s->topics.least_max_bytes - BATCH_OVERHEAD_BYTES;
+    if (s->topics.least_max_bytes == 0 || bytes >= s->batch_bytes || s->batch_bytes <= BATCH_LEAST_BYTES)
+        return;
+    s->batch_bytes = bytes < BATCH_LEAST_BYTES ? BATCH_LEAST_BYTES : bytes;
+    snprintf(s->reason, sizeof s->reason, "a topic takes no more than %lld bytes at once",
+             (long long)s->topics.least_max_bytes);
+    s->broken = true;
+}
+
 static void take_event(ship *s, rd_kafka_event_t *event, int64_t now_us)
 {
     if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR)
@@ -234,6 +260,7 @@ static void take_event(ship *s, rd_kafka_event_t *event, int64_t now_us)
         take_error(s, event);
     else if (!s->purging)
         topic_table_answer(&s->topics, s->producer, s->queue, event, now_us);
+    fit_batches(s);
     rd_kafka_event_destroy(event);
 }
 

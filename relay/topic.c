@@ -8,7 +8,8 @@
 #include "log.h"
 
 #define ASK_TIMEOUT_MS 5000
-#define BROKERS_TIMEOUT_MS 100 /* the one wait of this file: at the first question, and after one that nobody answered */
+#define BROKERS_TIMEOUT_MS                                                                                   \
+    100 /* the one wait of this file: at the first question, and after one that nobody answered */
 #define ASK_AGAIN_US 100000          /* after a failure that says nothing about the topic */
 #define OLDEST_UNKNOWN_MS 86400000LL /* retention unknown: records up to a day old keep their time */
 #define OLDEST_ANY_MS INT64_MAX
@@ -111,7 +112,8 @@ void topic_table_free(topic_table *t)
 static void find_broker(topic_table *t, rd_kafka_t *rk)
 {
     const struct rd_kafka_metadata *metadata;
-    if (t->knows_broker || rd_kafka_metadata(rk, 0, NULL, &metadata, BROKERS_TIMEOUT_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (t->knows_broker ||
+        rd_kafka_metadata(rk, 0, NULL, &metadata, BROKERS_TIMEOUT_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
     if (metadata->broker_cnt > 0) {
         t->broker_id = metadata->brokers[t->n_brokers_tried++ % (unsigned)metadata->broker_cnt].id;
@@ -204,6 +206,21 @@ static int64_t oldest_allowed_ms(const rd_kafka_ConfigResource_t *resource)
     return oldest_ms;
 }
 
+/* A broker refuses a whole batch above the topic's max.message.bytes, however small its records are. */
+static void note_max_bytes(topic_table *table, const rd_kafka_ConfigResource_t *resource)
+{
+    size_t n;
+    const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resource, &n);
+    for (size_t i = 0; i < n; i++) {
+        const char *value = rd_kafka_ConfigEntry_value(entries[i]);
+        if (!value || strcmp(rd_kafka_ConfigEntry_name(entries[i]), "max.message.bytes") != 0)
+            continue;
+        long long bytes = strtoll(value, NULL, 10);
+        if (bytes > 0 && (table->least_max_bytes == 0 || bytes < table->least_max_bytes))
+            table->least_max_bytes = bytes;
+    }
+}
+
 static void become_ready(topic *t, rd_kafka_t *rk, int64_t oldest_ms)
 {
     if (t->state == TOPIC_MISSING)
@@ -239,6 +256,7 @@ static void described(topic_table *table, topic *t, rd_kafka_t *rk, rd_kafka_que
     }
     switch (err) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
+        note_max_bytes(table, resource);
         become_ready(t, rk, oldest_allowed_ms(resource));
         break;
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
