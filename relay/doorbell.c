@@ -98,6 +98,15 @@ void doorbell_read_done(doorbell *d, bool got_rows, int64_t now_us)
     }
 }
 
+bool doorbell_take_unlock(doorbell *d)
+{
+    if (d->state != DOORBELL_ARMED)
+        return false;
+    d->n_wakes += d->woken;
+    wake(d);
+    return true;
+}
+
 void doorbell_rung(doorbell *d, int n_rings)
 {
     d->n_rings += (uint64_t)n_rings;

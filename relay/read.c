@@ -35,6 +35,17 @@ static void fault(reader *r, const char *what)
         r->fault = strdup(what);
 }
 
+static void forget_read(reader *r)
+{
+    snapshot_unref(r->seen);
+    for (int i = 0; i < r->n_stragglers; i++)
+        page_free(r->stragglers[i]);
+    page_free(r->fresh);
+    r->seen = NULL;
+    r->fresh = NULL;
+    r->n_stragglers = 0;
+}
+
 void reader_start(reader *r, const config *cfg, session *pg, batch_queue *queue, doorbell *bell,
                   settler *sets, fences *bounds)
 {
@@ -54,12 +65,8 @@ void reader_start(reader *r, const config *cfg, session *pg, batch_queue *queue,
 
 void reader_drop(reader *r)
 {
-    snapshot_unref(r->seen);
-    page_free(r->stragglers);
-    page_free(r->fresh);
+    forget_read(r);
     free(r->fault);
-    r->seen = NULL;
-    r->stragglers = r->fresh = NULL;
     r->fault = NULL;
 }
 
@@ -218,7 +225,7 @@ static void on_snapshot(void *arg, PGresult *res)
 static void on_first_stragglers(void *arg, PGresult *res)
 {
     reader *r = arg;
-    r->stragglers = take_page(r, res);
+    r->stragglers[r->n_stragglers++] = take_page(r, res);
 }
 
 static void on_first_new(void *arg, PGresult *res)
@@ -238,7 +245,8 @@ static void on_fence_xid(void *arg, PGresult *res)
 
 static void send_fence(reader *r)
 {
-    if (!settler_send(r->settler, on_fence_xid, r))
+    r->fence_settles = settler_send(r->settler, on_fence_xid, r);
+    if (!r->fence_settles)
         session_query(r->session, sql_query("fence"), 0, NULL, false, on_fence_xid, r);
 }
 
@@ -253,7 +261,8 @@ static void fenced(reader *r, batch *b)
 static void on_fence_committed(void *arg)
 {
     reader *r = arg;
-    settler_committed(r->settler);
+    if (r->fence_settles)
+        settler_committed(r->settler);
     if (r->fault)
         return;
     batch *b = r->queue->tail;
@@ -261,18 +270,28 @@ static void on_fence_committed(void *arg)
     r->opening = false;
 }
 
+/* One page a leaf: each is of use where the one before it was the last of its leaf. */
+static void take_first_stragglers(reader *r, batch *b)
+{
+    b->stage = STAGE_STRAGGLERS;
+    b->after_id = r->fences->floor_id;
+    for (int i = 0; i < r->n_stragglers; i++) {
+        page *p = r->stragglers[i];
+        r->stragglers[i] = NULL;
+        if (i == 0 || (b->stage == STAGE_STRAGGLERS && b->after_id == r->straggler_ends[i - 1]))
+            take_into(r, b, p, r->straggler_ends[i]);
+        else
+            page_free(p);
+    }
+}
+
 /* Where the first pages of the read end, if they end there: that much is known before the answers come. */
 static void take_first_pages(reader *r, batch *b)
 {
     b->stage = STAGE_NEW;
     b->after_id = b->start.l;
-    if (r->asked_stragglers) {
-        page *p = r->stragglers;
-        r->stragglers = NULL;
-        b->stage = STAGE_STRAGGLERS;
-        b->after_id = r->fences->floor_id;
-        take_into(r, b, p, r->stragglers_up_to_id);
-    }
+    if (r->n_stragglers > 0)
+        take_first_stragglers(r, b);
     page *fresh = r->fresh;
     r->fresh = NULL;
     if (b->stage == STAGE_STRAGGLERS) /* there are more of them, and they come first */
@@ -296,15 +315,6 @@ static batch *make_batch(reader *r)
     return b;
 }
 
-static void forget_read(reader *r)
-{
-    snapshot_unref(r->seen);
-    page_free(r->stragglers);
-    page_free(r->fresh);
-    r->seen = NULL;
-    r->stragglers = r->fresh = NULL;
-}
-
 /* With a fence, the position can move on; without one, the next read starts where this one did. */
 static void take_empty(reader *r, batch *b)
 {
@@ -316,11 +326,20 @@ static void take_empty(reader *r, batch *b)
     batch_queue_extend(r->queue, b);
 }
 
+/* Rows behind an armed bell: publishers must not have to ring while they are being published. */
+static void release_bell(reader *r)
+{
+    if (!doorbell_take_unlock(r->bell))
+        return;
+    session_execute(r->session, "unlock", 0, NULL, false, NULL, NULL);
+    session_commit(r->session, NULL, NULL);
+}
+
 static void on_read_committed(void *arg)
 {
     reader *r = arg;
     int64_t now_us = clock_now_us();
-    if (r->asked_fence)
+    if (r->asked_fence && r->fence_settles)
         settler_committed(r->settler);
     batch *b = r->fault ? NULL : make_batch(r);
     if (!b) {
@@ -332,6 +351,7 @@ static void on_read_committed(void *arg)
     r->n_found = got_rows ? r->n_found + 1 : 0;
     forget_read(r);
     r->opening = false;
+    release_bell(r);
     if (!got_rows) {
         take_empty(r, b);
         return;
@@ -348,6 +368,17 @@ static void on_read_committed(void *arg)
     session_commit(r->session, on_fence_committed, r);
 }
 
+/* One page of each leaf from the floor on: mostly one, two while an old transaction reaches back over the end of a leaf. */
+static void ask_first_stragglers(reader *r, const position *start)
+{
+    int64_t after_id = r->fences->floor_id;
+    for (int i = 0; i < READ_N_LEAVES && after_id < start->l; i++) {
+        r->straggler_ends[i] = smaller(leaf_end(after_id + 1), start->l);
+        ask_page(r, PAGE_STRAGGLERS, start, after_id, r->straggler_ends[i], on_first_stragglers);
+        after_id = r->straggler_ends[i];
+    }
+}
+
 /* One flight: [unlock | try lock] [snapshot] [stragglers] [new rows] [fence] commit. Each statement has a snapshot of its own. */
 static void open_batch(reader *r, doorbell_action action)
 {
@@ -362,12 +393,8 @@ static void open_batch(reader *r, doorbell_action action)
         session_commit(r->session, NULL, NULL);
     }
     session_execute(r->session, "snapshot", 0, NULL, false, on_snapshot, r);
-    r->asked_stragglers = has_stragglers(&start) && r->fences->floor_id < start.l;
-    if (r->asked_stragglers) {
-        r->stragglers_up_to_id = smaller(leaf_end(r->fences->floor_id + 1), start.l);
-        ask_page(r, PAGE_STRAGGLERS, &start, r->fences->floor_id, r->stragglers_up_to_id,
-                 on_first_stragglers);
-    }
+    if (has_stragglers(&start))
+        ask_first_stragglers(r, &start);
     r->new_up_to_id = leaf_end(start.l + 1);
     ask_page(r, PAGE_NEW, &start, start.l, r->new_up_to_id, on_first_new);
     r->asked_fence = action == DOORBELL_UNLOCK_AND_READ || r->n_found >= 2;

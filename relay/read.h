@@ -28,9 +28,12 @@ typedef struct reader {
     snapshot *seen;
     int64_t last_id;
     uint64_t fence_x; /* 0: none was sent along */
-    int64_t new_after_id, new_up_to_id, stragglers_up_to_id;
-    bool asked_stragglers, asked_fence;
-    page *stragglers, *fresh;
+    int64_t new_up_to_id;
+    bool asked_fence;
+    bool fence_settles; /* the fence is the commit of a settling */
+    page *stragglers[READ_N_LEAVES], *fresh;
+    int64_t straggler_ends[READ_N_LEAVES]; /* up to which id each of these was asked for */
+    int n_stragglers;
 
     bool prepared[3][READ_N_LEAVES];
     char *fault; /* an answer was not of the expected form */

@@ -49,6 +49,7 @@ typedef struct relay {
     bool standby_logged, unlead;
     bool stopping;
     int64_t stop_by_us;
+    int stop_code; /* what stopping ends with: 3 once something acknowledged can no longer be settled */
     int exit_code;
     bool finished;
 } relay;
@@ -72,12 +73,12 @@ static void on_acked(void *arg, row *r)
 
 static void leave(relay *y)
 {
-    if (y->state == RELAY_LEADING) {
-        ship_reset(&y->ship, LAST_REPORTS_MS, clock_now_us());
-        reader_drop(&y->reader);
-        topic_table_close_lanes(&y->ship.topics);
-        batch_queue_done(&y->queue);
-    }
+    if (y->stopping && y->state == RELAY_LEADING && batch_queue_has_open_rows(&y->queue) && !y->finished)
+        y->stop_code = 3;
+    ship_reset(&y->ship, LAST_REPORTS_MS, clock_now_us());
+    reader_drop(&y->reader);
+    topic_table_close_lanes(&y->ship.topics);
+    batch_queue_done(&y->queue);
     session_free(y->session);
     y->session = NULL;
     y->state = RELAY_AWAY;
@@ -197,11 +198,13 @@ static void try_to_lead(relay *y)
     session_commit(y->session, NULL, NULL);
 }
 
-static void join(relay *y)
+static void on_checked(void *arg)
 {
+    relay *y = arg;
     char lock[128];
     session *s = y->session;
-    y->state = RELAY_JOINING;
+    if (y->finished || y->unlead)
+        return;
     session_query(s, sql_query("setup"), 0, NULL, false, NULL, NULL);
     session_commit(s, NULL, NULL);
     session_query(s, "LISTEN postbus", 0, NULL, false, NULL, NULL);
@@ -209,8 +212,15 @@ static void join(relay *y)
     snprintf(lock, sizeof lock, "SELECT pg_try_advisory_lock(%lld)", SQL_LOCK_LEADER);
     session_prepare(s, "lead_lock", lock);
     session_prepare(s, "check", sql_query("check"));
-    session_execute(s, "check", 0, NULL, false, on_check, y);
     try_to_lead(y);
+}
+
+/* The check comes alone and leaves no trace: settings and locks would stay on a pooler's connection, for others to trip over. */
+static void join(relay *y)
+{
+    y->state = RELAY_JOINING;
+    session_query(y->session, sql_query("check"), 0, NULL, false, on_check, y);
+    session_commit(y->session, on_checked, y);
 }
 
 /* ---- taking the lead ---- */
@@ -387,11 +397,13 @@ static int64_t step_stopping(relay *y, int64_t now_us)
 {
     bool unparking = lanes_finish(&y->lanes);
     if (!unparking && is_drained(y)) {
-        finish(y, 0);
+        finish(y, y->stop_code);
         return now_us;
     }
-    if (y->ship.broken)
+    if (y->ship.broken) {
         ship_reset(&y->ship, 0, now_us);
+        y->stop_code = 3;
+    }
     if (settler_has_work(&y->settler))
         settler_note(&y->settler, now_us);
     settler_step(&y->settler, now_us + y->cfg->settle_ms * 1000);
@@ -432,7 +444,7 @@ static int64_t step_leading(relay *y, int64_t now_us)
 static int64_t step_away(relay *y, int64_t now_us)
 {
     if (y->stopping) {
-        finish(y, 0);
+        finish(y, y->stop_code);
         return now_us;
     }
     if (now_us < y->retry_at_us)

@@ -1,0 +1,289 @@
+/* Sets up what relays need and compares topics with outboxes; must never know how a relay works inside. */
+#include "stage.h"
+
+#include "cmocka_all.h"
+#include "pg_query.h"
+#include "wait_until.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_FLAGS = 40 };
+
+pg_fixture *stage_pg;
+kafka_fixture *stage_kafka;
+
+static int open_with(kafka_fixture *kafka)
+{
+    static const char *const settings[] = {"max_wal_size=2GB", NULL};
+    stage_kafka = kafka;
+    stage_pg = pg_fixture_new(settings);
+    PGconn *conn = pg_fixture_connect(stage_pg, NULL, NULL);
+    pg_run(conn, "CREATE ROLE relay LOGIN");
+    PQfinish(conn);
+    return 0;
+}
+
+int stage_open(void **state)
+{
+    (void)state;
+    return open_with(kafka_fixture_shared());
+}
+
+int stage_open_with_own_broker(void **state)
+{
+    (void)state;
+    return open_with(kafka_fixture_new(NULL));
+}
+
+int stage_close(void **state)
+{
+    (void)state;
+    pg_fixture_free(stage_pg);
+    kafka_fixture_free(stage_kafka);
+    return 0;
+}
+
+outbox *outbox_new(void)
+{
+    static int n;
+    outbox *o = calloc(1, sizeof *o);
+    assert_non_null(o);
+    snprintf(o->database, sizeof o->database, "outbox_%d", ++n);
+    pg_fixture_create_outbox(stage_pg, o->database);
+    o->conn = outbox_connect(o);
+    o->conninfo = pg_fixture_conninfo(stage_pg, o->database, "relay");
+    o->topic = kafka_fixture_new_topic(stage_kafka, "t", 1, NULL);
+    pg_run(o->conn, "GRANT postbus_relay TO relay");
+    return o;
+}
+
+PGconn *outbox_connect(const outbox *o)
+{
+    return pg_fixture_connect(stage_pg, o->database, NULL);
+}
+
+void outbox_free(outbox *o)
+{
+    PQfinish(o->conn);
+    free(o->conninfo);
+    free(o->topic);
+    free(o);
+}
+
+static proc_fixture *start(const outbox *o, const char *crash_at, const char *const *flags)
+{
+    char crash[64];
+    const char *argv[MOST_FLAGS] = {"relay",
+                                    "--database",
+                                    o->conninfo,
+                                    "--brokers",
+                                    kafka_fixture_brokers(stage_kafka),
+                                    "--topic-retry-ms",
+                                    "50"};
+    size_t n = 7;
+    for (; flags && *flags; flags++) {
+        assert_true(n + 1 < MOST_FLAGS);
+        argv[n++] = *flags;
+    }
+    snprintf(crash, sizeof crash, "POSTBUS_CRASH_AT=%s", crash_at ? crash_at : "");
+    const char *const environment[] = {crash, NULL};
+    return proc_fixture_start_postbus(argv, &(proc_fixture_options){.environment = environment});
+}
+
+proc_fixture *relay_start(const outbox *o, const char *const *flags)
+{
+    return start(o, NULL, flags);
+}
+
+proc_fixture *relay_start_crashing(const outbox *o, const char *point, const char *const *flags)
+{
+    return start(o, point, flags);
+}
+
+proc_fixture *relay_start_leading(const outbox *o, const char *const *flags)
+{
+    proc_fixture *relay = start(o, NULL, flags);
+    proc_fixture_expect_log(relay, "leader.elected", SOON_MS);
+    return relay;
+}
+
+void relay_stop(proc_fixture *relay)
+{
+    int code = proc_fixture_end(relay, SIGTERM, SOON_MS);
+    if (code != 0) {
+        char *log = proc_fixture_log(relay);
+        fail_msg("the relay ended with %d:\n%s", code, log);
+    }
+    proc_fixture_free(relay);
+}
+
+void relay_kill(proc_fixture *relay)
+{
+    assert_int_equal(proc_fixture_end(relay, SIGKILL, SOON_MS), 128 + SIGKILL);
+    proc_fixture_free(relay);
+}
+
+long relay_counted(proc_fixture *relay, const char *key)
+{
+    char with[64];
+    snprintf(with, sizeof with, " %s=", key);
+    char *log = proc_fixture_log(relay);
+    const char *line = strstr(log, "relay.stopped");
+    const char *at = line ? strstr(line, with) : NULL;
+    if (!at)
+        fail_msg("%s is not in the log:\n%s", key, log);
+    long n = strtol(at + strlen(with), NULL, 10);
+    free(log);
+    return n;
+}
+
+static bool drained(void *arg)
+{
+    const outbox *o = arg;
+    return pg_number(o->conn, "SELECT pending + parked FROM postbus.backlog()") == 0;
+}
+
+bool is_drained(const outbox *o, int deadline_ms)
+{
+    return wait_until(drained, (void *)(uintptr_t)o, deadline_ms);
+}
+
+void expect_drained(const outbox *o)
+{
+    if (!is_drained(o, SOON_MS))
+        fail_msg("%lld events are still pending and %lld parked",
+                 (long long)pg_number(o->conn, "SELECT pending FROM postbus.backlog()"),
+                 (long long)pg_number(o->conn, "SELECT parked FROM postbus.backlog()"));
+}
+
+typedef struct question {
+    PGconn *conn;
+    const char *sql;
+} question;
+
+static bool holds(void *arg)
+{
+    const question *q = arg;
+    return pg_number(q->conn, "%s", q->sql) > 0;
+}
+
+void expect_sql(PGconn *conn, const char *sql)
+{
+    question q = {conn, sql};
+    if (!wait_until(holds, &q, SOON_MS))
+        fail_msg("never came true: %s", sql);
+}
+
+void expect_published(const outbox *o, long n)
+{
+    char sql[100];
+    snprintf(sql, sizeof sql, "SELECT (published >= %ld)::int FROM postbus.current_progress", n);
+    expect_sql(o->conn, sql);
+}
+
+/* ---- topics against outboxes ---- */
+
+enum truth_column { T_EVENT_ID, T_ID, T_KEY_NUMBER, T_KEY, T_VALUE_MD5, T_VALUE_SIZE };
+
+typedef struct truth {
+    PGresult *rows; /* sorted by event id */
+    bool *seen;
+    int64_t *last_id; /* by key number */
+} truth;
+
+static truth load(const outbox *o, const char *topic)
+{
+    truth t = {.rows = pg_rows(
+                   o->conn,
+                   "SELECT coalesce(event_id, postbus.event_id(id))::text COLLATE \"C\", id, "
+                   "dense_rank() OVER (ORDER BY key), encode(key, 'hex'), md5(value), octet_length(value) "
+                   "FROM postbus.outbox WHERE topic = '%s' ORDER BY 1",
+                   topic)};
+    size_t n = (size_t)PQntuples(t.rows) + 2;
+    t.seen = calloc(n, sizeof *t.seen);
+    t.last_id = calloc(n, sizeof *t.last_id);
+    assert_true(t.seen && t.last_id);
+    return t;
+}
+
+static int find(const truth *t, const char *event_id)
+{
+    int low = 0, high = PQntuples(t->rows);
+    while (low < high) {
+        int middle = (low + high) / 2;
+        if (strcmp(PQgetvalue(t->rows, middle, T_EVENT_ID), event_id) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < PQntuples(t->rows) && strcmp(PQgetvalue(t->rows, low, T_EVENT_ID), event_id) == 0 ? low : -1;
+}
+
+static void check_bytes(const truth *t, int i, const topic_record *r)
+{
+    bool no_key = PQgetisnull(t->rows, i, T_KEY), no_value = PQgetisnull(t->rows, i, T_VALUE_SIZE);
+    assert_int_equal(no_key, r->key == NULL);
+    assert_int_equal(no_value, r->value == NULL);
+    if (!no_value)
+        assert_int_equal(atoll(PQgetvalue(t->rows, i, T_VALUE_SIZE)), r->value_size);
+    if (no_key)
+        return;
+    const char *hex = PQgetvalue(t->rows, i, T_KEY);
+    assert_int_equal(strlen(hex), 2 * r->key_size);
+    for (size_t k = 0; k < r->key_size; k++) {
+        char two[3];
+        snprintf(two, sizeof two, "%02x", (unsigned char)r->key[k]);
+        assert_memory_equal(two, hex + 2 * k, 2);
+    }
+}
+
+/* Whether it came before. */
+static bool check_record(truth *t, const topic_record *r)
+{
+    const char *event_id = topic_record_header(r, "id");
+    if (!event_id)
+        fail_msg("offset %lld has no event id", (long long)r->offset);
+    int i = find(t, event_id);
+    if (i < 0)
+        fail_msg("offset %lld is of no committed event: %s", (long long)r->offset, event_id);
+    check_bytes(t, i, r);
+    if (t->seen[i])
+        return true;
+    t->seen[i] = true;
+    int64_t id = strtoll(PQgetvalue(t->rows, i, T_ID), NULL, 10);
+    int64_t *last = &t->last_id[atoi(PQgetvalue(t->rows, i, T_KEY_NUMBER))];
+    if (r->key && id < *last)
+        fail_msg("event %lld came after event %lld of its key", (long long)id, (long long)*last);
+    *last = id;
+    return false;
+}
+
+told expect_all_arrived(const outbox *o, const char *topic)
+{
+    truth t = load(o, topic);
+    size_t n = (size_t)PQntuples(t.rows);
+    topic_records records = topic_read(kafka_fixture_brokers(stage_kafka), topic, n, SOON_MS);
+    told answer = {.n_records = records.n_rows};
+    for (size_t i = 0; i < records.n_rows; i++)
+        answer.n_repeated += check_record(&t, &records.rows[i]);
+    size_t n_lost = 0;
+    for (size_t i = 0; i < n; i++)
+        n_lost += !t.seen[i];
+    if (n_lost > 0)
+        fail_msg("%zu of %zu events never came", n_lost, n);
+    topic_records_done(&records);
+    PQclear(t.rows);
+    free(t.seen);
+    free(t.last_id);
+    return answer;
+}
+
+void expect_each_arrived_once(const outbox *o, const char *topic)
+{
+    told answer = expect_all_arrived(o, topic);
+    if (answer.n_repeated > 0)
+        fail_msg("%zu of %zu records came again", answer.n_repeated, answer.n_records);
+}

@@ -1,0 +1,114 @@
+/* A relay that dies at any named point loses nothing, misorders nothing, and repeats only what was in flight. */
+#include "cmocka_all.h"
+#include "pg_query.h"
+#include "stage.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+enum { N_EVENTS = 400, PAGE_ROWS = 25 };
+
+static const char *const flags[] = {"--page-rows", "25", "--in-flight-bytes", "65536", NULL};
+
+typedef struct crash {
+    const char *name, *at;
+    bool may_repeat;
+} crash;
+
+static const crash crashes[] = {
+    {"after the first read", "after_read", false},
+    {"after a later read", "after_read:2", true},
+    {"after the first barrier", "after_barrier", false},
+    {"after a later barrier", "after_barrier:2", true},
+    {"after records were handed over", "after_produce", true},
+    {"after more were handed over", "after_produce:3", true},
+    {"after the first acknowledgement", "after_ack", true},
+    {"after more acknowledgements", "after_ack:3", true},
+    {"after the first settling", "after_settle", true},
+    {"after more settlings", "after_settle:3", true},
+};
+
+static void publish(const outbox *o, int n)
+{
+    pg_run(o->conn,
+           "SELECT count(postbus.publish('%s', 'v' || i, 'k' || i %% 5)) FROM generate_series(1, %d) i",
+           o->topic, n);
+}
+
+/* Two transactions' worth of batches: so that there is a later read. */
+static void feed(const outbox *o, proc_fixture *relay)
+{
+    publish(o, N_EVENTS / 2);
+    for (int i = 0; i < 20 && proc_fixture_running(relay); i++)
+        publish(o, N_EVENTS / 40);
+}
+
+static void nothing_is_lost_or_misordered_by_a_crash(void **state)
+{
+    const crash *c = *state;
+    outbox *o = outbox_new();
+    proc_fixture *relay = relay_start_crashing(o, c->at, flags);
+    feed(o, relay);
+    assert_int_equal(proc_fixture_wait_exit(relay, SOON_MS), 128 + SIGKILL);
+    proc_fixture_free(relay);
+    relay = relay_start_leading(o, flags);
+    publish(o, 10);
+    expect_drained(o);
+    told answer = expect_all_arrived(o, o->topic);
+    print_message("%s: %zu of %zu records came again\n", c->name, answer.n_repeated, answer.n_records);
+    if (!c->may_repeat)
+        assert_int_equal(answer.n_repeated, 0);
+    relay_stop(relay);
+    outbox_free(o);
+}
+
+/* What has been settled is never sent again, whatever comes after. */
+static void settled_events_are_never_repeated(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    proc_fixture *relay = relay_start_leading(o, flags);
+    for (int i = 0; i < 3; i++) {
+        publish(o, 50);
+        expect_drained(o);
+        relay_kill(relay);
+        relay = relay_start_leading(o, flags);
+    }
+    expect_each_arrived_once(o, o->topic);
+    relay_stop(relay);
+    outbox_free(o);
+}
+
+/* Killed again and again in the middle of one transaction's rows: its batch goes on where it was settled. */
+static void a_large_batch_goes_on_behind_its_last_settled_row(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    publish(o, 2000);
+    int n_crashes = 0;
+    for (bool more = true; more; n_crashes++) {
+        proc_fixture *relay = relay_start_crashing(o, "after_settle:3", flags);
+        more = !is_drained(o, 100) || !proc_fixture_running(relay);
+        if (more)
+            assert_int_equal(proc_fixture_wait_exit(relay, SOON_MS), 128 + SIGKILL);
+        proc_fixture_free(relay);
+        more = !is_drained(o, 0);
+    }
+    print_message("%d relays died over one batch\n", n_crashes);
+    assert_true(n_crashes > 1);
+    expect_all_arrived(o, o->topic);
+    outbox_free(o);
+}
+
+int main(void)
+{
+    struct CMUnitTest tests[sizeof crashes / sizeof crashes[0] + 2];
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof crashes / sizeof crashes[0]; i++)
+        tests[n++] = (struct CMUnitTest){.name = crashes[i].name,
+                                         .test_func = nothing_is_lost_or_misordered_by_a_crash,
+                                         .initial_state = (void *)(uintptr_t)&crashes[i]};
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(settled_events_are_never_repeated);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(a_large_batch_goes_on_behind_its_last_settled_row);
+    return cmocka_run_group_tests(tests, stage_open, stage_close);
+}

@@ -1,0 +1,259 @@
+/* One relay leads, others take over; and a relay refuses, with the remedy, what it cannot serve. */
+#include "cmocka_all.h"
+#include "pg_query.h"
+#include "stage.h"
+#include "wait_until.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static void publish(const outbox *o, int n)
+{
+    pg_run(o->conn,
+           "SELECT count(postbus.publish('%s', 'v' || i, 'k' || i %% 3)) FROM generate_series(1, %d) i",
+           o->topic, n);
+}
+
+static void expect_refusal(proc_fixture *relay, const char *sentence)
+{
+    assert_int_equal(proc_fixture_wait_exit(relay, SOON_MS), 1);
+    char *log = proc_fixture_log(relay);
+    if (!strstr(log, sentence) || !strstr(log, "relay.refused"))
+        fail_msg("the log does not say \"%s\":\n%s", sentence, log);
+    free(log);
+    proc_fixture_free(relay);
+}
+
+/* ---- refusals ---- */
+
+static void a_database_without_our_schema_is_refused_with_the_remedy(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    pg_run(o->conn, "DROP SCHEMA postbus CASCADE");
+    expect_refusal(relay_start(o, NULL), "postbus migrate");
+    outbox_free(o);
+}
+
+static void a_role_without_postbus_relay_is_refused_with_the_remedy(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    pg_run(o->conn, "REVOKE postbus_relay FROM relay");
+    expect_refusal(relay_start(o, NULL), "GRANT postbus_relay");
+    pg_run(o->conn, "GRANT postbus_relay TO relay");
+    outbox_free(o);
+}
+
+static void a_sequence_that_hands_out_ids_in_advance_is_refused(void **state)
+{
+    (void)state;
+    static const char *const changes[] = {"CACHE 10", "INCREMENT 2", "CYCLE"};
+    outbox *o = outbox_new();
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        pg_run(o->conn, "ALTER SEQUENCE postbus.outbox_id_seq %s", changes[i]);
+        expect_refusal(relay_start(o, NULL), "CACHE 1, INCREMENT 1 and NO CYCLE");
+        pg_run(o->conn, "ALTER SEQUENCE postbus.outbox_id_seq CACHE 1 INCREMENT 1 NO CYCLE");
+    }
+    proc_fixture *relay = relay_start_leading(o, NULL);
+    relay_stop(relay);
+    outbox_free(o);
+}
+
+static void a_database_of_another_cluster_is_refused(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    pg_run(o->conn, "UPDATE postbus.instance SET system_identifier = system_identifier + 1");
+    expect_refusal(relay_start(o, NULL), "another PostgreSQL cluster");
+    outbox_free(o);
+}
+
+static proc_fixture *start_pooler(const char *directory, int port)
+{
+    char path[100];
+    snprintf(path, sizeof path, "%s/pgbouncer.ini", directory);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(
+        file,
+        "[databases]\n* = host=127.0.0.1 port=%d\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %d\n"
+        "unix_socket_dir =\nauth_type = any\nauth_file =\npool_mode = transaction\ndefault_pool_size = 1\n",
+        pg_fixture_port(stage_pg), port);
+    fclose(file);
+    const char *const as_root[] = {
+        "setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "pgbouncer", path, NULL};
+    return proc_fixture_start(geteuid() == 0 ? as_root : as_root + 4, NULL);
+}
+
+static void a_pooler_in_between_is_refused_and_keeps_nothing_of_the_relay(void **state)
+{
+    (void)state;
+    if (access("/usr/sbin/pgbouncer", X_OK) != 0)
+        skip();
+    char directory[] = "/tmp/postbus-pooler.XXXXXX", conninfo[200], path[100];
+    assert_non_null(mkdtemp(directory));
+    char mode[200];
+    snprintf(mode, sizeof mode, "chmod 755 %s", directory);
+    assert_int_equal(system(mode), 0);
+    outbox *o = outbox_new();
+    int port = 20000 + (int)(getpid() % 10000);
+    proc_fixture *pooler = start_pooler(directory, port);
+    proc_fixture_expect_log(pooler, "process up", SOON_MS);
+    char *direct = o->conninfo;
+    snprintf(conninfo, sizeof conninfo, "host=127.0.0.1 port=%d user=postgres dbname=%s", port, o->database);
+    o->conninfo = conninfo;
+    for (int i = 0; i < 2; i++)
+        expect_refusal(relay_start(o, NULL), "pooler");
+    PGconn *pooled = PQconnectdb(conninfo);
+    assert_int_equal(PQstatus(pooled), CONNECTION_OK);
+    assert_int_equal(pg_number(pooled, "SELECT (current_setting('search_path') <> 'pg_catalog')::int"), 1);
+    assert_int_equal(pg_number(pooled, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), 0);
+    PQfinish(pooled);
+    o->conninfo = direct;
+    proc_fixture_end(pooler, SIGKILL, SOON_MS);
+    proc_fixture_free(pooler);
+    proc_fixture *relay = relay_start_leading(o, NULL);
+    relay_stop(relay);
+    snprintf(path, sizeof path, "%s/pgbouncer.ini", directory);
+    unlink(path);
+    rmdir(directory);
+    outbox_free(o);
+}
+
+/* ---- taking over ---- */
+
+static void take_over(int signal_number)
+{
+    outbox *o = outbox_new();
+    proc_fixture *first = relay_start_leading(o, NULL);
+    proc_fixture *second = relay_start(o, NULL);
+    proc_fixture_expect_log(second, "leader.waiting", SOON_MS);
+    publish(o, 30);
+    expect_drained(o);
+    proc_fixture_end(first, signal_number, SOON_MS);
+    proc_fixture_free(first);
+    publish(o, 30);
+    proc_fixture_expect_log(second, "leader.elected", SOON_MS);
+    expect_drained(o);
+    expect_each_arrived_once(o, o->topic);
+    assert_int_equal(pg_number(o->conn, "SELECT count(*) FROM postbus.leadership"), 2);
+    relay_stop(second);
+    outbox_free(o);
+}
+
+static void a_second_relay_waits_and_takes_over_when_the_first_is_killed(void **state)
+{
+    (void)state;
+    take_over(SIGKILL);
+}
+
+static void a_second_relay_waits_and_takes_over_when_the_first_stops(void **state)
+{
+    (void)state;
+    take_over(SIGTERM);
+}
+
+static void a_waiting_relay_stops_at_once(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    proc_fixture *first = relay_start_leading(o, NULL);
+    proc_fixture *second = relay_start(o, NULL);
+    proc_fixture_expect_log(second, "leader.waiting", SOON_MS);
+    relay_stop(second);
+    relay_stop(first);
+    outbox_free(o);
+}
+
+/* ---- losing the session ---- */
+
+static void a_leader_whose_session_is_terminated_leads_again_and_loses_nothing(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    proc_fixture *relay = relay_start_leading(o, NULL);
+    for (int i = 0; i < 4; i++) {
+        publish(o, 200);
+        pg_run(o->conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
+                        "current_database() AND usename = 'relay'");
+        publish(o, 50);
+        proc_fixture_expect_log(relay, "session.lost", SOON_MS);
+        proc_fixture_expect_log(relay, "leader.elected", SOON_MS);
+    }
+    expect_drained(o);
+    expect_all_arrived(o, o->topic);
+    relay_stop(relay);
+    outbox_free(o);
+}
+
+static void a_restart_of_postgresql_is_survived(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    proc_fixture *relay = relay_start_leading(o, NULL);
+    for (int i = 0; i < 2; i++) {
+        publish(o, 100);
+        pg_fixture_restart(stage_pg, i ? PG_STOP_IMMEDIATE : PG_STOP_FAST);
+        PQreset(o->conn);
+        publish(o, 100);
+        expect_drained(o);
+    }
+    expect_all_arrived(o, o->topic);
+    relay_stop(relay);
+    outbox_free(o);
+}
+
+static void a_relay_that_starts_before_postgresql_waits_for_it(void **state)
+{
+    (void)state;
+    static const char *const flags[] = {"--reconnect-max-ms", "200", NULL};
+    outbox *o = outbox_new();
+    publish(o, 20);
+    pg_fixture_stop(stage_pg, PG_STOP_FAST);
+    proc_fixture *relay = relay_start(o, flags);
+    proc_fixture_expect_log(relay, "session.lost", SOON_MS);
+    pg_fixture_start(stage_pg);
+    PQreset(o->conn);
+    proc_fixture_expect_log(relay, "leader.elected", SOON_MS);
+    expect_drained(o);
+    expect_each_arrived_once(o, o->topic);
+    relay_stop(relay);
+    outbox_free(o);
+}
+
+static void a_relay_stops_cleanly_while_postgresql_is_down(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    proc_fixture *relay = relay_start_leading(o, NULL);
+    publish(o, 20);
+    expect_drained(o);
+    pg_fixture_stop(stage_pg, PG_STOP_FAST);
+    proc_fixture_expect_log(relay, "session.lost", SOON_MS);
+    relay_stop(relay);
+    pg_fixture_start(stage_pg);
+    PQreset(o->conn);
+    outbox_free(o);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_database_without_our_schema_is_refused_with_the_remedy),
+        cmocka_unit_test(a_role_without_postbus_relay_is_refused_with_the_remedy),
+        cmocka_unit_test(a_sequence_that_hands_out_ids_in_advance_is_refused),
+        cmocka_unit_test(a_database_of_another_cluster_is_refused),
+        cmocka_unit_test(a_pooler_in_between_is_refused_and_keeps_nothing_of_the_relay),
+        cmocka_unit_test(a_second_relay_waits_and_takes_over_when_the_first_is_killed),
+        cmocka_unit_test(a_second_relay_waits_and_takes_over_when_the_first_stops),
+        cmocka_unit_test(a_waiting_relay_stops_at_once),
+        cmocka_unit_test(a_leader_whose_session_is_terminated_leads_again_and_loses_nothing),
+        cmocka_unit_test(a_restart_of_postgresql_is_survived),
+        cmocka_unit_test(a_relay_that_starts_before_postgresql_waits_for_it),
+        cmocka_unit_test(a_relay_stops_cleanly_while_postgresql_is_down),
+    };
+    return cmocka_run_group_tests(tests, stage_open, stage_close);
+}
