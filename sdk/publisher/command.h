@@ -18,10 +18,11 @@ typedef struct command {
 } command;
 
 /* Builds the command for n_events, at least one, into zeroed storage. Refuses unsound events and more than
- * PBUS_PUBLISH_MAX_BYTES. Its result has a row an event, in their order: id and event id, both binary. The
- * events must live as long as the command. Call command_done also after a failure. */
+ * PBUS_PUBLISH_MAX_BYTES. Its result has a row an event, in their order: id and event id, both binary;
+ * without tell_ids the event id may be NULL. The events must live as long as the command. Call command_done
+ * also after a failure. */
 PBUS_MUST_USE pbus_status command_build(command *cmd, const pbus_event *events, size_t n_events,
-                                        bool ascii_only, pbus_error *err);
+                                        bool tell_ids, bool ascii_only, pbus_error *err);
 void command_done(command *cmd);
 
 #endif

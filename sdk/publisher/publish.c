@@ -89,8 +89,12 @@ static bool publish_is_ascii_only(const PGconn *conn)
     return strcmp(pg_encoding_to_char(PQclientEncoding(conn)), "UTF8") != 0;
 }
 
+/* How a command is run: waiting for its answer and telling all ids, or those that cost nothing; or sent
+ * only. */
+typedef enum publish_way { PUBLISH_AND_TELL, PUBLISH_AND_WAIT, PUBLISH_SEND } publish_way;
+
 static pbus_status publish_prepare(command *cmd, const PGconn *conn, const pbus_event *events,
-                                   size_t n_events, const pbus_publish_options *options, bool sends,
+                                   size_t n_events, const pbus_publish_options *options, publish_way way,
                                    pbus_error *err)
 {
     uint32_t flags;
@@ -98,9 +102,10 @@ static pbus_status publish_prepare(command *cmd, const PGconn *conn, const pbus_
         return failure(err, PBUS_ERROR_ARGUMENT, "%s is NULL", conn ? "the event" : "the connection");
     pbus_status status = publish_read_options(options, &flags, err);
     if (status == PBUS_OK)
-        status = publish_check_connection(conn, flags, sends, err);
+        status = publish_check_connection(conn, flags, way == PUBLISH_SEND, err);
     if (status == PBUS_OK)
-        status = command_build(cmd, events, n_events, publish_is_ascii_only(conn), err);
+        status =
+            command_build(cmd, events, n_events, way != PUBLISH_AND_WAIT, publish_is_ascii_only(conn), err);
     return status;
 }
 
@@ -109,7 +114,8 @@ static pbus_status publish_now(PGconn *conn, const pbus_event *events, size_t n_
                                pbus_error *err)
 {
     command cmd = {0};
-    pbus_status status = publish_prepare(&cmd, conn, events, n_events, options, false, err);
+    publish_way way = out_published ? PUBLISH_AND_TELL : PUBLISH_AND_WAIT;
+    pbus_status status = publish_prepare(&cmd, conn, events, n_events, options, way, err);
     if (status == PBUS_OK) {
         PGresult *result =
             PQexecParams(conn, cmd.sql, COMMAND_PARAMETERS, cmd.types, cmd.values, cmd.sizes, cmd.formats, 1);
@@ -144,7 +150,7 @@ pbus_status pbus_publish_send(PGconn *conn, const pbus_event *events, size_t n_e
     command cmd = {0};
     if (n_events == 0)
         return failure(err, PBUS_ERROR_ARGUMENT, "n_events is 0: there is nothing to send");
-    pbus_status status = publish_prepare(&cmd, conn, events, n_events, options, true, err);
+    pbus_status status = publish_prepare(&cmd, conn, events, n_events, options, PUBLISH_SEND, err);
     if (status == PBUS_OK && !PQsendQueryParams(conn, cmd.sql, COMMAND_PARAMETERS, cmd.types, cmd.values,
                                                 cmd.sizes, cmd.formats, 1))
         status = answer_read(NULL, conn, n_events, NULL, err);

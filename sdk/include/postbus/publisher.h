@@ -96,7 +96,8 @@ extern "C" {
  *   conn           caller's, used during the call; NULL is refused
  *   event          caller's, read during the call; NULL is refused
  *   options        caller's, read during the call; may be NULL
- *   out_published  caller's; may be NULL; written on PBUS_OK only
+ *   out_published  caller's; may be NULL, which spares the server the derivation of an event id; written on
+ *                  PBUS_OK only
  *   err            caller's; may be NULL; written on failure only
  * Returns: PBUS_OK: the event is in the transaction. PBUS_ERROR_PIPELINE on a connection in pipeline mode.
  *   Else any other status but PBUS_ERROR_SKIPPED.

@@ -1,5 +1,6 @@
 /* A program outside the tree, which knows libpostbus only as it is installed. With a connection string for its
- * argument it publishes an event and rolls back; without one it shows that it was built, linked and started. */
+ * argument it publishes an event and rolls back; without one it shows that it was built, linked and started.
+ */
 #include <postbus/postbus.h>
 
 #include <stdio.h>

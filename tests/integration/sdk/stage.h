@@ -1,5 +1,5 @@
-/* What each test of the publisher stands on: a private server with a fresh outbox, the application's connection,
- * whose role may publish and nothing else, and an operator's connection that looks at what arrived. */
+/* What each test of the publisher stands on: a private server with a fresh outbox, the application's
+ * connection, whose role may publish and nothing else, and an operator's, which looks at what arrived. */
 #ifndef POSTBUS_TEST_SDK_STAGE_H
 #define POSTBUS_TEST_SDK_STAGE_H
 

@@ -63,6 +63,25 @@ static void an_event_without_an_id_is_told_the_derived_one(void **state)
     expect_text(s, NULL, "type");
 }
 
+static void who_wants_no_ids_publishes_the_same_event(void **state)
+{
+    stage *s = *state;
+    pbus_event event = stage_event("orders", "42", "v");
+    const pbus_uuid id = {{0xde, 0xad}};
+    publish(s, &event, NULL);
+    event.event_id = &id;
+    publish(s, &event, NULL);
+    assert_int_equal(pg_number(s->operator_conn,
+                               "SELECT count(*) FROM postbus.outbox WHERE topic = 'orders'"
+                               " AND key = '42' AND value = 'v' AND type IS NULL AND headers IS NULL"),
+                     2);
+    assert_int_equal(
+        pg_number(s->operator_conn, "SELECT count(*) FROM postbus.outbox WHERE event_id IS NULL"), 1);
+    assert_int_equal(
+        pg_number(s->operator_conn, "SELECT count(*) FROM postbus.outbox WHERE event_id::text LIKE 'dead%%'"),
+        1);
+}
+
 static void a_tombstone_is_told_from_an_empty_value(void **state)
 {
     stage *s = *state;
@@ -177,6 +196,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STAGE_TEST(every_part_of_an_event_arrives_as_given),
         STAGE_TEST(an_event_without_an_id_is_told_the_derived_one),
+        STAGE_TEST(who_wants_no_ids_publishes_the_same_event),
         STAGE_TEST(a_tombstone_is_told_from_an_empty_value),
         STAGE_TEST(headers_arrive_whatever_the_client_encoding_is),
         STAGE_TEST(a_type_beyond_ascii_is_published_in_utf8_and_refused_otherwise),

@@ -85,7 +85,14 @@ static void a_row_with_a_null_is_refused(void **state)
 {
     (void)state;
     PGresult *result = sound_result(2);
+    pbus_published out[2] = {{.id = -7}, {.id = -8}};
+    pbus_error err;
     assert_int_equal(PQsetvalue(result, 1, 1, NULL, -1), 1);
+    assert_int_equal(pbus_publish_read(result, 2, out, &err), PBUS_ERROR_ARGUMENT);
+    assert_true(out[0].id == -7 && out[1].id == -8);
+    assert_int_equal(pbus_publish_read(result, 2, NULL, NULL),
+                     PBUS_OK); /* nobody asked for what is not there */
+    assert_int_equal(PQsetvalue(result, 1, 0, NULL, -1), 1);
     refused_and_untouched(result, 2, PBUS_ERROR_ARGUMENT, "n_events is 2");
 }
 
