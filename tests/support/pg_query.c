@@ -2,6 +2,7 @@
 #include "pg_query.h"
 
 #include "cmocka_all.h"
+#include "wait_until.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,4 +88,25 @@ const char *pg_refused(PGconn *conn, const char *sql, ...)
     snprintf(state, sizeof state, "%s", found ? found : "");
     PQclear(result);
     return state;
+}
+
+typedef struct backend_wait {
+    PGconn *conn;
+    int backend;
+} backend_wait;
+
+static bool is_gone(void *arg)
+{
+    backend_wait *wait = arg;
+    return pg_number(wait->conn, "SELECT count(*) FROM pg_stat_activity WHERE pid = %d", wait->backend) == 0;
+}
+
+void pg_end_backend(PGconn *conn, int backend)
+{
+    enum { GONE_DEADLINE_MS = 30000 };
+    backend_wait wait = {.conn = conn, .backend = backend};
+    /* Its second argument, which waits, came with PostgreSQL 14. */
+    pg_run(conn, "SELECT pg_terminate_backend(%d)", backend);
+    if (!wait_until(is_gone, &wait, GONE_DEADLINE_MS))
+        fail_msg("backend %d does not end", backend);
 }

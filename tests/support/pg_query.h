@@ -22,4 +22,7 @@ int64_t pg_number(PGconn *conn, const char *sql, ...) __attribute__((format(prin
  * PQerrorMessage(conn). */
 const char *pg_refused(PGconn *conn, const char *sql, ...) __attribute__((format(printf, 2, 3)));
 
+/* Terminates a backend by its process id and returns when it is gone, with its locks. */
+void pg_end_backend(PGconn *conn, int backend);
+
 #endif

@@ -55,7 +55,7 @@ static void a_connection_that_broke_unnoticed_is_told(void **state)
     pbus_event event = stage_event("orders", "1", "v");
     pbus_published out = {.id = -7};
     pg_run(s->app, "BEGIN");
-    pg_run(s->operator_conn, "SELECT pg_terminate_backend(%d, 10000)", PQbackendPID(s->app));
+    pg_end_backend(s->operator_conn, PQbackendPID(s->app));
     stage_expect(s, pbus_publish(s->app, &event, NULL, &out, &s->err), PBUS_ERROR_CONNECTION);
     assert_true(s->err.retriable);
     assert_int_equal(out.id, -7);
