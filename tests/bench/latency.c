@@ -1,0 +1,157 @@
+/* Latency from a commit, or from a produce, to the subscriber: an open loop, so that a slow answer delays no later event. */
+#include "bench.h"
+#include "producer.h"
+#include "publisher.h"
+#include "quantile.h"
+#include "subscriber.h"
+
+#include <libpq-fe.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define LAST_RECORDS_NS INT64_C(15000000000)
+#define MOST_THREADS 64
+
+/* Exponential gaps make a Poisson process; the seed is the same in each run, so both sides get the same arrivals. */
+static void schedule(timeline *line)
+{
+    const bench_call *c = line->call;
+    unsigned short seed[3] = {7, 11, 13};
+    double at = 0;
+    for (size_t i = 0; i < line->n; i++) {
+        line->due_ns[i] = (int64_t)(at * 1e9);
+        at += c->even ? 1 / c->rate : -log(1 - erand48(seed)) / c->rate;
+    }
+}
+
+static bool timeline_init(timeline *line, const bench_call *c)
+{
+    size_t n = (size_t)(c->rate * (c->warm_seconds + c->seconds));
+    *line = (timeline){.call = c, .n = n, .nonce = (uint64_t)bench_now_ns() << 8 ^ (uint64_t)getpid()};
+    line->due_ns = calloc(n, sizeof(int64_t));
+    line->sent_ns = calloc(n, sizeof(int64_t));
+    line->committed_ns = calloc(n, sizeof(int64_t));
+    line->received_ns = calloc(n, sizeof *line->received_ns);
+    if (n == 0 || !line->due_ns || !line->sent_ns || !line->committed_ns || !line->received_ns)
+        return false;
+    schedule(line);
+    return true;
+}
+
+static void timeline_done(timeline *line)
+{
+    free(line->due_ns);
+    free(line->sent_ns);
+    free(line->committed_ns);
+    free((void *)line->received_ns);
+}
+
+static PGconn *listen_for_rings(const bench_call *c)
+{
+    if (!c->count_rings)
+        return NULL;
+    PGconn *conn = PQconnectdb(c->database);
+    PQclear(PQexec(conn, "LISTEN postbus"));
+    return conn;
+}
+
+static int64_t count_rings(PGconn *conn)
+{
+    int64_t n = 0;
+    if (!conn)
+        return 0;
+    PQconsumeInput(conn);
+    for (PGnotify *ring; (ring = PQnotifies(conn)); n++)
+        PQfreemem(ring);
+    return n;
+}
+
+/* While the publishers work: the last event is due, then what is under way gets some time to arrive. */
+static int64_t watch(timeline *line, PGconn *listener)
+{
+    int64_t n_rings = 0;
+    int64_t until_ns = line->start_ns + line->due_ns[line->n - 1] + LAST_RECORDS_NS;
+    while (atomic_load(&line->n_received) < line->n && bench_now_ns() < until_ns &&
+           !atomic_load(&line->failed)) {
+        usleep(20000);
+        n_rings += count_rings(listener);
+    }
+    return n_rings;
+}
+
+static json_t *quantiles_from(const timeline *line, const int64_t *from_ns)
+{
+    int64_t *took_ns = calloc(line->n, sizeof *took_ns);
+    size_t n = 0;
+    for (size_t i = 0; took_ns && i < line->n; i++)
+        if ((double)line->due_ns[i] >= line->call->warm_seconds * 1e9 && line->received_ns[i] != 0)
+            took_ns[n++] = line->received_ns[i] - from_ns[i];
+    json_t *out = quantiles_of(took_ns, n);
+    free(took_ns);
+    return out;
+}
+
+static int report(timeline *line, int64_t n_rings)
+{
+    size_t n_received = atomic_load(&line->n_received);
+    int64_t last_ns = 0;
+    for (size_t i = 0; i < line->n; i++)
+        if (line->committed_ns[i] > last_ns)
+            last_ns = line->committed_ns[i];
+    json_t *out =
+        json_pack("{s:I, s:I, s:I, s:f, s:I, s:o, s:o}", "events", (json_int_t)line->n, "missing",
+                  (json_int_t)(line->n - n_received), "twice", (json_int_t)atomic_load(&line->n_twice),
+                  "rate", (double)line->n / ((double)(last_ns - line->start_ns) / 1e9), "rings",
+                  (json_int_t)n_rings, "from_commit", quantiles_from(line, line->committed_ns),
+                  "from_before_commit", quantiles_from(line, line->sent_ns));
+    json_dumpf(out, stdout, JSON_REAL_PRECISION(6) | JSON_PRESERVE_ORDER);
+    putchar('\n');
+    json_decref(out);
+    return n_received == line->n
+               ? 0
+               : bench_fault("%zu of %zu events did not arrive", line->n - n_received, line->n);
+}
+
+static int run(timeline *line, rd_kafka_t *producer, rd_kafka_t *consumer)
+{
+    pthread_t threads[MOST_THREADS], receiving;
+    publisher publishers[MOST_THREADS];
+    subscriber s = {.line = line, .consumer = consumer};
+    PGconn *listener = listen_for_rings(line->call);
+    line->start_ns = bench_now_ns() + 300000000; /* connections and the first fetch come before */
+    pthread_create(&receiving, NULL, subscriber_main, &s);
+    for (int i = 0; i < line->call->threads; i++) {
+        publishers[i] = (publisher){.line = line, .number = i, .producer = producer};
+        pthread_create(&threads[i], NULL, publisher_main, &publishers[i]);
+    }
+    int64_t n_rings = watch(line, listener);
+    for (int i = 0; i < line->call->threads; i++)
+        pthread_join(threads[i], NULL);
+    atomic_store(&line->over, true);
+    pthread_join(receiving, NULL);
+    n_rings += count_rings(listener);
+    PQfinish(listener);
+    return report(line, n_rings);
+}
+
+int bench_latency(const bench_call *c)
+{
+    timeline line;
+    if (c->threads < 1 || c->threads > MOST_THREADS)
+        return bench_fault("threads: 1 to %d", MOST_THREADS);
+    if (!timeline_init(&line, c))
+        return bench_fault("rate and seconds make no events");
+    rd_kafka_t *producer = c->direct ? producer_new(c, NULL, NULL) : NULL;
+    rd_kafka_t *consumer = c->direct && !producer ? NULL : subscriber_new(c);
+    int code = consumer ? run(&line, producer, consumer) : 1;
+    if (producer) {
+        rd_kafka_flush(producer, 5000);
+        rd_kafka_destroy(producer);
+    }
+    if (consumer)
+        rd_kafka_destroy(consumer);
+    timeline_done(&line);
+    return code;
+}

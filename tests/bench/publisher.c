@@ -1,0 +1,90 @@
+/* Sends each event when it is due, by a transaction or straight to the broker; must never send one early. */
+#include "publisher.h"
+
+#include <errno.h>
+#include <libpq-fe.h>
+#include <string.h>
+
+static void wait_until_due(int64_t at_ns)
+{
+    struct timespec at = {.tv_sec = at_ns / 1000000000, .tv_nsec = at_ns % 1000000000};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR)
+        ;
+}
+
+/* The value says which event it is: 16 hexadecimal digits of the run, 8 of the event, then text. */
+static void fill(const timeline *line, size_t i, char value[TIMELINE_VALUE_BYTES + 1], char key[16])
+{
+    memset(value, '.', TIMELINE_VALUE_BYTES);
+    value[TIMELINE_VALUE_BYTES] = '\0';
+    int length = snprintf(value, TIMELINE_VALUE_BYTES, "%016llx%08zx", (unsigned long long)line->nonce, i);
+    value[length] = ' ';
+    snprintf(key, 16, "k%zu", i * 7919 % 1000);
+}
+
+static bool command(PGconn *conn, const char *sql)
+{
+    PGresult *result = PQexec(conn, sql);
+    bool ok = PQresultStatus(result) == PGRES_COMMAND_OK;
+    PQclear(result);
+    return ok;
+}
+
+static bool publish(PGconn *conn, timeline *line, size_t i, const char *value, const char *key)
+{
+    const char *params[] = {line->call->topic, value, key};
+    if (!command(conn, "BEGIN"))
+        return false;
+    PGresult *result = PQexecPrepared(conn, "publish", 3, params, NULL, NULL, 0);
+    bool ok = PQresultStatus(result) == PGRES_TUPLES_OK;
+    PQclear(result);
+    line->sent_ns[i] = bench_now_ns();
+    ok = command(conn, "COMMIT") && ok;
+    line->committed_ns[i] = bench_now_ns();
+    return ok;
+}
+
+static bool produce(rd_kafka_t *producer, timeline *line, size_t i, char *value, char *key)
+{
+    line->sent_ns[i] = line->committed_ns[i] = bench_now_ns();
+    rd_kafka_resp_err_t err = rd_kafka_producev(
+        producer, RD_KAFKA_V_TOPIC(line->call->topic), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+        RD_KAFKA_V_VALUE(value, TIMELINE_VALUE_BYTES), RD_KAFKA_V_KEY(key, strlen(key)),
+        RD_KAFKA_V_HEADER("id", "00000000-0000-8000-8000-000000000000", 36), RD_KAFKA_V_END);
+    rd_kafka_poll(producer, 0);
+    return err == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static PGconn *connect_to(const bench_call *c)
+{
+    PGconn *conn = PQconnectdb(c->database ? c->database : "");
+    PGresult *result =
+        PQprepare(conn, "publish", "SELECT postbus.publish($1::text, $2::text, $3::text)", 0, NULL);
+    bool ok = PQresultStatus(result) == PGRES_COMMAND_OK;
+    if (!ok)
+        bench_fault("no publisher: %s", PQerrorMessage(conn));
+    PQclear(result);
+    if (ok)
+        return conn;
+    PQfinish(conn);
+    return NULL;
+}
+
+void *publisher_main(void *arg)
+{
+    publisher *p = arg;
+    timeline *line = p->line;
+    PGconn *conn = p->producer ? NULL : connect_to(line->call);
+    bool ok = p->producer || conn;
+    for (size_t i = (size_t)p->number; ok && i < line->n; i += (size_t)line->call->threads) {
+        char value[TIMELINE_VALUE_BYTES + 1], key[16];
+        fill(line, i, value, key);
+        wait_until_due(line->start_ns + line->due_ns[i]);
+        ok = p->producer ? produce(p->producer, line, i, value, key) : publish(conn, line, i, value, key);
+    }
+    if (!ok)
+        atomic_store(&line->failed, true);
+    if (conn)
+        PQfinish(conn);
+    return NULL;
+}

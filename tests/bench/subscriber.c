@@ -1,0 +1,105 @@
+/* Notes when each record came; must never do anything else between two records. */
+#include "subscriber.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TIMEOUT_MS 10000
+
+static const char *const settings[][2] = {
+    {"group.id", "postbus-bench"}, {"enable.auto.commit", "false"},  {"fetch.wait.max.ms", "10"},
+    {"fetch.min.bytes", "1"},      {"socket.nagle.disable", "true"}, {"fetch.error.backoff.ms", "1"},
+    {"check.crcs", "false"},
+};
+
+static rd_kafka_t *make(const bench_call *c)
+{
+    char reason[256] = "";
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    bool ok = rd_kafka_conf_set(conf, "bootstrap.servers", c->brokers ? c->brokers : "", reason,
+                                sizeof reason) == RD_KAFKA_CONF_OK;
+    for (size_t i = 0; ok && i < sizeof settings / sizeof settings[0]; i++)
+        ok = rd_kafka_conf_set(conf, settings[i][0], settings[i][1], reason, sizeof reason) ==
+             RD_KAFKA_CONF_OK;
+    rd_kafka_t *consumer = ok ? rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof reason) : NULL;
+    if (!consumer) {
+        rd_kafka_conf_destroy(conf);
+        bench_fault("no consumer: %s", reason);
+    }
+    return consumer;
+}
+
+static rd_kafka_resp_err_t assign_ends(rd_kafka_t *consumer, const char *topic, int n_partitions)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(n_partitions);
+    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (int i = 0; i < n_partitions && !err; i++) {
+        int64_t low, high;
+        err = rd_kafka_query_watermark_offsets(consumer, topic, i, &low, &high, TIMEOUT_MS);
+        rd_kafka_topic_partition_list_add(list, topic, i)->offset = high;
+    }
+    if (!err)
+        err = rd_kafka_assign(consumer, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return err;
+}
+
+static rd_kafka_resp_err_t assign(rd_kafka_t *consumer, const char *topic)
+{
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(consumer, topic, NULL);
+    const rd_kafka_metadata_t *metadata = NULL;
+    rd_kafka_resp_err_t err = rd_kafka_metadata(consumer, 0, handle, &metadata, TIMEOUT_MS);
+    int n_partitions = err ? 0 : metadata->topics[0].partition_cnt;
+    if (metadata)
+        rd_kafka_metadata_destroy(metadata);
+    if (!err && n_partitions == 0)
+        err = RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+    rd_kafka_topic_destroy(handle);
+    return err ? err : assign_ends(consumer, topic, n_partitions);
+}
+
+rd_kafka_t *subscriber_new(const bench_call *c)
+{
+    rd_kafka_t *consumer = make(c);
+    if (!consumer)
+        return NULL;
+    rd_kafka_poll_set_consumer(consumer);
+    rd_kafka_resp_err_t err = assign(consumer, c->topic);
+    if (!err)
+        return consumer;
+    bench_fault("the topic %s cannot be read: %s", c->topic, rd_kafka_err2str(err));
+    rd_kafka_destroy(consumer);
+    return NULL;
+}
+
+static void note(timeline *line, const rd_kafka_message_t *m, int64_t now_ns)
+{
+    char text[25];
+    if (m->err || m->len != TIMELINE_VALUE_BYTES)
+        return;
+    memcpy(text, m->payload, 24);
+    text[24] = '\0';
+    size_t i = strtoull(text + 16, NULL, 16);
+    text[16] = '\0';
+    if (strtoull(text, NULL, 16) != line->nonce || i >= line->n)
+        return;
+    int64_t before = 0;
+    if (atomic_compare_exchange_strong(&line->received_ns[i], &before, now_ns))
+        atomic_fetch_add(&line->n_received, 1);
+    else
+        atomic_fetch_add(&line->n_twice, 1);
+}
+
+void *subscriber_main(void *arg)
+{
+    subscriber *s = arg;
+    while (!atomic_load(&s->line->over)) {
+        rd_kafka_message_t *m = rd_kafka_consumer_poll(s->consumer, 50);
+        if (!m)
+            continue;
+        note(s->line, m, bench_now_ns());
+        rd_kafka_message_destroy(m);
+    }
+    return NULL;
+}

@@ -1,0 +1,20 @@
+/* The receiving end of a latency run. */
+#ifndef POSTBUS_BENCH_SUBSCRIBER_H
+#define POSTBUS_BENCH_SUBSCRIBER_H
+
+#include <librdkafka/rdkafka.h>
+
+#include "timeline.h"
+
+/* A consumer of all partitions of the topic, from their ends as they are now; NULL: the reason was printed. */
+rd_kafka_t *subscriber_new(const bench_call *c);
+
+typedef struct subscriber {
+    timeline *line;
+    rd_kafka_t *consumer;
+} subscriber;
+
+/* A thread's body: arg is a subscriber. Ends when line->over. */
+void *subscriber_main(void *arg);
+
+#endif
