@@ -87,6 +87,7 @@ static bool parse(char *text, package_change *out)
         field[n++] = word;
     if (n != 6)
         return false;
+    /* cppcheck-suppress negativeIndex; strtok_r put a zero there, between the first two words */
     field[1][-1] = ' '; /* date and time are one again */
     out->at = field[0];
     if (strcmp(field[2], "status") == 0) { /* status STATE PACKAGE VERSION */

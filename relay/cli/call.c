@@ -180,6 +180,7 @@ static int keep(parsing *p, int val, char *text)
         return keep_kafka(p, text);
     if (val >= VAL_OPTION)
         return keep_option(p, &p->c->command->options[val - VAL_OPTION], text);
+    /* cppcheck-suppress arrayIndexOutOfBoundsCond; options are numbered from VAL_OPTION, settings below it */
     bool ok = keep_setting(p, strdup(config_table[val - VAL_SETTING].name), text ? text : strdup("true"));
     return ok ? EXIT_OK : fault(p->c, "out of memory");
 }

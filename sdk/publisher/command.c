@@ -106,7 +106,9 @@ static void command_put_array(bytes *out, int which, const pbus_event *events, s
             command_put_headers(out, &events[i]);
             continue;
         }
-        part p = which == HEADERS ? (part){0} : command_part(&events[i], which);
+        part p = {0};
+        if (which != HEADERS)
+            p = command_part(&events[i], which);
         if (p.data)
             array_put(out, p.data, p.size);
         else
