@@ -62,8 +62,8 @@ pbus_status answer_lost(const PGconn *conn, pbus_error *err)
     const char *message = conn ? PQerrorMessage(conn) : "";
     int length = answer_line_length(message);
     return failure_sql(err, PBUS_ERROR_CONNECTION, NULL, true,
-                       "the connection to PostgreSQL is broken%s%.*s. Connect again and run the transaction "
-                       "from its beginning",
+                       "the connection to PostgreSQL is broken%s%.*s. Connect again and run the "
+                       "transaction from its beginning",
                        length ? ": " : "", length, message);
 }
 
@@ -116,8 +116,7 @@ static pbus_status answer_take(const PGresult *result, size_t n_events, pbus_pub
     if (!answer_is_ours(result))
         return failure(err, PBUS_ERROR_ARGUMENT,
                        "the result (%s, %d columns) is not of a command of pbus_publish_send; collect "
-                       "results in the order of the "
-                       "commands, and not row by row",
+                       "results in the order of the commands, and not row by row",
                        PQresStatus(PQresultStatus(result)), PQnfields(result));
     if (!answer_is_whole(result, n_events, out_published != NULL))
         return failure(err, PBUS_ERROR_ARGUMENT, "the result tells of %d events, but n_events is %zu",
@@ -142,9 +141,8 @@ pbus_status answer_read(const PGresult *result, const PGconn *conn, size_t n_eve
         break;
     case PGRES_PIPELINE_ABORTED:
         return failure(err, PBUS_ERROR_SKIPPED,
-                       "not published: an earlier command of the pipeline failed. Its result says why; roll "
-                       "back and run the "
-                       "transaction again");
+                       "not published: an earlier command of the pipeline failed. Its result says why; "
+                       "roll back and run the transaction again");
     default:
         return answer_take(result, n_events, out_published, err);
     }

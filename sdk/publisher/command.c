@@ -156,8 +156,7 @@ static pbus_status command_check_size(const event_sizes *sizes, size_t n_events,
         return PBUS_OK;
     return failure(err, PBUS_ERROR_TOO_LARGE,
                    "%zu event(s) take %zu bytes to send, more than the %u of one call; publish smaller "
-                   "batches in the same "
-                   "transaction, or a reference instead of a large value",
+                   "batches in the same transaction, or a reference instead of a large value",
                    n_events, total, PBUS_PUBLISH_MAX_BYTES);
 }
 

@@ -74,8 +74,8 @@ static pbus_status event_check_type(const pbus_event *event, bool ascii_only, co
     if (ascii_only && !text_is_ascii(event->type, size))
         return failure(
             err, PBUS_ERROR_TYPE,
-            "%sthe type \"%s\" cannot be sent, because the connection's client_encoding is not UTF8; call "
-            "PQsetClientEncoding(conn, \"UTF8\") or use ASCII",
+            "%sthe type \"%s\" cannot be sent, because the connection's client_encoding is not UTF8; "
+            "call PQsetClientEncoding(conn, \"UTF8\") or use ASCII",
             place, text_show(event->type, size).text);
     return PBUS_OK;
 }
@@ -101,9 +101,8 @@ static pbus_status event_check_header(const pbus_header *header, const char *pla
     size_t value_json = json_string_size(header->value, value_size);
     if (!value_json)
         return failure(err, PBUS_ERROR_HEADERS,
-                       "%sthe header \"%s\" has the value \"%s\", which is not UTF-8 at byte %zu; pass it in "
-                       "UTF-8, or as text "
-                       "that stands for the bytes",
+                       "%sthe header \"%s\" has the value \"%s\", which is not UTF-8 at byte %zu; pass "
+                       "it in UTF-8, or as text that stands for the bytes",
                        place, name.text, text_show(header->value, value_size).text,
                        text_find_fault(header->value, value_size));
     /* "name":"value", and a comma or a brace */

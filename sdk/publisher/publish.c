@@ -50,16 +50,15 @@ static pbus_status publish_check_transaction(PGTransactionStatusType state, uint
         if (flags & PBUS_ALLOW_AUTOCOMMIT)
             return PBUS_OK;
         return failure(err, PBUS_ERROR_NO_TRANSACTION,
-                       "no transaction is open on the connection, so the event would not be part of one; "
-                       "BEGIN first, or set "
-                       "PBUS_ALLOW_AUTOCOMMIT");
+                       "no transaction is open on the connection, so the event would not be part of "
+                       "one; BEGIN first, or set PBUS_ALLOW_AUTOCOMMIT");
     case PQTRANS_INERROR:
         return failure(err, PBUS_ERROR_FAILED_TRANSACTION,
                        "the transaction has failed before; roll back, or roll back to a savepoint");
     case PQTRANS_ACTIVE:
         return failure(err, PBUS_ERROR_BUSY,
-                       "another command is active on the connection; collect its results with PQgetResult "
-                       "until it returns NULL");
+                       "another command is active on the connection; collect its results with "
+                       "PQgetResult until it returns NULL");
     default:
         return failure(err, PBUS_ERROR_CONNECTION,
                        "the connection's transaction has no known state; connect again");
