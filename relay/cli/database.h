@@ -6,7 +6,7 @@
 
 #include "command.h"
 
-/* Connects; NULL: the reason was printed, and *out_code is the command's exit code. */
+/* Connects, with EXIT_OK in *out_code; NULL: the reason was printed, and *out_code is the command's exit code. */
 PGconn *database_open(const call *c, int *out_code);
 
 /* Runs one statement with text parameters; NULL: the reason was printed, after "what: ". */

@@ -54,8 +54,11 @@ int private_postgres_drop_root(const call *c, const char *dir)
         return fault(c, "PostgreSQL refuses to run as root, and there is neither a user postgres nor nobody; run postbus dev as another user");
     if (dir && mkdir(dir, 0700) == 0 && chown(dir, user->pw_uid, user->pw_gid) != 0)
         return fault(c, "the directory %s cannot be given to the user %s: %s", dir, user->pw_name, strerror(errno));
+    int death_signal = 0; /* what our own parent asked for is lost with the user */
+    prctl(PR_GET_PDEATHSIG, &death_signal);
     if (initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0)
         return fault(c, "root cannot be left for the user %s: %s; run postbus dev as that user", user->pw_name, strerror(errno));
+    prctl(PR_SET_PDEATHSIG, death_signal);
     setenv("HOME", user->pw_dir, 1);
     setenv("USER", user->pw_name, 1);
     return EXIT_OK;

@@ -1,0 +1,193 @@
+/* postbus migrate: once, again, at the same time, and where it must refuse. */
+#include "cmocka_all.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "pg_query.h"
+#include "postbus_sql.h"
+#include "proc_fixture.h"
+#include "stage.h"
+
+static int newest(void)
+{
+    int version = 0;
+    for (const sql_migration *m = sql_migrations; m->name; m++)
+        version = m->version;
+    return version;
+}
+
+static void an_empty_database_is_migrated_and_then_left_alone(void **state)
+{
+    (void)state;
+    stage_database("once");
+    stage_expect(0, POSTBUS("migrate"));
+    stage_says("applied 0001_outbox");
+    stage_says("up to date at version");
+    PGconn *conn = stage_connect();
+    assert_int_equal(pg_number(conn, "SELECT count(*) FROM postbus.migration"), newest());
+    char *before = pg_text(conn, "SELECT max(applied_at) FROM postbus.migration");
+    stage_expect(0, POSTBUS("migrate"));
+    stage_does_not_say("applied");
+    char *after = pg_text(conn, "SELECT max(applied_at) FROM postbus.migration");
+    assert_string_equal(before, after);
+    free(before);
+    free(after);
+    PQfinish(conn);
+}
+
+static void a_dry_run_changes_nothing_and_its_sql_is_the_migration(void **state)
+{
+    (void)state;
+    stage_database("dry");
+    stage_expect(0, POSTBUS("migrate", "--dry-run"));
+    PGconn *conn = stage_connect();
+    assert_int_equal(pg_number(conn, "SELECT count(*) FROM pg_namespace WHERE nspname = 'postbus'"), 0);
+    PGresult *result = PQexec(conn, stage_said);
+    if (PQresultStatus(result) != PGRES_COMMAND_OK)
+        fail_msg("%s", PQerrorMessage(conn));
+    PQclear(result);
+    stage_expect(0, POSTBUS("migrate"));
+    stage_does_not_say("applied");
+    stage_expect(0, POSTBUS("migrate", "-n"));
+    stage_says("nothing to do");
+    PQfinish(conn);
+}
+
+static void json_tells_versions_and_what_was_applied(void **state)
+{
+    (void)state;
+    stage_database("json");
+    for (int run = 0; run < 2; run++) {
+        stage_expect(0, POSTBUS("migrate", "--json"));
+        json_t *all = json_loads(stage_said, 0, NULL);
+        assert_non_null(all);
+        assert_int_equal(json_integer_value(json_object_get(all, "version_before")), run ? newest() : 0);
+        assert_int_equal(json_integer_value(json_object_get(all, "version")), newest());
+        assert_int_equal(json_array_size(json_object_get(all, "applied")), run ? 0 : (size_t)newest());
+        json_decref(all);
+    }
+}
+
+static void several_at_once_apply_each_migration_once(void **state)
+{
+    (void)state;
+    stage_database("together");
+    enum { N = 4 };
+    proc_fixture *all[N];
+    for (int i = 0; i < N; i++)
+        all[i] = proc_fixture_start_postbus((const char *const[]){"migrate", NULL}, NULL);
+    int n_applied = 0;
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(proc_fixture_wait_exit(all[i], 60000), 0);
+        char *log = proc_fixture_log(all[i]);
+        n_applied += strstr(log, "applied 0001_outbox") != NULL;
+        free(log);
+        proc_fixture_free(all[i]);
+    }
+    assert_int_equal(n_applied, 1);
+}
+
+static void one_that_waits_says_so(void **state)
+{
+    (void)state;
+    stage_database("waiting");
+    PGconn *holder = stage_connect();
+    pg_run(holder, "SELECT pg_advisory_lock(%lld)", SQL_LOCK_MIGRATE);
+    proc_fixture *waiting = proc_fixture_start_postbus((const char *const[]){"migrate", NULL}, NULL);
+    proc_fixture_expect_log(waiting, "another migration is running", 30000);
+    assert_true(proc_fixture_running(waiting));
+    pg_run(holder, "SELECT pg_advisory_unlock(%lld)", SQL_LOCK_MIGRATE);
+    assert_int_equal(proc_fixture_wait_exit(waiting, 30000), 0);
+    proc_fixture_free(waiting);
+    PQfinish(holder);
+}
+
+static void a_database_newer_than_the_program_is_refused(void **state)
+{
+    (void)state;
+    stage_database("newer");
+    stage_expect(0, POSTBUS("migrate"));
+    PGconn *conn = stage_connect();
+    pg_run(conn, "INSERT INTO postbus.migration (version, name, checksum) VALUES (9999, '9999_future', 'x')");
+    for (int i = 0; i < 2; i++) {
+        stage_expect(1, i ? POSTBUS("migrate", "--dry-run") : POSTBUS("migrate"));
+        stage_says("9999");
+        stage_says("as new as the database");
+    }
+    PQfinish(conn);
+}
+
+static void a_database_migrated_with_another_text_is_refused(void **state)
+{
+    (void)state;
+    stage_database("other");
+    stage_expect(0, POSTBUS("migrate"));
+    PGconn *conn = stage_connect();
+    pg_run(conn, "UPDATE postbus.migration SET checksum = repeat('0', 64) WHERE version = 1");
+    stage_expect(1, POSTBUS("migrate"));
+    stage_says("checksum 000000000000");
+    PQfinish(conn);
+}
+
+static void a_migration_that_fails_leaves_nothing(void **state)
+{
+    (void)state;
+    stage_database("rights");
+    PGconn *conn = stage_connect();
+    pg_run(conn, "DROP ROLE IF EXISTS weak; CREATE ROLE weak LOGIN");
+    char *conninfo = pg_fixture_conninfo(stage_pg, "rights", "weak");
+    stage_expect(1, POSTBUS("migrate", "--database", conninfo));
+    stage_says("permission denied");
+    pg_run(conn, "CREATE SCHEMA postbus; CREATE TABLE postbus.outbox (mine int)");
+    stage_expect(1, POSTBUS("migrate"));
+    stage_says("migration 0001_outbox failed and nothing of it stays");
+    stage_says("already exists");
+    assert_int_equal(pg_number(conn, "SELECT count(*) FROM pg_class WHERE relnamespace = 'postbus'::regnamespace"), 1);
+    free(conninfo);
+    PQfinish(conn);
+}
+
+static void settings_of_the_role_do_not_matter(void **state)
+{
+    (void)state;
+    stage_database("settings");
+    PGconn *conn = stage_connect();
+    pg_run(conn, "ALTER DATABASE settings SET default_transaction_isolation = 'serializable';"
+                 "ALTER DATABASE settings SET default_transaction_read_only = on;"
+                 "ALTER DATABASE settings SET search_path = evil, public;"
+                 "CREATE SCHEMA evil; CREATE FUNCTION evil.format(text, int) RETURNS text LANGUAGE sql AS $$SELECT 'DROP SCHEMA public'$$");
+    stage_expect(0, POSTBUS("migrate"));
+    assert_int_equal(pg_number(conn, "SELECT count(*) FROM pg_namespace WHERE nspname = 'public'"), 1);
+    PQfinish(conn);
+}
+
+static void a_database_of_another_encoding_is_migrated(void **state)
+{
+    (void)state;
+    PGconn *server = pg_fixture_connect(stage_pg, NULL, NULL);
+    stage_database("latin");
+    pg_run(server, "DROP DATABASE latin");
+    pg_run(server, "CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+    stage_expect(0, POSTBUS("migrate"));
+    stage_expect(0, POSTBUS("migrate"));
+    stage_does_not_say("applied");
+    PQfinish(server);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_empty_database_is_migrated_and_then_left_alone),
+        cmocka_unit_test(a_dry_run_changes_nothing_and_its_sql_is_the_migration),
+        cmocka_unit_test(json_tells_versions_and_what_was_applied),
+        cmocka_unit_test(several_at_once_apply_each_migration_once),
+        cmocka_unit_test(one_that_waits_says_so),
+        cmocka_unit_test(a_database_newer_than_the_program_is_refused),
+        cmocka_unit_test(a_database_migrated_with_another_text_is_refused),
+        cmocka_unit_test(a_migration_that_fails_leaves_nothing),
+        cmocka_unit_test(settings_of_the_role_do_not_matter),
+        cmocka_unit_test(a_database_of_another_encoding_is_migrated),
+    };
+    return cmocka_run_group_tests(tests, stage_open, stage_close);
+}
