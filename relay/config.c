@@ -64,7 +64,8 @@ static bool add_pair(config *cfg, const char *name, const char *value, const cha
     return true;
 }
 
-static bool apply_kafka(config_load_state *state, const char *name, const char *value, const char *label, const char *source)
+static bool apply_kafka(config_load_state *state, const char *name, const char *value, const char *label,
+                        const char *source)
 {
     char reason[768];
     if (!kafka_setting_check(&state->kafka, state->scratch, name, value, reason, sizeof reason))
@@ -74,7 +75,8 @@ static bool apply_kafka(config_load_state *state, const char *name, const char *
     return true;
 }
 
-bool config_apply(config_load_state *state, const char *name, const char *value, const char *label, const char *source)
+bool config_apply(config_load_state *state, const char *name, const char *value, const char *label,
+                  const char *source)
 {
     if (kafka_part(name))
         return apply_kafka(state, kafka_part(name), value, label, source);
@@ -102,16 +104,20 @@ bool config_unknown(config_load_state *state, const char *name, const char *sour
         nearest_consider(&best, name, config_table[i].name);
     for (size_t i = 0; i < state->kafka.n && !best.name; i++)
         if (strcmp(name, state->kafka.names[i]) == 0)
-            return config_fault(state, "%s: there is no setting %s; settings of librdkafka are written kafka.%s", source, name, name);
+            return config_fault(state,
+                                "%s: there is no setting %s; settings of librdkafka are written kafka.%s",
+                                source, name, name);
     if (best.name)
         return config_fault(state, "%s: there is no setting %s; did you mean %s?", source, name, best.name);
-    return config_fault(state, "%s: there is no setting %s; postbus relay --help lists those there are", source, name);
+    return config_fault(state, "%s: there is no setting %s; postbus relay --help lists those there are",
+                        source, name);
 }
 
 static bool load_defaults(config_load_state *state)
 {
     for (size_t i = 0; i < CONFIG_N_SETTINGS; i++)
-        if (!config_apply(state, config_table[i].name, config_table[i].preset, config_table[i].name, "default"))
+        if (!config_apply(state, config_table[i].name, config_table[i].preset, config_table[i].name,
+                          "default"))
             return false;
     return true;
 }
@@ -154,7 +160,8 @@ static bool environment_slip(config_load_state *state, const char *variable)
     }
     if (meant[0] == '\0')
         return true;
-    return config_fault(state, "the environment variable %s is no setting; did you mean %s?", variable, meant);
+    return config_fault(state, "the environment variable %s is no setting; did you mean %s?", variable,
+                        meant);
 }
 
 static bool load_variable(config_load_state *state, const char *variable, const char *value)
@@ -180,7 +187,8 @@ static bool load_environment(config_load_state *state, const char *const *enviro
         if (!equals || strncmp(*environment, ENVIRONMENT_PREFIX, strlen(ENVIRONMENT_PREFIX)) != 0)
             continue;
         char *variable = strndup(*environment, (size_t)(equals - *environment));
-        bool ok = variable ? load_variable(state, variable, equals + 1) : config_fault(state, "out of memory");
+        bool ok =
+            variable ? load_variable(state, variable, equals + 1) : config_fault(state, "out of memory");
         free(variable);
         if (!ok)
             return false;
@@ -223,8 +231,9 @@ static bool check_together(config_load_state *state)
 {
     const config *cfg = state->cfg;
     if (cfg->id_header[0] && strcmp(cfg->id_header, cfg->type_header) == 0)
-        return config_fault(state, "id_header and type_header are both \"%s\"; give each its own name, or set one to \"\"",
-                            cfg->id_header);
+        return config_fault(
+            state, "id_header and type_header are both \"%s\"; give each its own name, or set one to \"\"",
+            cfg->id_header);
     return true;
 }
 
@@ -241,7 +250,8 @@ bool config_load(config *out, const config_input *input, char *message, size_t m
     config_load_state state = {.cfg = &cfg, .message = message, .message_size = message_size};
     cfg.sources = calloc(CONFIG_N_SETTINGS, sizeof *cfg.sources);
     state.scratch = rd_kafka_conf_new();
-    bool ok = cfg.sources && kafka_names_read(&state.kafka) ? load_all(&state, input) : config_fault(&state, "out of memory");
+    bool ok = cfg.sources && kafka_names_read(&state.kafka) ? load_all(&state, input)
+                                                            : config_fault(&state, "out of memory");
     rd_kafka_conf_destroy(state.scratch);
     kafka_names_done(&state.kafka);
     if (ok)
@@ -292,6 +302,7 @@ void config_print(const config *cfg, FILE *to)
         const config_pair *pair = &cfg->kafka[i];
         char name[200];
         snprintf(name, sizeof name, KAFKA_PREFIX "%s", pair->name);
-        print_row(to, name, config_kafka_is_secret(pair->name) ? "********" : pair->value, pair->source ? pair->source : "built in");
+        print_row(to, name, config_kafka_is_secret(pair->name) ? "********" : pair->value,
+                  pair->source ? pair->source : "built in");
     }
 }

@@ -24,7 +24,8 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
     bool *seen = &reading.seen[opt - cfg->opts];
     if (*seen) {
         reading.told = true;
-        config_fault(reading.state, "%s: %s is set twice in this file; remove one of the two lines", source, opt->name);
+        config_fault(reading.state, "%s: %s is set twice in this file; remove one of the two lines", source,
+                     opt->name);
         return -1;
     }
     *seen = true;
@@ -92,7 +93,8 @@ static bool parse(config_load_state *state, cfg_opt_t *options, FILE *file, cons
     if (result == CFG_SUCCESS && !reading.told)
         return true;
     if (!reading.told)
-        config_fault(state, "%s: cannot be read as a configuration file; write NAME = \"VALUE\", one a line", name);
+        config_fault(state, "%s: cannot be read as a configuration file; write NAME = \"VALUE\", one a line",
+                     name);
     return false;
 }
 

@@ -10,16 +10,22 @@
 #include <strings.h>
 
 const kafka_rule kafka_rules[] = {
-    {"bootstrap.servers metadata.broker.list", NULL, NULL, "the brokers are given by brokers (--brokers, POSTBUS_BROKERS)"},
-    {"enable.idempotence", "true", NULL, "without idempotence a retry can write an event twice or out of order"},
-    {"acks request.required.acks", "all -1", NULL, "an event counts as published only when all in-sync replicas have it"},
+    {"bootstrap.servers metadata.broker.list", NULL, NULL,
+     "the brokers are given by brokers (--brokers, POSTBUS_BROKERS)"},
+    {"enable.idempotence", "true", NULL,
+     "without idempotence a retry can write an event twice or out of order"},
+    {"acks request.required.acks", "all -1", NULL,
+     "an event counts as published only when all in-sync replicas have it"},
     {"max.in.flight.requests.per.connection max.in.flight", "1", NULL,
-     "with more requests in flight librdkafka can report a record as delivered that was never written, and a refused record is "
+     "with more requests in flight librdkafka can report a record as delivered that was never written, and a "
+     "refused record is "
      "overtaken by later ones"},
-    {"enable.gapless.guarantee", "true", NULL, "without it a failed record leaves a gap and later events overtake it"},
+    {"enable.gapless.guarantee", "true", NULL,
+     "without it a failed record leaves a gap and later events overtake it"},
     {"message.timeout.ms delivery.timeout.ms", "0", NULL,
      "a record that times out leaves a gap; committed events are kept and tried for as long as it takes"},
-    {"message.send.max.retries retries", NULL, NULL, "the number of retries is not limited: an event is tried until it is written"},
+    {"message.send.max.retries retries", NULL, NULL,
+     "the number of retries is not limited: an event is tried until it is written"},
     {"queuing.strategy", "fifo", NULL, "another order of the queue breaks the order of a key's events"},
     {"delivery.report.only.error", "false", NULL, "the relay records progress by the reports of success"},
     {"dr_cb dr_msg_cb", NULL, NULL, "the relay reads the delivery reports itself"},
@@ -29,7 +35,8 @@ const kafka_rule kafka_rules[] = {
     {"partitioner", NULL, "random", "a random partition for every record breaks the order of a key's events"},
     {"partitioner_cb msg_order_cmp", NULL, NULL, "it is set by code only"},
     {"topic.blacklist", NULL, NULL, "events for a hidden topic would wait for ever"},
-    {"api.version.request", "true", NULL, "idempotence and headers need the brokers' versions to be asked for"},
+    {"api.version.request", "true", NULL,
+     "idempotence and headers need the brokers' versions to be asked for"},
     {"api.version.fallback.ms broker.version.fallback", NULL, NULL,
      "idempotence and headers need the brokers' versions to be asked for"},
     {"internal.termination.signal", NULL, NULL, "the relay's signals are its own"},
@@ -50,7 +57,8 @@ const char *kafka_refusal(const char *name, const char *value)
     for (const kafka_rule *rule = kafka_rules; rule->names; rule++) {
         if (!is_word_of(name, rule->names))
             continue;
-        bool fine = rule->accepted ? is_word_of(value, rule->accepted) : (rule->refused && !is_word_of(value, rule->refused));
+        bool fine = rule->accepted ? is_word_of(value, rule->accepted)
+                                   : (rule->refused && !is_word_of(value, rule->refused));
         return fine ? NULL : rule->reason;
     }
     return NULL;
@@ -58,7 +66,8 @@ const char *kafka_refusal(const char *name, const char *value)
 
 bool config_kafka_is_secret(const char *name)
 {
-    static const char *const parts[] = {"password", "secret", "key.pem", "ssl_key", "oauthbearer.config", "keystore.pem", NULL};
+    static const char *const parts[] = {"password",           "secret",       "key.pem", "ssl_key",
+                                        "oauthbearer.config", "keystore.pem", NULL};
     for (size_t i = 0; parts[i]; i++)
         if (strstr(name, parts[i]))
             return true;
@@ -139,11 +148,12 @@ static void explain_unknown(const kafka_names *names, const char *name, char *me
     if (best.name)
         snprintf(message, message_size, "is not a setting of librdkafka; did you mean kafka.%s?", best.name);
     else
-        snprintf(message, message_size, "is not a setting of librdkafka; see its CONFIGURATION.md for those there are");
+        snprintf(message, message_size,
+                 "is not a setting of librdkafka; see its CONFIGURATION.md for those there are");
 }
 
-bool kafka_setting_check(const kafka_names *names, rd_kafka_conf_t *scratch, const char *name, const char *value, char *message,
-                         size_t message_size)
+bool kafka_setting_check(const kafka_names *names, rd_kafka_conf_t *scratch, const char *name,
+                         const char *value, char *message, size_t message_size)
 {
     size_t at = kafka_names_find(names, name);
     if (at == names->n) {
@@ -151,7 +161,8 @@ bool kafka_setting_check(const kafka_names *names, rd_kafka_conf_t *scratch, con
         return false;
     }
     if (names->roles[at] == 'C') {
-        snprintf(message, message_size, "is a setting for consumers and would have no effect here; remove it");
+        snprintf(message, message_size,
+                 "is a setting for consumers and would have no effect here; remove it");
         return false;
     }
     const char *shown = config_kafka_is_secret(name) ? "********" : value;
@@ -162,7 +173,8 @@ bool kafka_setting_check(const kafka_names *names, rd_kafka_conf_t *scratch, con
     }
     char said[512];
     if (rd_kafka_conf_set(scratch, name, value, said, sizeof said) != RD_KAFKA_CONF_OK) {
-        snprintf(message, message_size, "is refused by librdkafka: %s", config_kafka_is_secret(name) ? "its value cannot be used" : said);
+        snprintf(message, message_size, "is refused by librdkafka: %s",
+                 config_kafka_is_secret(name) ? "its value cannot be used" : said);
         return false;
     }
     return true;

@@ -24,14 +24,14 @@ size_t kafka_names_find(const kafka_names *names, const char *name);
 const char *kafka_refusal(const char *name, const char *value);
 
 /* Sets it in scratch and refuses what is unknown, malformed or breaks a promise; the reason is in message. */
-bool kafka_setting_check(const kafka_names *names, rd_kafka_conf_t *scratch, const char *name, const char *value, char *message,
-                         size_t message_size);
+bool kafka_setting_check(const kafka_names *names, rd_kafka_conf_t *scratch, const char *name,
+                         const char *value, char *message, size_t message_size);
 
 /* One row of what is refused, for the reference page. */
 typedef struct kafka_rule {
     const char *names;    /* separated by spaces: aliases of one setting */
     const char *accepted; /* the only values accepted, separated by spaces; NULL: none */
-    const char *refused;  /* where accepted is NULL: the only values refused, separated by spaces; NULL: all */
+    const char *refused; /* where accepted is NULL: the only values refused, separated by spaces; NULL: all */
     const char *reason;
 } kafka_rule;
 extern const kafka_rule kafka_rules[]; /* ends with names == NULL */

@@ -17,7 +17,8 @@ typedef struct config_load_state {
 bool config_fault(config_load_state *state, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Sets one setting, "page_rows" or "kafka.linger.ms"; label is how the user wrote its name, source where. */
-bool config_apply(config_load_state *state, const char *name, const char *value, const char *label, const char *source);
+bool config_apply(config_load_state *state, const char *name, const char *value, const char *label,
+                  const char *source);
 
 /* The fault of a name that is no setting's, in the file or on the command line. */
 bool config_unknown(config_load_state *state, const char *name, const char *source);

@@ -23,7 +23,8 @@ static void put_quoted(FILE *to, const char *value)
 
 static bool is_secret(const PQconninfoOption *option)
 {
-    return option->dispchar[0] == '*' || strstr(option->keyword, "password") || strstr(option->keyword, "secret");
+    return option->dispchar[0] == '*' || strstr(option->keyword, "password") ||
+           strstr(option->keyword, "secret");
 }
 
 /* A dbname that is itself a connection string is left unread by PQconninfoParse, and may hide a password. */

@@ -16,53 +16,70 @@
 
 const config_setting config_table[CONFIG_N_SETTINGS] = {
     {"database", SETTING_CONNINFO, AT(database), .preset = "", .placeholder = "CONNINFO",
-     .effect = "The database with the outbox: a libpq connection string or URI. The relay needs a direct connection, not a "
+     .effect = "The database with the outbox: a libpq connection string or URI. The relay needs a direct "
+               "connection, not a "
                "transaction pooler. A password is better kept in a password file (PGPASSFILE)."},
     {"brokers", SETTING_TEXT, AT(brokers), .preset = "", .placeholder = "HOST:PORT,…",
      .effect = "The Kafka brokers to ask first, separated by commas."},
     {"relay_id", SETTING_TEXT, AT(relay_id), .preset = "", .placeholder = "NAME",
-     .effect = "How this relay calls itself in postbus.leadership and in its log. Empty: host name and process id."},
+     .effect = "How this relay calls itself in postbus.leadership and in its log. Empty: host name and "
+               "process id."},
     {"id_header", SETTING_TEXT, AT(id_header), .preset = "id", .placeholder = "NAME",
-     .effect = "The record header that carries the event id. Empty: none; subscribers then cannot tell a repeated event."},
+     .effect = "The record header that carries the event id. Empty: none; subscribers then cannot tell a "
+               "repeated event."},
     {"type_header", SETTING_TEXT, AT(type_header), .preset = "type", .placeholder = "NAME",
      .effect = "The record header that carries the type of an event that has one. Empty: none."},
     {"receipts", SETTING_BOOL, AT(receipts), .preset = "true",
-     .effect = "Whether partition, offset and time of acknowledgement are recorded for each event (see the view postbus.event)."},
+     .effect = "Whether partition, offset and time of acknowledgement are recorded for each event (see the "
+               "view postbus.event)."},
     {"create_topics", SETTING_BOOL, AT(create_topics), .preset = "false",
      .effect = "Whether a missing topic is created. If not, its events wait, and the other topics flow."},
-    {"topic_partitions", SETTING_COUNT_OR_DEFAULT, AT(topic_partitions), .preset = "default", .lowest = 1, .highest = 100000,
-     .placeholder = "N", .effect = "Partitions of a created topic. default: what the brokers are configured for."},
-    {"topic_replication_factor", SETTING_COUNT_OR_DEFAULT, AT(topic_replication_factor), .preset = "default", .lowest = 1,
-     .highest = 32767, .placeholder = "N",
+    {"topic_partitions", SETTING_COUNT_OR_DEFAULT, AT(topic_partitions), .preset = "default", .lowest = 1,
+     .highest = 100000, .placeholder = "N",
+     .effect = "Partitions of a created topic. default: what the brokers are configured for."},
+    {"topic_replication_factor", SETTING_COUNT_OR_DEFAULT, AT(topic_replication_factor), .preset = "default",
+     .lowest = 1, .highest = 32767, .placeholder = "N",
      .effect = "Copies of each partition of a created topic. default: what the brokers are configured for."},
-    {"topic_retry_ms", SETTING_DURATION_MS, AT(topic_retry_ms), .preset = "1000", .lowest = 10, .highest = 3600000,
-     .placeholder = "TIME", .effect = "How often a missing topic is looked for again."},
-    {"page_rows", SETTING_COUNT, AT(page_rows), .preset = "10000", .lowest = 1, .highest = 1000000, .placeholder = "N",
+    {"topic_retry_ms", SETTING_DURATION_MS, AT(topic_retry_ms), .preset = "1000", .lowest = 10,
+     .highest = 3600000, .placeholder = "TIME", .effect = "How often a missing topic is looked for again."},
+    {"page_rows", SETTING_COUNT, AT(page_rows), .preset = "10000", .lowest = 1, .highest = 1000000,
+     .placeholder = "N",
      .effect = "Events read from the outbox at once. Smaller pages cost throughput, larger ones memory."},
-    {"page_bytes", SETTING_BYTES, AT(page_bytes), .preset = "8MiB", .lowest = 1, .highest = GIB, .placeholder = "SIZE",
-     .effect = "The most bytes of values read at once; at least one event is read, whatever its size."},
-    {"in_flight_bytes", SETTING_BYTES, AT(in_flight_bytes), .preset = "32MiB", .lowest = 64 * KIB, .highest = 64 * GIB,
+    {"page_bytes", SETTING_BYTES, AT(page_bytes), .preset = "8MiB", .lowest = 1, .highest = GIB,
      .placeholder = "SIZE",
-     .effect = "Bytes read and not yet acknowledged by the brokers at which reading pauses. Bounds the relay's memory."},
-    {"idle_ms", SETTING_DURATION_MS, AT(idle_ms), .preset = "10", .lowest = 1, .highest = 60000, .placeholder = "TIME",
-     .effect = "How long the relay finds nothing to read before it arms the doorbell and sleeps until a publisher rings it."},
-    {"safety_poll_ms", SETTING_DURATION_MS, AT(safety_poll_ms), .preset = "1000", .lowest = 10, .highest = 3600000,
+     .effect = "The most bytes of values read at once; at least one event is read, whatever its size."},
+    {"in_flight_bytes", SETTING_BYTES, AT(in_flight_bytes), .preset = "32MiB", .lowest = 64 * KIB,
+     .highest = 64 * GIB, .placeholder = "SIZE",
+     .effect = "Bytes read and not yet acknowledged by the brokers at which reading pauses. Bounds the "
+               "relay's memory."},
+    {"idle_ms", SETTING_DURATION_MS, AT(idle_ms), .preset = "10", .lowest = 1, .highest = 60000,
      .placeholder = "TIME",
-     .effect = "How long the relay sleeps on the doorbell before it looks all the same. Serves transactions that do not ring "
+     .effect = "How long the relay finds nothing to read before it arms the doorbell and sleeps until a "
+               "publisher rings it."},
+    {"safety_poll_ms", SETTING_DURATION_MS, AT(safety_poll_ms), .preset = "1000", .lowest = 10,
+     .highest = 3600000, .placeholder = "TIME",
+     .effect = "How long the relay sleeps on the doorbell before it looks all the same. Serves transactions "
+               "that do not ring "
                "(postbus.ring = off)."},
-    {"settle_ms", SETTING_DURATION_MS, AT(settle_ms), .preset = "5", .lowest = 0, .highest = 60000, .placeholder = "TIME",
-     .effect = "At most how long acknowledged events wait until the progress is recorded in PostgreSQL. Longer: fewer commits, "
-               "and more events repeated after a crash."},
-    {"leader_retry_ms", SETTING_DURATION_MS, AT(leader_retry_ms), .preset = "250", .lowest = 10, .highest = 3600000,
-     .placeholder = "TIME", .effect = "How often a waiting relay tries to take the lead."},
-    {"reconnect_max_ms", SETTING_DURATION_MS, AT(reconnect_max_ms), .preset = "5000", .lowest = 10, .highest = 3600000,
-     .placeholder = "TIME", .effect = "The longest pause between two attempts to connect to PostgreSQL."},
-    {"shutdown_timeout_ms", SETTING_DURATION_MS, AT(shutdown_timeout_ms), .preset = "10000", .lowest = 0, .highest = 3600000,
+    {"settle_ms", SETTING_DURATION_MS, AT(settle_ms), .preset = "5", .lowest = 0, .highest = 60000,
      .placeholder = "TIME",
-     .effect = "After SIGTERM or SIGINT: how long the relay flushes and settles before it gives up with exit code 3."},
+     .effect = "At most how long acknowledged events wait until the progress is recorded in PostgreSQL. "
+               "Longer: fewer commits, "
+               "and more events repeated after a crash."},
+    {"leader_retry_ms", SETTING_DURATION_MS, AT(leader_retry_ms), .preset = "250", .lowest = 10,
+     .highest = 3600000, .placeholder = "TIME",
+     .effect = "How often a waiting relay tries to take the lead."},
+    {"reconnect_max_ms", SETTING_DURATION_MS, AT(reconnect_max_ms), .preset = "5000", .lowest = 10,
+     .highest = 3600000, .placeholder = "TIME",
+     .effect = "The longest pause between two attempts to connect to PostgreSQL."},
+    {"shutdown_timeout_ms", SETTING_DURATION_MS, AT(shutdown_timeout_ms), .preset = "10000", .lowest = 0,
+     .highest = 3600000, .placeholder = "TIME",
+     .effect = "After SIGTERM or SIGINT: how long the relay flushes and settles before it gives up with exit "
+               "code 3."},
     {"log_level", SETTING_LEVEL, AT(log_level), .preset = "info", .placeholder = "LEVEL",
      .effect = "The least level that is logged: debug, info, warn or error."},
-    {"log_json", SETTING_BOOL, AT(log_json), .preset = "false", .effect = "Whether the log is one JSON object a line."},
+    {"log_json", SETTING_BOOL, AT(log_json), .preset = "false",
+     .effect = "Whether the log is one JSON object a line."},
 };
 
 const config_setting *config_setting_find(const char *name)
@@ -213,13 +230,15 @@ static bool parse_count(const config_setting *setting, const char *text, int64_t
         return true;
     }
     int64_t number;
-    if (!parse_number(text, units_of(setting->kind), &number) || number < setting->lowest || number > setting->highest)
+    if (!parse_number(text, units_of(setting->kind), &number) || number < setting->lowest ||
+        number > setting->highest)
         return false;
     *place = number;
     return true;
 }
 
-bool config_setting_parse(const config_setting *setting, const char *text, config *cfg, char *message, size_t message_size)
+bool config_setting_parse(const config_setting *setting, const char *text, config *cfg, char *message,
+                          size_t message_size)
 {
     void *place = (char *)cfg + setting->offset;
     bool ok = false;

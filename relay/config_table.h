@@ -16,7 +16,8 @@ typedef enum setting_kind {
 } setting_kind;
 
 typedef struct config_setting {
-    const char *name; /* in the file; the flag has '-' for '_', the environment name is in capitals after POSTBUS_ */
+    const char
+        *name; /* in the file; the flag has '-' for '_', the environment name is in capitals after POSTBUS_ */
     setting_kind kind;
     size_t offset;
     const char *preset; /* the default, as one would write it */
@@ -36,7 +37,8 @@ void config_environment_name(const char *name, char *out, size_t out_size);
 void config_flag_name(const char *name, char *out, size_t out_size);
 
 /* Parses text into the setting's place in *cfg. False: the reason, without the value's name or source, is in message. */
-bool config_setting_parse(const config_setting *setting, const char *text, config *cfg, char *message, size_t message_size);
+bool config_setting_parse(const config_setting *setting, const char *text, config *cfg, char *message,
+                          size_t message_size);
 
 /* The value as text, secrets masked; the caller frees it. */
 char *config_setting_text(const config_setting *setting, const config *cfg);

@@ -60,7 +60,8 @@ static size_t prefix_length(const char *format, size_t n, va_list ap)
 static bool is_plain(const char *value, size_t length)
 {
     for (size_t i = 0; i < length; i++)
-        if ((unsigned char)value[i] <= ' ' || value[i] == '"' || value[i] == '=' || value[i] == '\\' || value[i] == 0x7f)
+        if ((unsigned char)value[i] <= ' ' || value[i] == '"' || value[i] == '=' || value[i] == '\\' ||
+            value[i] == 0x7f)
             return false;
     return length > 0;
 }
@@ -104,7 +105,7 @@ static json_t *json_text(const char *value, size_t length)
 }
 
 typedef struct line {
-    FILE *text;   /* one of the two */
+    FILE *text; /* one of the two */
     json_t *json;
 } line;
 

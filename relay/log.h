@@ -12,6 +12,7 @@ void log_setup(log_level least, bool json);
 /* event: a short stable name such as "leader.elected". Then pairs of a key and a printf format with its arguments, written as one
  * format string: log_event(LOG_LEVEL_INFO, "topic.missing", "topic=%s retry_ms=%d", topic, ms). Values with spaces, quotes, '=' or
  * control characters are quoted and escaped; in JSON each pair becomes a member (all strings). Keep payloads and passwords out. */
-void log_event(log_level level, const char *event, const char *pairs, ...) __attribute__((format(printf, 3, 4)));
+void log_event(log_level level, const char *event, const char *pairs, ...)
+    __attribute__((format(printf, 3, 4)));
 
 #endif

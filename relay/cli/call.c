@@ -74,9 +74,9 @@ int64_t call_count(const call *c, const char *option, int64_t otherwise)
 
 static void add(parsing *p, const char *name, char letter, int arg_info, int val)
 {
-    p->options[p->n_options++] = (struct poptOption){.longName = name, .shortName = letter, .argInfo = (unsigned)arg_info, .val = val};
+    p->options[p->n_options++] =
+        (struct poptOption){.longName = name, .shortName = letter, .argInfo = (unsigned)arg_info, .val = val};
 }
-
 
 static void add_all(parsing *p, const command *cmd)
 {
@@ -93,8 +93,8 @@ static void add_all(parsing *p, const command *cmd)
         add(p, p->flags[i], '\0', POPT_ARG_STRING | optional, VAL_SETTING + (int)i);
     }
     for (size_t i = 0; cmd->options && cmd->options[i].name; i++)
-        add(p, cmd->options[i].name, cmd->options[i].letter, cmd->options[i].kind == OPTION_SWITCH ? POPT_ARG_NONE : POPT_ARG_STRING,
-            VAL_OPTION + (int)i);
+        add(p, cmd->options[i].name, cmd->options[i].letter,
+            cmd->options[i].kind == OPTION_SWITCH ? POPT_ARG_NONE : POPT_ARG_STRING, VAL_OPTION + (int)i);
 }
 
 static bool keep_setting(parsing *p, char *name, char *value)
@@ -120,7 +120,8 @@ static int keep_kafka(parsing *p, char *text)
 {
     char *equals = text ? strchr(text, '=') : NULL;
     if (!equals || equals == text) {
-        int code = misuse(p->c, "--kafka is \"%s\"; write --kafka NAME=VALUE, with a setting of librdkafka", text ? text : "");
+        int code = misuse(p->c, "--kafka is \"%s\"; write --kafka NAME=VALUE, with a setting of librdkafka",
+                          text ? text : "");
         free(text);
         return code;
     }
@@ -138,15 +139,16 @@ static bool is_count(const command_option *option, const char *text)
 {
     char *end;
     long long number = strtoll(text, &end, 10);
-    return *text >= '0' && *text <= '9' && *end == '\0' && number >= option->lowest && number <= option->highest;
+    return *text >= '0' && *text <= '9' && *end == '\0' && number >= option->lowest &&
+           number <= option->highest;
 }
 
 static int keep_option(parsing *p, const command_option *option, char *value)
 {
     call *c = p->c;
     if (option->kind == OPTION_COUNT && !is_count(option, value)) {
-        int code = misuse(c, "--%s is \"%s\"; it has to be a number from %" PRId64 " to %" PRId64, option->name, value, option->lowest,
-                          option->highest);
+        int code = misuse(c, "--%s is \"%s\"; it has to be a number from %" PRId64 " to %" PRId64,
+                          option->name, value, option->lowest, option->highest);
         free(value);
         return code;
     }
@@ -189,7 +191,8 @@ static int bad_flag(const parsing *p, poptContext context, int error)
 {
     const char *flag = poptBadOption(context, POPT_BADOPTION_NOALIAS);
     if (error != POPT_ERROR_BADOPT)
-        return misuse(p->c, "%s: %s; postbus %s --help shows how it is written", flag, poptStrerror(error), p->c->command->name);
+        return misuse(p->c, "%s: %s; postbus %s --help shows how it is written", flag, poptStrerror(error),
+                      p->c->command->name);
     nearest best = {0};
     char bare[64];
     snprintf(bare, sizeof bare, "%s", flag + strspn(flag, "-"));
@@ -199,7 +202,8 @@ static int bad_flag(const parsing *p, poptContext context, int error)
             nearest_consider(&best, bare, p->options[i].longName);
     if (best.name)
         return misuse(p->c, "there is no flag %s; did you mean --%s?", flag, best.name);
-    return misuse(p->c, "there is no flag %s; postbus %s --help lists those there are", flag, p->c->command->name);
+    return misuse(p->c, "there is no flag %s; postbus %s --help lists those there are", flag,
+                  p->c->command->name);
 }
 
 static int keep_words(parsing *p, poptContext context)
@@ -217,7 +221,8 @@ static int keep_words(parsing *p, poptContext context)
     if (p->help || (c->n_words >= c->command->least_words && c->n_words <= c->command->most_words))
         return EXIT_OK;
     if (c->n_words > c->command->most_words)
-        return misuse(c, "\"%s\" is one word too many; %s", c->words[c->command->most_words], c->command->words_remedy);
+        return misuse(c, "\"%s\" is one word too many; %s", c->words[c->command->most_words],
+                      c->command->words_remedy);
     return misuse(c, "a word is missing; %s", c->command->words_remedy);
 }
 
@@ -249,8 +254,10 @@ static const char *environment_get(const char *const *environment, const char *n
 static int read_config(parsing *p, const char *const *environment)
 {
     const char *path = p->config_path ? p->config_path : environment_get(environment, "POSTBUS_CONFIG");
-    config_input input = {
-        .file = path && *path ? path : NULL, .environment = environment, .flags = p->settings, .n_flags = p->n_settings};
+    config_input input = {.file = path && *path ? path : NULL,
+                          .environment = environment,
+                          .flags = p->settings,
+                          .n_flags = p->n_settings};
     char message[1024];
     if (!config_load(&p->c->cfg, &input, message, sizeof message))
         return misuse(p->c, "%s", message);
@@ -266,7 +273,8 @@ static void parsing_done(parsing *p)
     free(p->config_path);
 }
 
-int call_parse(const command *cmd, int argc, const char **argv, const char *const *environment, call *out, bool *out_help)
+int call_parse(const command *cmd, int argc, const char **argv, const char *const *environment, call *out,
+               bool *out_help)
 {
     *out = (call){.command = cmd};
     parsing p = {.c = out};

@@ -80,7 +80,8 @@ int misuse(const call *c, const char *format, ...) __attribute__((format(printf,
 
 /* Fills *out from the words after the command's name. Anything but EXIT_OK: nothing to release, and the reason was printed;
  * *out_help tells that --help was asked for. */
-int call_parse(const command *cmd, int argc, const char **argv, const char *const *environment, call *out, bool *out_help);
+int call_parse(const command *cmd, int argc, const char **argv, const char *const *environment, call *out,
+               bool *out_help);
 void call_done(call *c);
 
 /* The whole of main but for exit(). */

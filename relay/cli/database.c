@@ -33,7 +33,8 @@ static PGconn *connect_to(const call *c)
     snprintf(name, sizeof name, "postbus %s", c->command->name);
     bool own_timeout = getenv("PGCONNECT_TIMEOUT") == NULL;
     /* A later keyword overrides an earlier one: the connection string comes after our default. */
-    const char *keywords[] = {"fallback_application_name", own_timeout ? "connect_timeout" : "fallback_application_name", "dbname",
+    const char *keywords[] = {"fallback_application_name",
+                              own_timeout ? "connect_timeout" : "fallback_application_name", "dbname",
                               "client_encoding", NULL};
     const char *values[] = {name, own_timeout ? CONNECT_TIMEOUT_S : name, c->cfg.database, "UTF8", NULL};
     return PQconnectdbParams(keywords, values, 1);
@@ -67,17 +68,19 @@ int database_fault(const call *c, PGconn *conn, const PGresult *result, const ch
     const char *hint = result ? PQresultErrorField(result, PG_DIAG_MESSAGE_HINT) : NULL;
     const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
     char text[2048], line[2048];
-    snprintf(text, sizeof text, "%s%s%s%s%s", primary ? primary : PQerrorMessage(conn), detail ? ". " : "", detail ? detail : "",
-             hint ? ". " : "", hint ? hint : "");
+    snprintf(text, sizeof text, "%s%s%s%s%s", primary ? primary : PQerrorMessage(conn), detail ? ". " : "",
+             detail ? detail : "", hint ? ". " : "", hint ? hint : "");
     one_line(text, line, sizeof line);
     if (!state)
         return fault(c, "%s: %s", what, line);
     /* invalid_schema_name, undefined_table, undefined_function */
     bool bare = strcmp(state, "3F000") == 0 || strcmp(state, "42P01") == 0 || strcmp(state, "42883") == 0;
-    return fault(c, "%s: %s (SQLSTATE %s)%s", what, line, state, bare ? "; postbus migrate makes what is missing" : "");
+    return fault(c, "%s: %s (SQLSTATE %s)%s", what, line, state,
+                 bare ? "; postbus migrate makes what is missing" : "");
 }
 
-PGresult *database_query(const call *c, PGconn *conn, const char *what, const char *sql, int n_params, const char *const *params)
+PGresult *database_query(const call *c, PGconn *conn, const char *what, const char *sql, int n_params,
+                         const char *const *params)
 {
     PGresult *result = PQexecParams(conn, sql, n_params, NULL, params, NULL, NULL, 0);
     ExecStatusType status = PQresultStatus(result);

@@ -10,7 +10,8 @@
 PGconn *database_open(const call *c, int *out_code);
 
 /* Runs one statement with text parameters; NULL: the reason was printed, after "what: ". */
-PGresult *database_query(const call *c, PGconn *conn, const char *what, const char *sql, int n_params, const char *const *params);
+PGresult *database_query(const call *c, PGconn *conn, const char *what, const char *sql, int n_params,
+                         const char *const *params);
 
 /* Prints what a failed result says, in one line: message, detail and hint. Returns EXIT_FAULT. */
 int database_fault(const call *c, PGconn *conn, const PGresult *result, const char *what);

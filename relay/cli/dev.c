@@ -22,15 +22,31 @@
 #include <unistd.h>
 
 static const command_option options[] = {
-    {.name = "dir", .letter = 'd', .kind = OPTION_TEXT, .placeholder = "DIR",
-     .effect = "Where PostgreSQL keeps its data, log and socket. One that an earlier postbus dev --keep left is used again, and kept. "
+    {.name = "dir",
+     .letter = 'd',
+     .kind = OPTION_TEXT,
+     .placeholder = "DIR",
+     .effect = "Where PostgreSQL keeps its data, log and socket. One that an earlier postbus dev --keep left "
+               "is used again, and kept. "
                "Default: a new directory under TMPDIR or /tmp."},
-    {.name = "keep", .kind = OPTION_SWITCH, .effect = "Leaves the data when it ends. Otherwise what this run made is removed."},
-    {.name = "port", .letter = 'p', .kind = OPTION_COUNT, .placeholder = "N", .lowest = 1, .highest = 65535,
+    {.name = "keep",
+     .kind = OPTION_SWITCH,
+     .effect = "Leaves the data when it ends. Otherwise what this run made is removed."},
+    {.name = "port",
+     .letter = 'p',
+     .kind = OPTION_COUNT,
+     .placeholder = "N",
+     .lowest = 1,
+     .highest = 65535,
      .effect = "PostgreSQL's port on 127.0.0.1; default: any free one."},
-    {.name = "pg-bin", .kind = OPTION_TEXT, .placeholder = "DIR",
-     .effect = "Where initdb and postgres are. Default: where PATH finds them, or else the newest of /usr/lib/postgresql/*/bin."},
-    {.name = "kafka-brokers", .kind = OPTION_TEXT, .placeholder = "HOST:PORT,…",
+    {.name = "pg-bin",
+     .kind = OPTION_TEXT,
+     .placeholder = "DIR",
+     .effect = "Where initdb and postgres are. Default: where PATH finds them, or else the newest of "
+               "/usr/lib/postgresql/*/bin."},
+    {.name = "kafka-brokers",
+     .kind = OPTION_TEXT,
+     .placeholder = "HOST:PORT,…",
      .effect = "Publishes to these brokers, and starts none of its own."},
     {.name = NULL},
 };
@@ -71,7 +87,8 @@ static int start_broker(development *d)
 static int migrate(const development *d)
 {
     PGconn *conn = PQconnectdb(d->postgres.database);
-    int code = PQstatus(conn) == CONNECTION_OK ? migrate_quietly(d->c, conn) : fault(d->c, "%s", PQerrorMessage(conn));
+    int code = PQstatus(conn) == CONNECTION_OK ? migrate_quietly(d->c, conn)
+                                               : fault(d->c, "%s", PQerrorMessage(conn));
     PQfinish(conn);
     return code;
 }
@@ -85,7 +102,8 @@ static void write_env(const development *d)
     int fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
         return;
-    dprintf(fd, "export POSTBUS_DATABASE='%s'\nexport POSTBUS_BROKERS='%s'\n", d->postgres.database, d->brokers);
+    dprintf(fd, "export POSTBUS_DATABASE='%s'\nexport POSTBUS_BROKERS='%s'\n", d->postgres.database,
+            d->brokers);
     close(fd);
     if (rename(draft, path) != 0)
         fprintf(stderr, "postbus dev: %s cannot be written: %s\n", path, strerror(errno));
@@ -98,15 +116,19 @@ static void greet(void *arg)
         return;
     d->greeted = true;
     bool removes = d->postgres.created && !call_has(d->c, "keep");
-    printf("postbus dev is ready. Ctrl-C stops all of it%s %s.\n\n", removes ? " and removes" : "; the data stay in", d->postgres.dir);
-    printf("  export POSTBUS_DATABASE='%s'\n  export POSTBUS_BROKERS='%s'\n\n", d->postgres.database, d->brokers);
+    printf("postbus dev is ready. Ctrl-C stops all of it%s %s.\n\n",
+           removes ? " and removes" : "; the data stay in", d->postgres.dir);
+    printf("  export POSTBUS_DATABASE='%s'\n  export POSTBUS_BROKERS='%s'\n\n", d->postgres.database,
+           d->brokers);
     printf("With these two lines in another terminal, try:\n\n"
            "  postbus tail orders\n"
            "  postbus publish orders '{\"order\": 17}' --key 17\n"
-           "  psql \"$POSTBUS_DATABASE\" -c \"SELECT postbus.publish('orders', '{\\\"order\\\": 18}', key => '18')\"\n"
+           "  psql \"$POSTBUS_DATABASE\" -c \"SELECT postbus.publish('orders', '{\\\"order\\\": 18}', key => "
+           "'18')\"\n"
            "  postbus status\n\n");
     if (d->broker)
-        printf("Other Kafka clients on this machine can connect to %s. It keeps records in memory, the last 5 MiB of a partition.\n\n",
+        printf("Other Kafka clients on this machine can connect to %s. It keeps records in memory, the last "
+               "5 MiB of a partition.\n\n",
                d->brokers);
     fflush(stdout);
     write_env(d);
@@ -117,7 +139,9 @@ static void *watch(void *arg)
 {
     development *d = arg;
     int pid_fd = pidfd_open(d->postgres.pid, 0);
-    struct pollfd fds[] = {{.fd = d->stop_fd, .events = POLLIN}, {.fd = d->end_fds[0], .events = POLLIN}, {.fd = pid_fd, .events = POLLIN}};
+    struct pollfd fds[] = {{.fd = d->stop_fd, .events = POLLIN},
+                           {.fd = d->end_fds[0], .events = POLLIN},
+                           {.fd = pid_fd, .events = POLLIN}};
     while (fds[1].revents == 0) {
         if (poll(fds, 3, -1) < 0 && errno != EINTR)
             break;
@@ -146,11 +170,13 @@ static int run_relay(development *d)
     int error = pthread_create(&watcher, NULL, watch, d);
     if (error)
         return fault(d->c, "no thread can be started: %s", strerror(error));
-    int code = relay_run(&cfg, &(relay_run_options){.stop_fd = d->relay_fds[0], .on_ready = greet, .on_ready_arg = d});
+    int code = relay_run(
+        &cfg, &(relay_run_options){.stop_fd = d->relay_fds[0], .on_ready = greet, .on_ready_arg = d});
     if (write(d->end_fds[1], "", 1) == 1)
         pthread_join(watcher, NULL);
     if (atomic_load(&d->postgres_died))
-        return fault(d->c, "PostgreSQL ended by itself; its log was %s/postgres.log (--keep leaves it)", d->postgres.dir);
+        return fault(d->c, "PostgreSQL ended by itself; its log was %s/postgres.log (--keep leaves it)",
+                     d->postgres.dir);
     return code;
 }
 
@@ -162,8 +188,9 @@ static bool told_to_stop(const development *d)
 
 static int run_all(development *d)
 {
-    const private_postgres_options wanted = {
-        .dir = call_text(d->c, "dir"), .bin = call_text(d->c, "pg-bin"), .port = (int)call_count(d->c, "port", 0)};
+    const private_postgres_options wanted = {.dir = call_text(d->c, "dir"),
+                                             .bin = call_text(d->c, "pg-bin"),
+                                             .port = (int)call_count(d->c, "port", 0)};
     fputs("starting PostgreSQL …\n", stderr);
     int code = private_postgres_start(d->c, &wanted, &d->postgres);
     if (code == EXIT_OK && !told_to_stop(d))
@@ -204,12 +231,15 @@ const command command_dev = {
     .name = "dev",
     .synopsis = "",
     .summary = "runs PostgreSQL, a Kafka broker and the relay, to try things on",
-    .description =
-        "Brings up everything that Postbus needs in one process: a private PostgreSQL made from the installed binaries, a broker that "
-        "other Kafka clients on this machine can connect to (librdkafka's mock of one, in memory), the schema, and the relay. It prints how to "
-        "connect, and writes the same as shell lines into the file env of its directory once all is ready.\n\n"
-        "Ctrl-C stops all of it. Nothing stays running when it is killed. Run by root, it becomes the user postgres, or nobody. Only for "
-        "trying things: the broker forgets, and has none of the guarantees of a real one.",
+    .description = "Brings up everything that Postbus needs in one process: a private PostgreSQL made from "
+                   "the installed binaries, a broker that "
+                   "other Kafka clients on this machine can connect to (librdkafka's mock of one, in "
+                   "memory), the schema, and the relay. It prints how to "
+                   "connect, and writes the same as shell lines into the file env of its directory once all "
+                   "is ready.\n\n"
+                   "Ctrl-C stops all of it. Nothing stays running when it is killed. Run by root, it becomes "
+                   "the user postgres, or nobody. Only for "
+                   "trying things: the broker forgets, and has none of the guarantees of a real one.",
     .examples = "postbus dev\n"
                 "postbus dev --dir /tmp/shop --keep --port 5433\n"
                 "postbus dev --kafka-brokers localhost:9092 --create-topics",

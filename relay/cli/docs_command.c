@@ -29,7 +29,8 @@ static int run(const call *c)
     else if (strcmp(c->words[0], "commands") == 0)
         docs_commands(stdout);
     else
-        return misuse(c, "there is no reference \"%s\"; name configuration, commands, or man and a page", c->words[0]);
+        return misuse(c, "there is no reference \"%s\"; name configuration, commands, or man and a page",
+                      c->words[0]);
     return EXIT_OK;
 }
 
@@ -37,8 +38,10 @@ const command command_docs = {
     .name = "docs",
     .synopsis = "configuration | commands | man PAGE",
     .summary = "prints the reference pages",
-    .description = "Prints a page of the reference in Markdown, or a manual page. docs/reference and the manual are made with it.",
-    .examples = "postbus docs configuration > docs/reference/configuration.md\npostbus docs man relay | man -l -",
+    .description = "Prints a page of the reference in Markdown, or a manual page. docs/reference and the "
+                   "manual are made with it.",
+    .examples =
+        "postbus docs configuration > docs/reference/configuration.md\npostbus docs man relay | man -l -",
     .least_words = 1,
     .most_words = 2,
     .words_remedy = "write postbus docs configuration, postbus docs commands, or postbus docs man PAGE",

@@ -80,7 +80,8 @@ static void put_setting(FILE *to, const config_setting *setting, bool as_flag)
     config_environment_name(setting->name, environment, sizeof environment);
     config_setting_range(setting, range, sizeof range);
     put_item(to, term, setting->effect);
-    put_format(to, "Values: %s. Default: %s. Environment: %s.", range, *setting->preset ? setting->preset : "none", environment);
+    put_format(to, "Values: %s. Default: %s. Environment: %s.", range,
+               *setting->preset ? setting->preset : "none", environment);
     fputc('\n', to);
 }
 
@@ -94,7 +95,8 @@ static void put_flags(FILE *to, const command *cmd)
         put_item(to, flag, option->effect);
     }
     if (cmd->takes)
-        put_item(to, "-c, --config FILE", "A configuration file, see postbus.conf(5). Environment: POSTBUS_CONFIG.");
+        put_item(to, "-c, --config FILE",
+                 "A configuration file, see postbus.conf(5). Environment: POSTBUS_CONFIG.");
     if (cmd->takes & TAKES_KAFKA)
         put_item(to, "-X, --kafka NAME=VALUE", "A setting of librdkafka; may be given several times.");
     for (size_t i = 0; i < CONFIG_N_SETTINGS; i++)
@@ -130,7 +132,8 @@ static void man_program(FILE *to)
 {
     put_title(to, "postbus", 1, "events of PostgreSQL transactions on Kafka");
     fputs(".SH SYNOPSIS\n.B postbus\n.I COMMAND\n[flags] [words]\n.SH DESCRIPTION\n", to);
-    put_paragraphs(to, "Publishes events to Kafka as part of PostgreSQL transactions: an event reaches its topic if and only if its transaction "
+    put_paragraphs(to, "Publishes events to Kafka as part of PostgreSQL transactions: an event reaches its "
+                       "topic if and only if its transaction "
                        "commits. Each command has a page of its own and prints its flags with --help.");
     fputs(".SH COMMANDS\n", to);
     for (size_t i = 0; commands[i]; i++)
@@ -162,15 +165,19 @@ void docs_man_configuration(FILE *to)
 {
     put_title(to, "postbus.conf", 5, "configuration of postbus");
     fputs(".SH DESCRIPTION\n", to);
-    put_paragraphs(to, "A configuration file has lines of the form NAME = \"VALUE\"; # begins a comment, and ${NAME} in a value stands for a "
-                       "variable of the environment unless the value is in single quotes. It is named by --config or POSTBUS_CONFIG. The environment overrides it, and "
+    put_paragraphs(to, "A configuration file has lines of the form NAME = \"VALUE\"; # begins a comment, and "
+                       "${NAME} in a value stands for a "
+                       "variable of the environment unless the value is in single quotes. It is named by "
+                       "--config or POSTBUS_CONFIG. The environment overrides it, and "
                        "flags override both.\n\n"
-                       "Sizes may be written with KiB, MiB or GiB, times with ms, s or min; a bare number is bytes or milliseconds.");
+                       "Sizes may be written with KiB, MiB or GiB, times with ms, s or min; a bare number is "
+                       "bytes or milliseconds.");
     fputs(".SH SETTINGS\n", to);
     for (size_t i = 0; i < CONFIG_N_SETTINGS; i++)
         put_setting(to, &config_table[i], false);
     fputs(".SH SETTINGS OF LIBRDKAFKA\n", to);
-    put_paragraphs(to, "kafka.NAME hands a setting to librdkafka. These are refused, or refused with other values than those accepted:");
+    put_paragraphs(to, "kafka.NAME hands a setting to librdkafka. These are refused, or refused with other "
+                       "values than those accepted:");
     for (const kafka_rule *rule = kafka_rules; rule->names; rule++) {
         put_item(to, rule->names, rule->reason);
         if (rule->accepted)

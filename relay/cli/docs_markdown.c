@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-static const char generated[] = "<!-- Made by `postbus docs`; change the tables in relay/config_table.c and relay/cli instead. -->\n\n";
+static const char generated[] =
+    "<!-- Made by `postbus docs`; change the tables in relay/config_table.c and relay/cli instead. -->\n\n";
 
 static void put_setting(FILE *to, const config_setting *setting)
 {
@@ -16,8 +17,8 @@ static void put_setting(FILE *to, const config_setting *setting)
     config_setting_range(setting, range, sizeof range);
     fprintf(to, "### %s\n\n%s\n\n", setting->name, setting->effect);
     fprintf(to, "| values | default | flag | environment |\n|---|---|---|---|\n");
-    fprintf(to, "| %s | %s%s%s | `%s` | `%s` |\n\n", range, *setting->preset ? "`" : "", *setting->preset ? setting->preset : "none",
-            *setting->preset ? "`" : "", flag, environment);
+    fprintf(to, "| %s | %s%s%s | `%s` | `%s` |\n\n", range, *setting->preset ? "`" : "",
+            *setting->preset ? setting->preset : "none", *setting->preset ? "`" : "", flag, environment);
 }
 
 /* Each word as code, commas between. */
@@ -37,9 +38,12 @@ static void put_words(FILE *to, const char *words, const char *before)
 static void put_kafka(FILE *to)
 {
     fputs("## Settings of librdkafka\n\n"
-          "Every setting that librdkafka has for producers can be given: `kafka.NAME` in the file, `POSTBUS_KAFKA_NAME` in the "
-          "environment (capitals, `_` for `.`), `--kafka NAME=VALUE` as a flag. Names and values are checked before anything starts; a setting for "
-          "consumers is refused, because it would have no effect. These are refused because they would break a promise:\n\n"
+          "Every setting that librdkafka has for producers can be given: `kafka.NAME` in the file, "
+          "`POSTBUS_KAFKA_NAME` in the "
+          "environment (capitals, `_` for `.`), `--kafka NAME=VALUE` as a flag. Names and values are checked "
+          "before anything starts; a setting for "
+          "consumers is refused, because it would have no effect. These are refused because they would break "
+          "a promise:\n\n"
           "| setting | accepted | why |\n|---|---|---|\n",
           to);
     for (const kafka_rule *rule = kafka_rules; rule->names; rule++) {
@@ -60,10 +64,14 @@ static void put_kafka(FILE *to)
 void docs_configuration(FILE *to)
 {
     fprintf(to, "%s# Configuration\n\n", generated);
-    fputs("A setting is given in a file, in the environment, or as a flag; a flag overrides the environment, and the environment "
-          "overrides the file. `postbus relay --check-config` prints the effective value of each and where it comes from, secrets masked.\n\n"
-          "The file is named by `--config` or `POSTBUS_CONFIG`; without either there is none. Its lines are `NAME = \"VALUE\"`, and `#` begins "
-          "a comment. `${NAME}` in a value stands for a variable of the environment, unless the value is in single quotes:\n\n"
+    fputs("A setting is given in a file, in the environment, or as a flag; a flag overrides the environment, "
+          "and the environment "
+          "overrides the file. `postbus relay --check-config` prints the effective value of each and where "
+          "it comes from, secrets masked.\n\n"
+          "The file is named by `--config` or `POSTBUS_CONFIG`; without either there is none. Its lines are "
+          "`NAME = \"VALUE\"`, and `#` begins "
+          "a comment. `${NAME}` in a value stands for a variable of the environment, unless the value is in "
+          "single quotes:\n\n"
           "```\n"
           "database = \"host=db.internal dbname=shop user=relay\"\n"
           "brokers = \"kafka-1:9092,kafka-2:9092\"\n"
@@ -72,10 +80,14 @@ void docs_configuration(FILE *to)
           "kafka.compression.type = zstd\n"
           "kafka.sasl.password = \"${KAFKA_PASSWORD}\"\n"
           "```\n\n"
-          "A name that is no setting is an error, and so is a value out of range: the message says where it stands, what is accepted, and which "
-          "name was probably meant. In the environment only a name that differs from a setting's by one or two letters is an error; others are "
-          "left alone, because other software makes variables of that form too (Kubernetes does, for a service called postbus).\n\n"
-          "Sizes may be written with `KiB`, `MiB` or `GiB`, times with `ms`, `s` or `min`; a bare number is bytes or milliseconds.\n\n"
+          "A name that is no setting is an error, and so is a value out of range: the message says where it "
+          "stands, what is accepted, and which "
+          "name was probably meant. In the environment only a name that differs from a setting's by one or "
+          "two letters is an error; others are "
+          "left alone, because other software makes variables of that form too (Kubernetes does, for a "
+          "service called postbus).\n\n"
+          "Sizes may be written with `KiB`, `MiB` or `GiB`, times with `ms`, `s` or `min`; a bare number is "
+          "bytes or milliseconds.\n\n"
           "## Settings\n\n",
           to);
     for (size_t i = 0; i < CONFIG_N_SETTINGS; i++)
@@ -115,15 +127,17 @@ static void put_command_flags(FILE *to, const command *cmd)
 
 void docs_commands(FILE *to)
 {
-    fprintf(to, "%s# Commands\n\n`postbus COMMAND [flags] [words]`. Results go to standard output; what went wrong, in one sentence with the "
-                "remedy, to standard error.\n\n## Exit codes\n\n",
+    fprintf(to,
+            "%s# Commands\n\n`postbus COMMAND [flags] [words]`. Results go to standard output; what went "
+            "wrong, in one sentence with the "
+            "remedy, to standard error.\n\n## Exit codes\n\n",
             generated);
     for (size_t i = 0; help_exit_codes[i]; i++)
         fprintf(to, "- `%c`: %s\n", help_exit_codes[i][0], help_exit_codes[i] + 3);
     for (size_t i = 0; commands[i]; i++) {
         const command *cmd = commands[i];
-        fprintf(to, "\n## postbus %s\n\n`postbus %s [flags]%s%s`\n\n%s\n\n", cmd->name, cmd->name, *cmd->synopsis ? " " : "",
-                cmd->synopsis, cmd->description);
+        fprintf(to, "\n## postbus %s\n\n`postbus %s [flags]%s%s`\n\n%s\n\n", cmd->name, cmd->name,
+                *cmd->synopsis ? " " : "", cmd->synopsis, cmd->description);
         put_command_flags(to, cmd);
         fprintf(to, "Examples:\n\n```\n%s\n```\n", cmd->examples);
     }

@@ -10,7 +10,8 @@ const char *const help_exit_codes[] = {
     "0  done",
     "1  it could not be done; the sentence on stderr says why",
     "2  the command line, the environment or the configuration file is wrong; nothing was done",
-    "3  relay and dev: stopped before all that was sent had been settled; the next relay publishes that again",
+    "3  relay and dev: stopped before all that was sent had been settled; the next relay publishes that "
+    "again",
     NULL,
 };
 
@@ -56,7 +57,8 @@ void help_setting_flag_text(const config_setting *setting, char *out, size_t out
 {
     char flag[80];
     config_flag_name(setting->name, flag, sizeof flag);
-    snprintf(out, out_size, "--%s%s%s", flag, setting->placeholder ? " " : "", setting->placeholder ? setting->placeholder : "[=BOOL]");
+    snprintf(out, out_size, "--%s%s%s", flag, setting->placeholder ? " " : "",
+             setting->placeholder ? setting->placeholder : "[=BOOL]");
 }
 
 static void put_setting(FILE *to, const config_setting *setting)
@@ -67,7 +69,8 @@ static void put_setting(FILE *to, const config_setting *setting)
     config_setting_range(setting, range, sizeof range);
     fprintf(to, "  %s\n", flag);
     put_wrapped(to, INDENT, setting->effect);
-    fprintf(to, "%*s%s; default %s; %s\n", INDENT, "", range, *setting->preset ? setting->preset : "none", environment);
+    fprintf(to, "%*s%s; default %s; %s\n", INDENT, "", range, *setting->preset ? setting->preset : "none",
+            environment);
 }
 
 static void put_configuration(FILE *to, const command *cmd)
@@ -76,11 +79,14 @@ static void put_configuration(FILE *to, const command *cmd)
         return;
     fputs("\nConfiguration (a flag overrides the environment, the environment overrides the file):\n", to);
     fputs("  -c, --config FILE\n", to);
-    put_wrapped(to, INDENT, "A configuration file of lines NAME = \"VALUE\", the names being those of the flags with _ for -. POSTBUS_CONFIG.");
+    put_wrapped(to, INDENT,
+                "A configuration file of lines NAME = \"VALUE\", the names being those of the flags with _ "
+                "for -. POSTBUS_CONFIG.");
     if (cmd->takes & TAKES_KAFKA) {
         fputs("  -X, --kafka NAME=VALUE …\n", to);
         put_wrapped(to, INDENT,
-                    "A setting of librdkafka; kafka.NAME in the file, POSTBUS_KAFKA_NAME in the environment. Refused where it would break a promise.");
+                    "A setting of librdkafka; kafka.NAME in the file, POSTBUS_KAFKA_NAME in the environment. "
+                    "Refused where it would break a promise.");
     }
     for (size_t i = 0; i < CONFIG_N_SETTINGS; i++)
         if (command_takes_setting(cmd, &config_table[i]))
@@ -112,7 +118,8 @@ void help_overview(FILE *to)
 {
     fputs("Usage: postbus COMMAND [flags] [words]\n\n", to);
     put_wrapped(to, 0,
-                "Publishes events to Kafka as part of PostgreSQL transactions: an event reaches its topic if and only if its "
+                "Publishes events to Kafka as part of PostgreSQL transactions: an event reaches its topic if "
+                "and only if its "
                 "transaction commits.");
     fputs("\nCommands:\n", to);
     for (size_t i = 0; commands[i]; i++)

@@ -11,7 +11,9 @@
 #include <time.h>
 
 static const command_option options[] = {
-    {.name = "dry-run", .letter = 'n', .kind = OPTION_SWITCH,
+    {.name = "dry-run",
+     .letter = 'n',
+     .kind = OPTION_SWITCH,
      .effect = "Prints the SQL that would be run, ready for psql, and changes nothing."},
     {.name = "json", .kind = OPTION_SWITCH, .effect = "Prints what was done as one JSON object."},
     {.name = NULL},
@@ -24,7 +26,7 @@ typedef struct migrating {
     PGconn *conn;
     json_t *applied; /* what was done, for --json */
     bool quiet;
-    int before;      /* the database's version at the start, -1 = not known yet */
+    int before; /* the database's version at the start, -1 = not known yet */
 } migrating;
 
 static int newest_known(void)
@@ -47,7 +49,8 @@ static bool execute(const migrating *m, const char *what, const char *sql)
     return ok;
 }
 
-static PGresult *query(const migrating *m, const char *what, const char *sql, int n_params, const char *const *params)
+static PGresult *query(const migrating *m, const char *what, const char *sql, int n_params,
+                       const char *const *params)
 {
     return database_query(m->c, m->conn, what, sql, n_params, params);
 }
@@ -57,7 +60,8 @@ static bool checksum_of(const migrating *m, const sql_migration *known, char out
 {
     const char *values[] = {known->text};
     int lengths[] = {(int)strlen(known->text)}, formats[] = {1};
-    PGresult *result = PQexecParams(m->conn, "SELECT encode(sha256($1::bytea), 'hex')", 1, NULL, values, lengths, formats, 0);
+    PGresult *result = PQexecParams(m->conn, "SELECT encode(sha256($1::bytea), 'hex')", 1, NULL, values,
+                                    lengths, formats, 0);
     bool ok = PQresultStatus(result) == PGRES_TUPLES_OK;
     if (ok)
         snprintf(out, 65, "%s", PQgetvalue(result, 0, 0));
@@ -79,7 +83,9 @@ static bool check_applied(const migrating *m, int version, const char *name, con
 {
     const sql_migration *known = migration_find(version);
     if (!known) {
-        fault(m->c, "the database has migration %d (%s), and this postbus knows only 1 to %d; use a postbus as new as the database",
+        fault(m->c,
+              "the database has migration %d (%s), and this postbus knows only 1 to %d; use a postbus as new "
+              "as the database",
               version, name, newest_known());
         return false;
     }
@@ -89,7 +95,8 @@ static bool check_applied(const migrating *m, int version, const char *name, con
     bool fits = strcmp(ours, checksum) == 0;
     if (!fits)
         fault(m->c,
-              "migration %d was applied to the database as %s with the checksum %.12s…, which is not the one of this postbus; use the "
+              "migration %d was applied to the database as %s with the checksum %.12s…, which is not the one "
+              "of this postbus; use the "
               "postbus that migrated it, or a release that follows it",
               version, name, checksum);
     return fits;
@@ -98,7 +105,8 @@ static bool check_applied(const migrating *m, int version, const char *name, con
 /* The newest version applied, 0 for none; false: the reason was printed. */
 static bool read_version(const migrating *m, int *out_version)
 {
-    PGresult *known = query(m, "looking for postbus.migration", "SELECT to_regclass('postbus.migration') IS NOT NULL", 0, NULL);
+    PGresult *known = query(m, "looking for postbus.migration",
+                            "SELECT to_regclass('postbus.migration') IS NOT NULL", 0, NULL);
     bool exists = known && strcmp(PQgetvalue(known, 0, 0), "t") == 0;
     bool ok = known != NULL;
     PQclear(known);
@@ -120,7 +128,8 @@ static bool take_lock(const migrating *m)
     char key[32];
     snprintf(key, sizeof key, "%lld", SQL_LOCK_MIGRATE);
     const char *params[] = {key};
-    PGresult *tried = query(m, "taking the lock of migrations", "SELECT pg_try_advisory_xact_lock($1::bigint)", 1, params);
+    PGresult *tried =
+        query(m, "taking the lock of migrations", "SELECT pg_try_advisory_xact_lock($1::bigint)", 1, params);
     if (!tried)
         return false;
     bool taken = strcmp(PQgetvalue(tried, 0, 0), "t") == 0;
@@ -128,7 +137,8 @@ static bool take_lock(const migrating *m)
     if (taken)
         return true;
     fputs("postbus migrate: another migration is running; waiting for it\n", stderr);
-    PGresult *waited = query(m, "waiting for another migration", "SELECT pg_advisory_xact_lock($1::bigint)", 1, params);
+    PGresult *waited =
+        query(m, "waiting for another migration", "SELECT pg_advisory_xact_lock($1::bigint)", 1, params);
     PQclear(waited);
     return waited != NULL;
 }
@@ -140,12 +150,12 @@ static bool note_applied(const migrating *m, const sql_migration *next)
     if (!checksum_of(m, next, checksum))
         return false;
     const char *params[] = {version, next->name, checksum};
-    PGresult *noted = query(m, "noting the migration",
-                            "INSERT INTO postbus.migration (version, name, checksum) VALUES ($1::int, $2::text, $3::text)", 3,
-                            params);
+    PGresult *noted =
+        query(m, "noting the migration",
+              "INSERT INTO postbus.migration (version, name, checksum) VALUES ($1::int, $2::text, $3::text)",
+              3, params);
     PQclear(noted);
-    return noted && execute(m, "granting sight of postbus.migration",
-                            grant_sight);
+    return noted && execute(m, "granting sight of postbus.migration", grant_sight);
 }
 
 static void tell_applied(const migrating *m, const sql_migration *next, int64_t took_ms)
@@ -153,8 +163,8 @@ static void tell_applied(const migrating *m, const sql_migration *next, int64_t 
     if (m->quiet)
         return;
     if (call_has(m->c, "json"))
-        json_array_append_new(m->applied, json_pack("{s:i, s:s, s:I}", "version", next->version, "name", next->name, "took_ms",
-                                                    (json_int_t)took_ms));
+        json_array_append_new(m->applied, json_pack("{s:i, s:s, s:I}", "version", next->version, "name",
+                                                    next->name, "took_ms", (json_int_t)took_ms));
     else
         printf("applied %s (%" PRId64 " ms)\n", next->name, took_ms);
 }
@@ -170,7 +180,8 @@ static int64_t now_ms(void)
 static bool apply_next(migrating *m, bool *out_done)
 {
     int version;
-    if (!take_lock(m) || !execute(m, "making postbus.migration", sql_query("migration_table")) || !read_version(m, &version))
+    if (!take_lock(m) || !execute(m, "making postbus.migration", sql_query("migration_table")) ||
+        !read_version(m, &version))
         return false;
     if (m->before < 0)
         m->before = version;
@@ -202,7 +213,8 @@ static int migrate(migrating *m)
         printf("the database is up to date at version %d\n", newest_known());
         return EXIT_OK;
     }
-    json_t *all = json_pack("{s:i, s:i, s:O}", "version_before", m->before, "version", newest_known(), "applied", m->applied);
+    json_t *all = json_pack("{s:i, s:i, s:O}", "version_before", m->before, "version", newest_known(),
+                            "applied", m->applied);
     json_dumpf(all, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(all);
@@ -214,17 +226,19 @@ static bool print_pending(const migrating *m, const sql_migration *next)
     char checksum[65];
     if (!checksum_of(m, next, checksum))
         return false;
-    printf("-- %s\n%sSELECT pg_catalog.pg_advisory_xact_lock(%lld);\n%s%s\n", next->name, sql_query("migration_session"),
-           SQL_LOCK_MIGRATE, sql_query("migration_table"), next->text);
-    printf("INSERT INTO postbus.migration (version, name, checksum) VALUES (%d, '%s', '%s');\n%s;\nCOMMIT;\n\n", next->version,
-           next->name, checksum, grant_sight);
+    printf("-- %s\n%sSELECT pg_catalog.pg_advisory_xact_lock(%lld);\n%s%s\n", next->name,
+           sql_query("migration_session"), SQL_LOCK_MIGRATE, sql_query("migration_table"), next->text);
+    printf(
+        "INSERT INTO postbus.migration (version, name, checksum) VALUES (%d, '%s', '%s');\n%s;\nCOMMIT;\n\n",
+        next->version, next->name, checksum, grant_sight);
     return true;
 }
 
 static int dry_run(migrating *m)
 {
     int version;
-    if (!execute(m, "beginning", "BEGIN READ ONLY; SET LOCAL search_path = pg_catalog, pg_temp") || !read_version(m, &version))
+    if (!execute(m, "beginning", "BEGIN READ ONLY; SET LOCAL search_path = pg_catalog, pg_temp") ||
+        !read_version(m, &version))
         return EXIT_FAULT;
     const sql_migration *next = migration_find(version + 1);
     if (!next)
@@ -260,12 +274,14 @@ const command command_migrate = {
     .name = "migrate",
     .synopsis = "",
     .summary = "creates the schema postbus in a database, or brings it up to date",
-    .description =
-        "Applies the migrations that the database does not have yet, each in a transaction of its own, under a lock: it may be run "
-        "again, and by several at once. A database newer than this postbus is refused, and so is one that was migrated with "
-        "another text of a migration.\n\n"
-        "The role needs CREATE on the database and, the first time, CREATEROLE: three roles are made (postbus_publisher, postbus_viewer, "
-        "postbus_relay).",
+    .description = "Applies the migrations that the database does not have yet, each in a transaction of its "
+                   "own, under a lock: it may be run "
+                   "again, and by several at once. A database newer than this postbus is refused, and so is "
+                   "one that was migrated with "
+                   "another text of a migration.\n\n"
+                   "The role needs CREATE on the database and, the first time, CREATEROLE: three roles are "
+                   "made (postbus_publisher, postbus_viewer, "
+                   "postbus_relay).",
     .examples = "postbus migrate --database postgresql://admin@db/shop\n"
                 "postbus migrate --database service=shop --dry-run",
     .options = options,

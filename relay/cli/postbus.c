@@ -5,13 +5,7 @@
 #include <string.h>
 
 const command *const commands[] = {
-    &command_dev,
-    &command_migrate,
-    &command_relay,
-    &command_publish,
-    &command_tail,
-    &command_status,
-    NULL,
+    &command_dev, &command_migrate, &command_relay, &command_publish, &command_tail, &command_status, NULL,
 };
 
 const command *command_find(const char *name)

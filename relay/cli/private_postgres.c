@@ -22,9 +22,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SOCKET_PATH_LIMIT 88 /* sun_path has 108 bytes, and PostgreSQL adds its own name and a lock file's ending */
-#define START_TRIES 1200     /* of 50 ms: one minute */
-#define STOP_TRIES 600       /* of 50 ms: half a minute, then the server is told to stop at once */
+#define SOCKET_PATH_LIMIT                                                                                    \
+    88 /* sun_path has 108 bytes, and PostgreSQL adds its own name and a lock file's ending */
+#define START_TRIES 1200 /* of 50 ms: one minute */
+#define STOP_TRIES 600   /* of 50 ms: half a minute, then the server is told to stop at once */
 
 static void pause_ms(int ms)
 {
@@ -51,13 +52,17 @@ int private_postgres_drop_root(const call *c, const char *dir)
     if (!user)
         user = getpwnam("nobody");
     if (!user)
-        return fault(c, "PostgreSQL refuses to run as root, and there is neither a user postgres nor nobody; run postbus dev as another user");
+        return fault(c, "PostgreSQL refuses to run as root, and there is neither a user postgres nor nobody; "
+                        "run postbus dev as another user");
     if (dir && mkdir(dir, 0700) == 0 && chown(dir, user->pw_uid, user->pw_gid) != 0)
-        return fault(c, "the directory %s cannot be given to the user %s: %s", dir, user->pw_name, strerror(errno));
+        return fault(c, "the directory %s cannot be given to the user %s: %s", dir, user->pw_name,
+                     strerror(errno));
     int death_signal = 0; /* what our own parent asked for is lost with the user */
     prctl(PR_GET_PDEATHSIG, &death_signal);
-    if (initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0)
-        return fault(c, "root cannot be left for the user %s: %s; run postbus dev as that user", user->pw_name, strerror(errno));
+    if (initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
+        setuid(user->pw_uid) != 0)
+        return fault(c, "root cannot be left for the user %s: %s; run postbus dev as that user",
+                     user->pw_name, strerror(errno));
     prctl(PR_SET_PDEATHSIG, death_signal);
     setenv("HOME", user->pw_dir, 1);
     setenv("USER", user->pw_name, 1);
@@ -86,7 +91,8 @@ static char *find_in_path(void)
 /* Of /usr/lib/postgresql/9.6/bin, …/15/bin: the highest number. */
 static char *find_installed(void)
 {
-    static const char *const patterns[] = {"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin", NULL};
+    static const char *const patterns[] = {"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin",
+                                           "/usr/local/pgsql/bin", NULL};
     char *found = NULL;
     double newest = -1;
     for (size_t p = 0; patterns[p]; p++) {
@@ -110,11 +116,14 @@ static char *find_installed(void)
 static int find_programs(const call *c, const private_postgres_options *options, private_postgres *server)
 {
     if (options->bin && !has_programs(options->bin))
-        return misuse(c, "%s has no initdb and postgres; give --pg-bin the directory that has them", options->bin);
+        return misuse(c, "%s has no initdb and postgres; give --pg-bin the directory that has them",
+                      options->bin);
     server->bin = options->bin ? strdup(options->bin) : find_in_path();
     if (!server->bin)
         server->bin = find_installed();
-    return server->bin ? EXIT_OK : fault(c, "no PostgreSQL server is installed; install one (apt-get install postgresql) or give --pg-bin");
+    return server->bin ? EXIT_OK
+                       : fault(c, "no PostgreSQL server is installed; install one (apt-get install "
+                                  "postgresql) or give --pg-bin");
 }
 
 static bool is_empty(const char *dir)
@@ -153,7 +162,8 @@ static int find_directory(const call *c, const private_postgres_options *options
     if (!exists(server->dir, "data/PG_VERSION") && !is_empty(server->dir))
         return misuse(c, "%s holds other files; give --dir an empty or a new directory", server->dir);
     if (access(server->dir, R_OK | W_OK | X_OK) != 0)
-        return fault(c, "%s cannot be written by this user: %s; give --dir another one", server->dir, strerror(errno));
+        return fault(c, "%s cannot be written by this user: %s; give --dir another one", server->dir,
+                     strerror(errno));
     return EXIT_OK;
 }
 
@@ -163,7 +173,8 @@ static int free_port(void)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof at;
-    bool ok = fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0 && getsockname(fd, (struct sockaddr *)&at, &size) == 0;
+    bool ok = fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0 &&
+              getsockname(fd, (struct sockaddr *)&at, &size) == 0;
     if (fd >= 0)
         close(fd);
     return ok ? ntohs(at.sin_port) : 0;
@@ -212,12 +223,24 @@ static bool read_password(private_postgres *server, const char *path)
 
 static int create(const call *c, private_postgres *server, char *log, char *password_file)
 {
-    char *data = text("%s/data", server->dir), *initdb = text("%s/initdb", server->bin), *pwfile = text("--pwfile=%s", password_file);
+    char *data = text("%s/data", server->dir), *initdb = text("%s/initdb", server->bin),
+         *pwfile = text("--pwfile=%s", password_file);
     server->created = true;
     int status = -1;
     if (data && initdb && pwfile && make_password(server, password_file)) {
-        const char *const argv[] = {initdb, "-D", data, "-U", "postbus", "--auth-local=trust", "--auth-host=scram-sha-256", pwfile, "-E", "UTF8",
-                        "--locale=C", "--no-sync", NULL};
+        const char *const argv[] = {initdb,
+                                    "-D",
+                                    data,
+                                    "-U",
+                                    "postbus",
+                                    "--auth-local=trust",
+                                    "--auth-host=scram-sha-256",
+                                    pwfile,
+                                    "-E",
+                                    "UTF8",
+                                    "--locale=C",
+                                    "--no-sync",
+                                    NULL};
         pid_t pid = start_program(log, argv);
         if (pid < 0 || waitpid(pid, &status, 0) < 0)
             status = -1;
@@ -235,7 +258,8 @@ static int await_answer(const call *c, private_postgres *server, const char *log
             return EXIT_OK;
         if (waitpid(server->pid, NULL, WNOHANG) != 0) {
             server->pid = 0;
-            return fault(c, "PostgreSQL ended at its start; its reason is in %s (is the port %d taken?)", log, server->port);
+            return fault(c, "PostgreSQL ended at its start; its reason is in %s (is the port %d taken?)", log,
+                         server->port);
         }
         pause_ms(50);
     }
@@ -244,17 +268,31 @@ static int await_answer(const call *c, private_postgres *server, const char *log
 
 static int launch(const call *c, private_postgres *server, const char *log)
 {
-    char *postgres = text("%s/postgres", server->bin), *data = text("%s/data", server->dir), *port = text("%d", server->port);
+    char *postgres = text("%s/postgres", server->bin), *data = text("%s/data", server->dir),
+         *port = text("%d", server->port);
     char *sockets = text("unix_socket_directories=%s", server->dir);
     server->database = text("postgresql://postbus:%s@127.0.0.1:%d/postbus", server->password, server->port);
     int code = EXIT_FAULT;
     if (postgres && data && port && sockets && server->database) {
-        const char *const argv[] = {postgres, "-D", data, "-p", port, "-c", sockets, "-c", "listen_addresses=127.0.0.1",
-                        "-c", "logging_collector=off", "-c", "max_prepared_transactions=64", NULL};
+        const char *const argv[] = {postgres,
+                                    "-D",
+                                    data,
+                                    "-p",
+                                    port,
+                                    "-c",
+                                    sockets,
+                                    "-c",
+                                    "listen_addresses=127.0.0.1",
+                                    "-c",
+                                    "logging_collector=off",
+                                    "-c",
+                                    "max_prepared_transactions=64",
+                                    NULL};
         server->pid = start_program(log, argv);
         if (server->pid < 0)
             server->pid = 0;
-        code = server->pid ? await_answer(c, server, log) : fault(c, "PostgreSQL cannot be started: %s", strerror(errno));
+        code = server->pid ? await_answer(c, server, log)
+                           : fault(c, "PostgreSQL cannot be started: %s", strerror(errno));
     }
     free(postgres);
     free(data);
@@ -294,7 +332,8 @@ static int start_in(const call *c, private_postgres *server)
         else
             code = read_password(server, password_file)
                        ? EXIT_OK
-                       : misuse(c, "%s was not made by postbus dev; give --dir an empty or a new directory", server->dir);
+                       : misuse(c, "%s was not made by postbus dev; give --dir an empty or a new directory",
+                                server->dir);
         if (code == EXIT_OK)
             code = launch(c, server, log);
         if (code == EXIT_OK)

@@ -32,8 +32,8 @@ void progress_bar_show(progress_bar *bar, int64_t done, int64_t count)
     int64_t per_s = count * 1000 / (now - bar->start_ms + 1);
     if (bar->total > 0) {
         int cells = (int)(done * CELLS / bar->total);
-        fprintf(stderr, "\r[%.*s%*s] %3" PRId64 " %%", cells, "##############################", CELLS - cells, "",
-                done * 100 / bar->total);
+        fprintf(stderr, "\r[%.*s%*s] %3" PRId64 " %%", cells, "##############################", CELLS - cells,
+                "", done * 100 / bar->total);
     } else
         fputc('\r', stderr);
     fprintf(stderr, "  %" PRId64 " events, %" PRId64 "/s \x1b[K", count, per_s);

@@ -12,20 +12,46 @@
 #define READ_LIMIT_BYTES (1 << 30) /* PostgreSQL's own limit of a value */
 
 static const command_option options[] = {
-    {.name = "key", .letter = 'k', .kind = OPTION_TEXT, .placeholder = "KEY",
-     .effect = "The events' key: events of one key keep their order. Without it an event goes to any partition."},
-    {.name = "type", .letter = 't', .kind = OPTION_TEXT, .placeholder = "TYPE", .effect = "The events' type, such as order.created."},
-    {.name = "header", .letter = 'H', .kind = OPTION_TEXT, .repeated = true, .placeholder = "NAME=VALUE",
+    {.name = "key",
+     .letter = 'k',
+     .kind = OPTION_TEXT,
+     .placeholder = "KEY",
+     .effect =
+         "The events' key: events of one key keep their order. Without it an event goes to any partition."},
+    {.name = "type",
+     .letter = 't',
+     .kind = OPTION_TEXT,
+     .placeholder = "TYPE",
+     .effect = "The events' type, such as order.created."},
+    {.name = "header",
+     .letter = 'H',
+     .kind = OPTION_TEXT,
+     .repeated = true,
+     .placeholder = "NAME=VALUE",
      .effect = "A header; may be given several times, each with another name."},
-    {.name = "file", .letter = 'f', .kind = OPTION_TEXT, .placeholder = "FILE",
+    {.name = "file",
+     .letter = 'f',
+     .kind = OPTION_TEXT,
+     .placeholder = "FILE",
      .effect = "Takes the value (with --lines: the lines) from this file; - is standard input."},
-    {.name = "tombstone", .kind = OPTION_SWITCH, .effect = "Publishes no value (NULL): on a compacted topic it deletes the key."},
-    {.name = "lines", .letter = 'l', .kind = OPTION_SWITCH,
-     .effect = "Publishes each line of the file, or of standard input, as an event of its own, in one transaction. Empty lines are "
+    {.name = "tombstone",
+     .kind = OPTION_SWITCH,
+     .effect = "Publishes no value (NULL): on a compacted topic it deletes the key."},
+    {.name = "lines",
+     .letter = 'l',
+     .kind = OPTION_SWITCH,
+     .effect = "Publishes each line of the file, or of standard input, as an event of its own, in one "
+               "transaction. Empty lines are "
                "passed over."},
-    {.name = "key-field", .kind = OPTION_TEXT, .placeholder = "NAME",
+    {.name = "key-field",
+     .kind = OPTION_TEXT,
+     .placeholder = "NAME",
      .effect = "With --lines: each line is a JSON object, and this member of it is the event's key."},
-    {.name = "batch", .kind = OPTION_COUNT, .placeholder = "N", .lowest = 1, .highest = 10000000,
+    {.name = "batch",
+     .kind = OPTION_COUNT,
+     .placeholder = "N",
+     .lowest = 1,
+     .highest = 10000000,
      .effect = "With --lines: commits after each N lines instead of all at once."},
     {.name = NULL},
 };
@@ -79,8 +105,9 @@ static bool read_all(const call *c, FILE *file, char **out, size_t *out_size)
     if (to && fclose(to) != 0)
         ok = false;
     if (!ok) {
-        fault(c, total > READ_LIMIT_BYTES ? "the value is larger than 1 GiB; publish a reference to it instead"
-                                          : "the value cannot be read to its end");
+        fault(c, total > READ_LIMIT_BYTES
+                     ? "the value is larger than 1 GiB; publish a reference to it instead"
+                     : "the value cannot be read to its end");
         free(text);
         text = NULL;
     }
@@ -96,9 +123,11 @@ static int read_value(const call *c, char **out, size_t *out_size)
     *out = NULL;
     int ways = (word != NULL) + (path != NULL) + tombstone;
     if (ways == 0)
-        return misuse(c, "no value is given; write it behind the topic, or - for standard input, --file FILE or --tombstone");
+        return misuse(c, "no value is given; write it behind the topic, or - for standard input, --file FILE "
+                         "or --tombstone");
     if (ways > 1)
-        return misuse(c, "the value is given in more than one way; use one of VALUE, -, --file and --tombstone");
+        return misuse(c,
+                      "the value is given in more than one way; use one of VALUE, -, --file and --tombstone");
     if (tombstone && !call_has(c, "key"))
         return misuse(c, "a tombstone without a key deletes nothing; give --key");
     if (tombstone)
@@ -161,10 +190,11 @@ const command command_publish = {
     .name = "publish",
     .synopsis = "TOPIC [VALUE | -]",
     .summary = "publishes an event, or each line of a file as one",
-    .description =
-        "Publishes an event by the function postbus.publish, in a transaction of its own, and prints its row id and event id. A relay "
-        "brings it to Kafka; none has to run now.\n\n"
-        "With --lines each line of a file is an event. They are published in one transaction, all or none, unless --batch says otherwise.",
+    .description = "Publishes an event by the function postbus.publish, in a transaction of its own, and "
+                   "prints its row id and event id. A relay "
+                   "brings it to Kafka; none has to run now.\n\n"
+                   "With --lines each line of a file is an event. They are published in one transaction, all "
+                   "or none, unless --batch says otherwise.",
     .examples = "postbus publish orders '{\"order\": 17}' --key 17 --type order.created\n"
                 "postbus publish orders --tombstone --key 17\n"
                 "postbus publish pictures --file picture.png --header content-type=image/png\n"

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define SEND_ROWS 2000              /* a round trip carries at most so many lines, */
+#define SEND_ROWS 2000               /* a round trip carries at most so many lines, */
 #define SEND_BYTES (4 * 1024 * 1024) /* or so many bytes */
 
 typedef struct feed {
@@ -22,11 +22,11 @@ typedef struct feed {
     bytes_array values, keys;
     bool with_keys;
     char *headers;
-    int64_t batch;              /* lines a transaction; 0 = all */
-    int64_t line_no;            /* the last line read */
-    int64_t n_sent;             /* events sent in all, */
-    int64_t n_open;             /* of these in the open transaction, buffered ones too */
-    int64_t committed_to_line;  /* all lines up to this one are published for good */
+    int64_t batch;             /* lines a transaction; 0 = all */
+    int64_t line_no;           /* the last line read */
+    int64_t n_sent;            /* events sent in all, */
+    int64_t n_open;            /* of these in the open transaction, buffered ones too */
+    int64_t committed_to_line; /* all lines up to this one are published for good */
     int64_t n_committed, n_empty, read_bytes;
     progress_bar bar;
 } feed;
@@ -52,11 +52,13 @@ static bool send_buffered(feed *f)
     const char *keys = f->with_keys ? bytes_array_param(&f->keys, &keys_size) : NULL;
     const char *params[] = {f->c->words[0], count, values, keys, call_text(f->c, "type"), f->headers};
     const int lengths[] = {0, 0, values_size, keys_size, 0, 0}, formats[] = {0, 0, 1, 1, 0, 0};
-    PGresult *result = PQexecParams(f->conn, sql_query("publish_lines"), 6, NULL, params, lengths, formats, 0);
+    PGresult *result =
+        PQexecParams(f->conn, sql_query("publish_lines"), 6, NULL, params, lengths, formats, 0);
     bool ok = PQresultStatus(result) == PGRES_TUPLES_OK;
     if (!ok) {
         char what[100];
-        snprintf(what, sizeof what, "lines %" PRId64 " to %" PRId64, f->line_no - f->values.n + 1, f->line_no);
+        snprintf(what, sizeof what, "lines %" PRId64 " to %" PRId64, f->line_no - f->values.n + 1,
+                 f->line_no);
         database_fault(f->c, f->conn, result, what);
     }
     PQclear(result);
@@ -87,9 +89,13 @@ static bool add_key_of(feed *f, const char *line, size_t size)
     if (!object)
         fault(f->c, "line %" PRId64 " is not a JSON object: %s", f->line_no, error.text);
     else if (!json_is_object(object))
-        fault(f->c, "line %" PRId64 " is JSON, but not an object; --key-field takes the key from a member of an object", f->line_no);
+        fault(f->c,
+              "line %" PRId64
+              " is JSON, but not an object; --key-field takes the key from a member of an object",
+              f->line_no);
     else if (!member)
-        fault(f->c, "line %" PRId64 " has no member \"%s\" to be the key; correct the line or --key-field", f->line_no, field);
+        fault(f->c, "line %" PRId64 " has no member \"%s\" to be the key; correct the line or --key-field",
+              f->line_no, field);
     else if (json_is_string(member))
         ok = bytes_array_add(&f->keys, json_string_value(member), json_string_length(member));
     else if (json_is_number(member) || json_is_boolean(member)) {
@@ -97,7 +103,9 @@ static bool add_key_of(feed *f, const char *line, size_t size)
         ok = text && bytes_array_add(&f->keys, text, strlen(text));
         free(text);
     } else
-        fault(f->c, "line %" PRId64 ": the member \"%s\" is neither text nor a number; a key has to be one of them", f->line_no, field);
+        fault(f->c,
+              "line %" PRId64 ": the member \"%s\" is neither text nor a number; a key has to be one of them",
+              f->line_no, field);
     json_decref(object);
     return ok;
 }
@@ -169,8 +177,8 @@ static int run_feed(feed *f)
     }
     if (f->n_committed == 0)
         return fault(f->c, "nothing was published");
-    return fault(f->c, "lines 1 to %" PRId64 " are published, none after them; go on with line %" PRId64, f->committed_to_line,
-                 f->committed_to_line + 1);
+    return fault(f->c, "lines 1 to %" PRId64 " are published, none after them; go on with line %" PRId64,
+                 f->committed_to_line, f->committed_to_line + 1);
 }
 
 static int check_flags(const call *c)
@@ -180,7 +188,8 @@ static int check_flags(const call *c)
     if (call_has(c, "key") && call_has(c, "key-field"))
         return misuse(c, "--key and --key-field both give the key; use one of the two");
     if (c->n_words > 1 && strcmp(c->words[1], "-") != 0)
-        return misuse(c, "with --lines the events come from a file; write --file FILE, or - for standard input");
+        return misuse(c,
+                      "with --lines the events come from a file; write --file FILE, or - for standard input");
     if (c->n_words > 1 && call_has(c, "file"))
         return misuse(c, "the lines are given in two ways; use --file FILE or -");
     return EXIT_OK;
@@ -188,7 +197,9 @@ static int check_flags(const call *c)
 
 int publish_lines(const call *c)
 {
-    feed f = {.c = c, .with_keys = call_has(c, "key") || call_has(c, "key-field"), .batch = call_count(c, "batch", 0)};
+    feed f = {.c = c,
+              .with_keys = call_has(c, "key") || call_has(c, "key-field"),
+              .batch = call_count(c, "batch", 0)};
     int code = check_flags(c);
     if (code != EXIT_OK)
         return code;

@@ -8,17 +8,21 @@
 #include <unistd.h>
 
 static const command_option options[] = {
-    {.name = "check-config", .kind = OPTION_SWITCH,
-     .effect = "Prints the effective value of every setting and where it comes from, secrets masked, and ends."},
+    {.name = "check-config",
+     .kind = OPTION_SWITCH,
+     .effect =
+         "Prints the effective value of every setting and where it comes from, secrets masked, and ends."},
     {.name = NULL},
 };
 
 static int check(const call *c)
 {
     if (!c->cfg.database[0])
-        return misuse(c, "no database is given; use --database CONNINFO, POSTBUS_DATABASE or database in the configuration file");
+        return misuse(c, "no database is given; use --database CONNINFO, POSTBUS_DATABASE or database in the "
+                         "configuration file");
     if (!c->cfg.brokers[0])
-        return misuse(c, "no brokers are given; use --brokers HOST:PORT,…, POSTBUS_BROKERS or brokers in the configuration file");
+        return misuse(c, "no brokers are given; use --brokers HOST:PORT,…, POSTBUS_BROKERS or brokers in the "
+                         "configuration file");
     return EXIT_OK;
 }
 
@@ -40,10 +44,11 @@ const command command_relay = {
     .name = "relay",
     .synopsis = "",
     .summary = "publishes committed events to Kafka until it is stopped",
-    .description =
-        "Runs a relay: reads the events of committed transactions from the outbox, publishes them to Kafka, and records what the brokers "
-        "acknowledged. One relay leads a database; others that are started wait to take over.\n\n"
-        "SIGTERM and SIGINT stop it: it reads no more, publishes and settles what it has read, and ends. A second signal ends it at once.",
+    .description = "Runs a relay: reads the events of committed transactions from the outbox, publishes them "
+                   "to Kafka, and records what the brokers "
+                   "acknowledged. One relay leads a database; others that are started wait to take over.\n\n"
+                   "SIGTERM and SIGINT stop it: it reads no more, publishes and settles what it has read, "
+                   "and ends. A second signal ends it at once.",
     .examples = "postbus relay --database postgresql://relay@db/shop --brokers kafka-1:9092,kafka-2:9092\n"
                 "postbus relay --config /etc/postbus/relay.conf --check-config\n"
                 "postbus relay --config /etc/postbus/relay.conf --kafka compression.type=zstd",

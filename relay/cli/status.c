@@ -12,8 +12,15 @@
 
 static const command_option options[] = {
     {.name = "json", .kind = OPTION_SWITCH, .effect = "Prints one JSON object; with --watch one a line."},
-    {.name = "watch", .letter = 'w', .kind = OPTION_SWITCH, .effect = "Looks again and again until it is stopped."},
-    {.name = "every", .kind = OPTION_COUNT, .placeholder = "SECONDS", .lowest = 1, .highest = 3600,
+    {.name = "watch",
+     .letter = 'w',
+     .kind = OPTION_SWITCH,
+     .effect = "Looks again and again until it is stopped."},
+    {.name = "every",
+     .kind = OPTION_COUNT,
+     .placeholder = "SECONDS",
+     .lowest = 1,
+     .highest = 3600,
      .effect = "With --watch: seconds between two looks; default 1."},
     {.name = NULL},
 };
@@ -41,11 +48,13 @@ static json_t *number_or_null(const PGresult *row, const char *column)
 static void print_json(const PGresult *row, size_t flags)
 {
     bool leading = is_leading(row);
-    json_t *all = json_pack("{s:o, s:o, s:o, s:o, s:o, s:s?, s:s?, s:s?}", "pending", number_or_null(row, "pending"), "oldest_pending_s",
-                            number_or_null(row, "oldest_pending_s"), "parked", number_or_null(row, "parked"), "published",
-                            number_or_null(row, "published"), "published_per_s", number_or_null(row, "published_per_s"),
-                            "last_completed_at", text_at(row, "last_completed_at"), "leader", leading ? text_at(row, "leader") : NULL,
-                            "leader_since", leading ? text_at(row, "leader_since") : NULL);
+    json_t *all =
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:s?, s:s?, s:s?}", "pending", number_or_null(row, "pending"),
+                  "oldest_pending_s", number_or_null(row, "oldest_pending_s"), "parked",
+                  number_or_null(row, "parked"), "published", number_or_null(row, "published"),
+                  "published_per_s", number_or_null(row, "published_per_s"), "last_completed_at",
+                  text_at(row, "last_completed_at"), "leader", leading ? text_at(row, "leader") : NULL,
+                  "leader_since", leading ? text_at(row, "leader_since") : NULL);
     json_dumpf(all, stdout, flags | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12));
     putchar('\n');
     json_decref(all);
@@ -66,7 +75,8 @@ static void print_text(const PGresult *row)
     printf(", %s/s in the last 10 s\n", or_text(text_at(row, "published_per_s"), "0"));
     printf("last completed  %s\n", or_text(text_at(row, "last_completed_at"), "never"));
     if (is_leading(row))
-        printf("leader          %s since %s\n", or_text(relay, "(starting)"), or_text(text_at(row, "leader_since"), "now"));
+        printf("leader          %s since %s\n", or_text(relay, "(starting)"),
+               or_text(text_at(row, "leader_since"), "now"));
     else if (relay)
         printf("leader          none: no relay is running; the last one was %s\n", relay);
     else
@@ -129,10 +139,11 @@ const command command_status = {
     .name = "status",
     .synopsis = "",
     .summary = "tells the backlog, its age, the rate and who leads",
-    .description =
-        "Tells how many committed events are not published yet and how old the oldest is, how many are parked, how many were published "
-        "and how fast, and which relay leads. All of it is read from the database, so it works while no relay runs. The role "
-        "postbus_viewer may do it.",
+    .description = "Tells how many committed events are not published yet and how old the oldest is, how "
+                   "many are parked, how many were published "
+                   "and how fast, and which relay leads. All of it is read from the database, so it works "
+                   "while no relay runs. The role "
+                   "postbus_viewer may do it.",
     .examples = "postbus status\npostbus status --watch --every 5\npostbus status --json | jq .pending",
     .options = options,
     .takes = TAKES_DATABASE,

@@ -18,16 +18,34 @@
 #define LOOK_AGAIN_MS 500
 
 static const command_option options[] = {
-    {.name = "from", .kind = OPTION_TEXT, .placeholder = "beginning|end|TIME",
-     .effect = "Where to begin: at the first record kept, behind the last one, or at a time, written 2026-01-31T12:00:00Z, 2026-01-31 or "
+    {.name = "from",
+     .kind = OPTION_TEXT,
+     .placeholder = "beginning|end|TIME",
+     .effect = "Where to begin: at the first record kept, behind the last one, or at a time, written "
+               "2026-01-31T12:00:00Z, 2026-01-31 or "
                "15min (ago; s, min, h, d). Default end, but beginning with --exit-at-end."},
-    {.name = "count", .letter = 'n', .kind = OPTION_COUNT, .placeholder = "N", .lowest = 1, .highest = INT64_MAX,
+    {.name = "count",
+     .letter = 'n',
+     .kind = OPTION_COUNT,
+     .placeholder = "N",
+     .lowest = 1,
+     .highest = INT64_MAX,
      .effect = "Ends after N records."},
-    {.name = "format", .letter = 'f', .kind = OPTION_TEXT, .placeholder = "FORMAT",
-     .effect = "How a record is printed: %T time, %t topic, %p partition, %o offset, %k key, %v value, %h headers, %i header id, %y header "
-               "type, %K and %S bytes of key and value (-1: NULL), %%, \\n, \\t, \\0, \\\\. Default '" TAIL_FORMAT "'."},
-    {.name = "json", .kind = OPTION_SWITCH, .effect = "Prints each record as a JSON object on a line of its own."},
-    {.name = "exit-at-end", .letter = 'e', .kind = OPTION_SWITCH,
+    {.name = "format",
+     .letter = 'f',
+     .kind = OPTION_TEXT,
+     .placeholder = "FORMAT",
+     .effect =
+         "How a record is printed: %T time, %t topic, %p partition, %o offset, %k key, %v value, %h headers, "
+         "%i header id, %y header "
+         "type, %K and %S bytes of key and value (-1: NULL), %%, \\n, \\t, \\0, \\\\. Default '" TAIL_FORMAT
+         "'."},
+    {.name = "json",
+     .kind = OPTION_SWITCH,
+     .effect = "Prints each record as a JSON object on a line of its own."},
+    {.name = "exit-at-end",
+     .letter = 'e',
+     .kind = OPTION_SWITCH,
      .effect = "Ends at the last record there is, instead of waiting for more."},
     {.name = NULL},
 };
@@ -86,10 +104,10 @@ static rd_kafka_t *consumer_new(const call *c, int *out_code)
     rd_kafka_conf_set_log_cb(conf, quiet);
     *out_code = EXIT_USAGE;
     /* A group id is needed to assign partitions, but nothing is ever subscribed to or committed. */
-    if (!set(c, conf, "client.id", "postbus-tail") || !set_given(c, conf) || !set(c, conf, "bootstrap.servers", c->cfg.brokers) ||
-        !set(c, conf, "group.id", "postbus-tail") || !set(c, conf, "enable.auto.commit", "false") ||
-        !set(c, conf, "enable.auto.offset.store", "false") || !set(c, conf, "enable.partition.eof", "true") ||
-        !set(c, conf, "auto.offset.reset", "error")) {
+    if (!set(c, conf, "client.id", "postbus-tail") || !set_given(c, conf) ||
+        !set(c, conf, "bootstrap.servers", c->cfg.brokers) || !set(c, conf, "group.id", "postbus-tail") ||
+        !set(c, conf, "enable.auto.commit", "false") || !set(c, conf, "enable.auto.offset.store", "false") ||
+        !set(c, conf, "enable.partition.eof", "true") || !set(c, conf, "auto.offset.reset", "error")) {
         rd_kafka_conf_destroy(conf);
         return NULL;
     }
@@ -136,13 +154,16 @@ static int find_partitions(tailing *t)
         const rd_kafka_metadata_t *metadata;
         rd_kafka_resp_err_t error = rd_kafka_metadata(t->consumer, 1, NULL, &metadata, ANSWER_MS);
         if (error)
-            return fault(t->c, "the brokers %s do not answer: %s; check --brokers", t->c->cfg.brokers, rd_kafka_err2str(error));
+            return fault(t->c, "the brokers %s do not answer: %s; check --brokers", t->c->cfg.brokers,
+                         rd_kafka_err2str(error));
         const char *missing = collect(t, metadata);
         rd_kafka_metadata_destroy(metadata);
         if (!missing)
             return EXIT_OK;
         if (t->exit_at_end)
-            return fault(t->c, "there is no topic %s; check its name, or leave out --exit-at-end to wait for it", missing);
+            return fault(t->c,
+                         "there is no topic %s; check its name, or leave out --exit-at-end to wait for it",
+                         missing);
         if (!waiting) {
             fprintf(stderr, "postbus tail: there is no topic %s yet; waiting for it\n", missing);
             t->from.start = TAIL_BEGINNING; /* all of a topic that is made after the start is new */
@@ -170,7 +191,9 @@ static int seek_all(tailing *t)
         error = t->partitions->elems[i].err;
     if (!error)
         error = rd_kafka_assign(t->consumer, t->partitions);
-    return error ? fault(t->c, "the partitions cannot be read: %s; check --brokers and the rights of this client", rd_kafka_err2str(error))
+    return error ? fault(t->c,
+                         "the partitions cannot be read: %s; check --brokers and the rights of this client",
+                         rd_kafka_err2str(error))
                  : EXIT_OK;
 }
 
@@ -198,7 +221,8 @@ static int take(tailing *t, const rd_kafka_message_t *record, bool *out_ended)
         return EXIT_OK;
     }
     if (record->err)
-        return fault(t->c, "%s: %s", record->rkt ? rd_kafka_topic_name(record->rkt) : "Kafka", rd_kafka_message_errstr(record));
+        return fault(t->c, "%s: %s", record->rkt ? rd_kafka_topic_name(record->rkt) : "Kafka",
+                     rd_kafka_message_errstr(record));
     if (t->format)
         tail_format_print(stdout, t->format, record);
     else
@@ -258,14 +282,19 @@ static int read_flags(tailing *t)
     if (!from)
         from = t->exit_at_end ? "beginning" : "end";
     if (!tail_position_parse(from, now_ms(), &t->from))
-        return misuse(c, "--from is \"%s\"; write beginning, end, a time such as 2026-01-31T12:00:00Z, or an age such as 15min", from);
+        return misuse(c,
+                      "--from is \"%s\"; write beginning, end, a time such as 2026-01-31T12:00:00Z, or an "
+                      "age such as 15min",
+                      from);
     if (call_has(c, "format") && call_has(c, "json"))
         return misuse(c, "--format and --json both say how to print; use one of the two");
     t->format = call_has(c, "json") ? NULL : call_text(c, "format");
     if (!t->format && !call_has(c, "json"))
         t->format = TAIL_FORMAT;
     if (t->format && !tail_format_check(t->format, &wrong))
-        return misuse(c, "--format has \"%.2s\", which means nothing; postbus tail --help lists what may be written", wrong);
+        return misuse(
+            c, "--format has \"%.2s\", which means nothing; postbus tail --help lists what may be written",
+            wrong);
     if (!c->cfg.brokers[0])
         return misuse(c, "no brokers are given; use --brokers HOST:PORT,… or POSTBUS_BROKERS");
     return EXIT_OK;
@@ -296,8 +325,10 @@ const command command_tail = {
     .name = "tail",
     .synopsis = "TOPIC…",
     .summary = "prints the records of topics",
-    .description = "Prints the records of one or more topics as a plain consumer: it joins no group and commits nothing. A topic that does "
-                   "not exist yet is waited for. Of the settings of librdkafka those for connecting are used.",
+    .description =
+        "Prints the records of one or more topics as a plain consumer: it joins no group and commits "
+        "nothing. A topic that does "
+        "not exist yet is waited for. Of the settings of librdkafka those for connecting are used.",
     .examples = "postbus tail orders\n"
                 "postbus tail orders payments --from 15min --json\n"
                 "postbus tail orders --exit-at-end --format '%k %v\\n'",

@@ -50,7 +50,9 @@ static void put_headers(FILE *to, const rd_kafka_message_t *record)
     const char *name;
     const void *value;
     size_t size;
-    for (size_t i = 0; headers && rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+    for (size_t i = 0;
+         headers && rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+         i++) {
         fprintf(to, "%s%s=", i ? "," : "", name);
         fwrite(value ? value : "", 1, value ? size : 0, to);
     }
@@ -61,7 +63,8 @@ static void put_header(FILE *to, const rd_kafka_message_t *record, const char *n
     rd_kafka_headers_t *headers = headers_of(record);
     const void *value;
     size_t size;
-    if (headers && rd_kafka_header_get_last(headers, name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR && value)
+    if (headers && rd_kafka_header_get_last(headers, name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+        value)
         fwrite(value, 1, size, to);
     else
         fputc('-', to);
@@ -140,7 +143,8 @@ static json_t *base64(const unsigned char *bytes, size_t size)
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     char *text = malloc((size + 2) / 3 * 4 + 1), *at = text;
     for (size_t i = 0; text && i < size; i += 3) {
-        unsigned group = (unsigned)bytes[i] << 16 | (i + 1 < size ? (unsigned)bytes[i + 1] << 8 : 0) | (i + 2 < size ? bytes[i + 2] : 0);
+        unsigned group = (unsigned)bytes[i] << 16 | (i + 1 < size ? (unsigned)bytes[i + 1] << 8 : 0) |
+                         (i + 2 < size ? bytes[i + 2] : 0);
         *at++ = digits[group >> 18];
         *at++ = digits[group >> 12 & 63];
         *at++ = i + 1 < size ? digits[group >> 6 & 63] : '=';
@@ -171,7 +175,9 @@ static json_t *headers_json(const rd_kafka_message_t *record)
     const char *name;
     const void *value;
     size_t size;
-    for (size_t i = 0; headers && rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+    for (size_t i = 0;
+         headers && rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+         i++) {
         json_t *header = json_object();
         set_bytes(header, "name", name, strlen(name));
         set_bytes(header, "value", value, size);
@@ -184,8 +190,9 @@ void tail_format_json(FILE *to, const rd_kafka_message_t *record)
 {
     char when[40];
     time_text(record, when, sizeof when);
-    json_t *object = json_pack("{s:s, s:i, s:I, s:s}", "topic", rd_kafka_topic_name(record->rkt), "partition", (int)record->partition,
-                               "offset", (json_int_t)record->offset, "timestamp", when);
+    json_t *object =
+        json_pack("{s:s, s:i, s:I, s:s}", "topic", rd_kafka_topic_name(record->rkt), "partition",
+                  (int)record->partition, "offset", (json_int_t)record->offset, "timestamp", when);
     set_bytes(object, "key", record->key, record->key_len);
     set_bytes(object, "value", record->payload, record->len);
     json_object_set_new(object, "headers", headers_json(record));

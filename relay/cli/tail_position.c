@@ -33,8 +33,10 @@ static bool parse_zone(const char *text, int *out_min)
     int hours, minutes, length = 0;
     if (*text != '+' && *text != '-')
         return false;
-    if ((sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &length) != 2 && sscanf(text + 1, "%2d%2d%n", &hours, &minutes, &length) != 2) ||
-        text[1 + length] != '\0' || hours < 0 || hours > 14 || minutes < 0 || minutes > 59 || !isdigit((unsigned char)text[1]))
+    if ((sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &length) != 2 &&
+         sscanf(text + 1, "%2d%2d%n", &hours, &minutes, &length) != 2) ||
+        text[1 + length] != '\0' || hours < 0 || hours > 14 || minutes < 0 || minutes > 59 ||
+        !isdigit((unsigned char)text[1]))
         return false;
     *out_min = (hours * 60 + minutes) * (*text == '-' ? -1 : 1);
     return true;
@@ -45,8 +47,9 @@ static bool is_calendar(const struct tm *written, time_t seconds)
 {
     struct tm back;
     gmtime_r(&seconds, &back);
-    return back.tm_mday == written->tm_mday && back.tm_mon == written->tm_mon && back.tm_hour == written->tm_hour &&
-           back.tm_min == written->tm_min && back.tm_sec == written->tm_sec;
+    return back.tm_mday == written->tm_mday && back.tm_mon == written->tm_mon &&
+           back.tm_hour == written->tm_hour && back.tm_min == written->tm_min &&
+           back.tm_sec == written->tm_sec;
 }
 
 static bool parse_time(const char *text, int64_t *out_ms)

@@ -83,7 +83,8 @@ static void an_event_goes_all_the_way_and_ctrl_c_leaves_nothing(void **state)
     proc_fixture *dev = START("--log-level", "warn", NULL);
     assert_true(a_server_runs());
     stage_expect(0, stage_shell(". $DEV_DIR/env; \"$POSTBUS\" publish orders hello --key k --type t.x"));
-    stage_expect(0, stage_shell(". $DEV_DIR/env; \"$POSTBUS\" tail orders --from beginning --count 1 --format '%k %v %y\\n' 2>/dev/null"));
+    stage_expect(0, stage_shell(". $DEV_DIR/env; \"$POSTBUS\" tail orders --from beginning --count 1 "
+                                "--format '%k %v %y\\n' 2>/dev/null"));
     assert_string_equal(stage_said, "k hello t.x\n");
     stage_expect(0, stage_shell(". $DEV_DIR/env; \"$POSTBUS\" status"));
     stage_says("leader          ");
@@ -104,7 +105,9 @@ static void kept_data_are_used_again_and_kept(void **state)
     assert_int_equal(access(dir, F_OK), 0);
     stage_expect(0, stage_shell("rm $DEV_DIR/env"));
     dev = START(NULL);
-    stage_expect(0, stage_shell(". $DEV_DIR/env; psql -Atqc 'SELECT count(*) FROM postbus.outbox' \"$POSTBUS_DATABASE\""));
+    stage_expect(
+        0, stage_shell(
+               ". $DEV_DIR/env; psql -Atqc 'SELECT count(*) FROM postbus.outbox' \"$POSTBUS_DATABASE\""));
     assert_string_equal(stage_said, "1\n");
     assert_int_equal(proc_fixture_end(dev, SIGINT, DEADLINE_MS), 0);
     proc_fixture_free(dev);
@@ -152,7 +155,8 @@ static void what_cannot_be_started_is_refused(void **state)
     stage_says("has no initdb and postgres");
     stage_expect(2, POSTBUS("dev", "--port", "0"));
     stage_expect(2, POSTBUS("dev", "--port", "65536"));
-    stage_expect(1, stage_shell("rm -rf $DEV_DIR; \"$POSTBUS\" dev --dir $DEV_DIR/$(printf 'x%.0s' {1..90})"));
+    stage_expect(1,
+                 stage_shell("rm -rf $DEV_DIR; \"$POSTBUS\" dev --dir $DEV_DIR/$(printf 'x%.0s' {1..90})"));
     stage_expect(0, stage_shell("rm -rf $DEV_DIR"));
 }
 

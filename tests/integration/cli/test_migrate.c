@@ -143,7 +143,8 @@ static void a_migration_that_fails_leaves_nothing(void **state)
     stage_expect(1, POSTBUS("migrate"));
     stage_says("migration 0001_outbox failed and nothing of it stays");
     stage_says("already exists");
-    assert_int_equal(pg_number(conn, "SELECT count(*) FROM pg_class WHERE relnamespace = 'postbus'::regnamespace"), 1);
+    assert_int_equal(
+        pg_number(conn, "SELECT count(*) FROM pg_class WHERE relnamespace = 'postbus'::regnamespace"), 1);
     free(conninfo);
     PQfinish(conn);
 }
@@ -156,7 +157,8 @@ static void settings_of_the_role_do_not_matter(void **state)
     pg_run(conn, "ALTER DATABASE settings SET default_transaction_isolation = 'serializable';"
                  "ALTER DATABASE settings SET default_transaction_read_only = on;"
                  "ALTER DATABASE settings SET search_path = evil, public;"
-                 "CREATE SCHEMA evil; CREATE FUNCTION evil.format(text, int) RETURNS text LANGUAGE sql AS $$SELECT 'DROP SCHEMA public'$$");
+                 "CREATE SCHEMA evil; CREATE FUNCTION evil.format(text, int) RETURNS text LANGUAGE sql AS "
+                 "$$SELECT 'DROP SCHEMA public'$$");
     stage_expect(0, POSTBUS("migrate"));
     assert_int_equal(pg_number(conn, "SELECT count(*) FROM pg_namespace WHERE nspname = 'public'"), 1);
     PQfinish(conn);

@@ -43,18 +43,19 @@ static int64_t n_events(void)
 }
 
 /* Fails where a refused command published something all the same. */
-#define REFUSED(code, part, call)                                                                                                     \
-    do {                                                                                                                               \
-        int64_t n = n_events();                                                                                                        \
-        stage_expect(code, call);                                                                                                  \
-        stage_says(part);                                                                                                              \
-        assert_int_equal(n_events(), n);                                                                                               \
+#define REFUSED(code, part, call)                                                                            \
+    do {                                                                                                     \
+        int64_t n = n_events();                                                                              \
+        stage_expect(code, call);                                                                            \
+        stage_says(part);                                                                                    \
+        assert_int_equal(n_events(), n);                                                                     \
     } while (0)
 
 static void an_event_has_all_that_was_given(void **state)
 {
     (void)state;
-    stage_expect(0, POSTBUS("publish", "orders", "{\"ü\": 1}", "--key", "k 7", "--type", "order.created", "--header", "a=b=c", "-H", "x="));
+    stage_expect(0, POSTBUS("publish", "orders", "{\"ü\": 1}", "--key", "k 7", "--type", "order.created",
+                            "--header", "a=b=c", "-H", "x="));
     newest_is("topic", "orders");
     newest_is("convert_from(value, 'UTF8')", "{\"ü\": 1}");
     newest_is("convert_from(key, 'UTF8')", "k 7");
@@ -87,8 +88,9 @@ static void files_and_standard_input_are_taken_byte_by_byte(void **state)
     (void)state;
     stage_expect(0, stage_shell("printf 'a\\0b\\n' | \"$POSTBUS\" publish orders -"));
     newest_is("encode(value, 'hex')", "6100620a");
-    stage_expect(0, stage_shell("printf '\\377' > /tmp/postbus-test-$$; \"$POSTBUS\" publish orders -f /tmp/postbus-test-$$; c=$?; "
-                 "rm /tmp/postbus-test-$$; exit $c"));
+    stage_expect(0, stage_shell("printf '\\377' > /tmp/postbus-test-$$; \"$POSTBUS\" publish orders -f "
+                                "/tmp/postbus-test-$$; c=$?; "
+                                "rm /tmp/postbus-test-$$; exit $c"));
     newest_is("encode(value, 'hex')", "ff");
 }
 
@@ -96,10 +98,12 @@ static void each_line_is_an_event_in_their_order(void **state)
 {
     (void)state;
     int64_t n = n_events();
-    stage_expect(0, stage_shell("printf 'one\\n\\ntwo\\r\\nthree' | \"$POSTBUS\" publish lines --lines --type t --header h=1 --key k"));
+    stage_expect(0, stage_shell("printf 'one\\n\\ntwo\\r\\nthree' | \"$POSTBUS\" publish lines --lines "
+                                "--type t --header h=1 --key k"));
     stage_says("published 3 events, passed over 1 empty lines");
     assert_int_equal(n_events(), n + 3);
-    char *all = pg_text(conn, "SELECT string_agg(encode(value, 'escape') || encode(key, 'escape') || type || (headers->>'h'), ' ' ORDER BY id) "
+    char *all = pg_text(conn, "SELECT string_agg(encode(value, 'escape') || encode(key, 'escape') || type || "
+                              "(headers->>'h'), ' ' ORDER BY id) "
                               "FROM postbus.outbox WHERE topic = 'lines'");
     assert_string_equal(all, "onekt1 two\rkt1 threekt1");
     free(all);
@@ -108,9 +112,14 @@ static void each_line_is_an_event_in_their_order(void **state)
 static void the_key_is_a_member_of_the_line(void **state)
 {
     (void)state;
-    stage_expect(0, stage_shell("printf '%s\\n' '{\"k\": \"a b\"}' '{\"k\": 7}' '{\"k\": true}' '{\"k\": 1.5}' '{\"k\": \"\"}' | "
-                                 "\"$POSTBUS\" publish keys --lines --key-field k"));
-    char *all = pg_text(conn, "SELECT string_agg(encode(key, 'escape'), '|' ORDER BY id) FROM postbus.outbox WHERE topic = 'keys'");
+    stage_expect(
+        0,
+        stage_shell(
+            "printf '%s\\n' '{\"k\": \"a b\"}' '{\"k\": 7}' '{\"k\": true}' '{\"k\": 1.5}' '{\"k\": \"\"}' | "
+            "\"$POSTBUS\" publish keys --lines --key-field k"));
+    char *all = pg_text(
+        conn,
+        "SELECT string_agg(encode(key, 'escape'), '|' ORDER BY id) FROM postbus.outbox WHERE topic = 'keys'");
     assert_string_equal(all, "a b|7|true|1.5|");
     free(all);
 }
@@ -120,9 +129,12 @@ static void a_large_file_is_one_transaction(void **state)
     (void)state;
     stage_expect(0, stage_shell("seq 25000 | \"$POSTBUS\" publish large --lines"));
     assert_int_equal(pg_number(conn, "SELECT count(*) FROM postbus.outbox WHERE topic = 'large'"), 25000);
-    assert_int_equal(pg_number(conn, "SELECT count(DISTINCT xid) FROM postbus.outbox WHERE topic = 'large'"), 1);
-    assert_int_equal(pg_number(conn, "SELECT count(*) FROM (SELECT id, lag(value) OVER w AS l, value FROM postbus.outbox WHERE topic = 'large' "
-                                     "WINDOW w AS (ORDER BY id)) x WHERE convert_from(l, 'UTF8')::int + 1 <> convert_from(value, 'UTF8')::int"),
+    assert_int_equal(pg_number(conn, "SELECT count(DISTINCT xid) FROM postbus.outbox WHERE topic = 'large'"),
+                     1);
+    assert_int_equal(pg_number(conn, "SELECT count(*) FROM (SELECT id, lag(value) OVER w AS l, value FROM "
+                                     "postbus.outbox WHERE topic = 'large' "
+                                     "WINDOW w AS (ORDER BY id)) x WHERE convert_from(l, 'UTF8')::int + 1 <> "
+                                     "convert_from(value, 'UTF8')::int"),
                      0);
 }
 
@@ -130,7 +142,8 @@ static void batches_are_transactions_of_their_own(void **state)
 {
     (void)state;
     stage_expect(0, stage_shell("seq 25 | \"$POSTBUS\" publish batches --lines --batch 10"));
-    assert_int_equal(pg_number(conn, "SELECT count(DISTINCT xid) FROM postbus.outbox WHERE topic = 'batches'"), 3);
+    assert_int_equal(
+        pg_number(conn, "SELECT count(DISTINCT xid) FROM postbus.outbox WHERE topic = 'batches'"), 3);
 }
 
 static void a_bad_line_publishes_nothing_of_its_transaction(void **state)
@@ -147,7 +160,8 @@ static void a_bad_line_publishes_nothing_of_its_transaction(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char line[300];
-        snprintf(line, sizeof line, "printf '%s' | \"$POSTBUS\" publish bad --lines --key-field k", cases[i][0]);
+        snprintf(line, sizeof line, "printf '%s' | \"$POSTBUS\" publish bad --lines --key-field k",
+                 cases[i][0]);
         REFUSED(1, cases[i][1], stage_shell(line));
         stage_says("nothing was published");
     }
@@ -157,7 +171,8 @@ static void a_bad_line_after_batches_says_where_to_go_on(void **state)
 {
     (void)state;
     int64_t n = n_events();
-    stage_expect(1, stage_shell("printf '%s\\n' '{\"k\":1}' '' '{\"k\":2}' '{\"k\":3}' 'x' | \"$POSTBUS\" publish b --lines --key-field k --batch 2"));
+    stage_expect(1, stage_shell("printf '%s\\n' '{\"k\":1}' '' '{\"k\":2}' '{\"k\":3}' 'x' | \"$POSTBUS\" "
+                                "publish b --lines --key-field k --batch 2"));
     stage_says("lines 1 to 3 are published, none after them; go on with line 4");
     assert_int_equal(n_events(), n + 2);
 }
@@ -169,7 +184,8 @@ static void what_the_database_refuses_is_told_with_its_hint(void **state)
     stage_says("is not a topic name");
     REFUSED(1, "PB001", POSTBUS("publish", "", "x"));
     REFUSED(1, "PB001", POSTBUS("publish", "..", "x"));
-    REFUSED(1, "PB003", stage_shell("\"$POSTBUS\" publish t v -H \"a=$(head -c 40000 /dev/zero | tr '\\0' x)\""));
+    REFUSED(1, "PB003",
+            stage_shell("\"$POSTBUS\" publish t v -H \"a=$(head -c 40000 /dev/zero | tr '\\0' x)\""));
 }
 
 static void values_over_the_limit_are_refused(void **state)
@@ -178,7 +194,9 @@ static void values_over_the_limit_are_refused(void **state)
     REFUSED(1, "PB002", stage_shell("head -c 1000001 /dev/zero | \"$POSTBUS\" publish t -"));
     REFUSED(1, "PB004", stage_shell("\"$POSTBUS\" publish t v --key $(printf 'k%.0s' {1..5000})"));
     REFUSED(1, "PB005", stage_shell("\"$POSTBUS\" publish t v --type $(printf 't%.0s' {1..1100})"));
-    REFUSED(1, "PB002", stage_shell("(echo fine; head -c 1000001 /dev/zero | tr '\\0' x) | \"$POSTBUS\" publish t --lines"));
+    REFUSED(
+        1, "PB002",
+        stage_shell("(echo fine; head -c 1000001 /dev/zero | tr '\\0' x) | \"$POSTBUS\" publish t --lines"));
     stage_says("nothing was published");
 }
 

@@ -63,9 +63,10 @@ static void progress_and_leadership_are_told(void **state)
     stage_database("leader");
     stage_expect(0, POSTBUS("migrate"));
     PGconn *relay = stage_connect();
-    pg_run(relay, "INSERT INTO postbus.leadership (relay, backend) VALUES ('berta:7', pg_backend_pid());"
-                  "INSERT INTO postbus.progress (leaf, epoch, s1, x1, l1, s2, x2, l2, done_id, floor_id, published) "
-                  "SELECT leaf, 1, s1, x1, l1, s2, x2, l2, done_id, floor_id, 500 FROM postbus.current_progress");
+    pg_run(relay,
+           "INSERT INTO postbus.leadership (relay, backend) VALUES ('berta:7', pg_backend_pid());"
+           "INSERT INTO postbus.progress (leaf, epoch, s1, x1, l1, s2, x2, l2, done_id, floor_id, published) "
+           "SELECT leaf, 1, s1, x1, l1, s2, x2, l2, done_id, floor_id, 500 FROM postbus.current_progress");
     stage_expect(0, POSTBUS("status"));
     stage_says("no relay is running; the last one was berta:7");
     pg_run(relay, "SELECT pg_advisory_lock(%lld)", SQL_LOCK_LEADER);
@@ -119,7 +120,8 @@ static void watching_goes_on_until_it_is_told_to_stop(void **state)
     (void)state;
     stage_database("watched");
     stage_expect(0, POSTBUS("migrate"));
-    proc_fixture *watch = proc_fixture_start_postbus((const char *const[]){"status", "--watch", "--json", NULL}, NULL);
+    proc_fixture *watch =
+        proc_fixture_start_postbus((const char *const[]){"status", "--watch", "--json", NULL}, NULL);
     proc_fixture_expect_log(watch, "\"pending\":0", 30000);
     stage_expect(0, POSTBUS("publish", "t", "v"));
     proc_fixture_expect_log(watch, "\"pending\":1", 30000);

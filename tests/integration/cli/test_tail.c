@@ -25,8 +25,9 @@ static void make_topic(const char *topic)
 static void produce(const char *topic, const void *key, size_t key_size, const void *value, size_t size)
 {
     rd_kafka_resp_err_t error = rd_kafka_producev(
-        producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0), RD_KAFKA_V_KEY(key, key_size), RD_KAFKA_V_VALUE((void *)value, size),
-        RD_KAFKA_V_HEADER("id", "e-1", 3), RD_KAFKA_V_HEADER("type", "t.x", 3), RD_KAFKA_V_TIMESTAMP(1700000000123),
+        producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0), RD_KAFKA_V_KEY(key, key_size),
+        RD_KAFKA_V_VALUE((void *)value, size), RD_KAFKA_V_HEADER("id", "e-1", 3),
+        RD_KAFKA_V_HEADER("type", "t.x", 3), RD_KAFKA_V_TIMESTAMP(1700000000123),
         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
     assert_int_equal(error, RD_KAFKA_RESP_ERR_NO_ERROR);
     assert_int_equal(rd_kafka_flush(producer, 30000), RD_KAFKA_RESP_ERR_NO_ERROR);
@@ -67,7 +68,8 @@ static void records_are_printed_from_the_beginning_to_the_end(void **state)
 static void a_count_ends_it(void **state)
 {
     (void)state;
-    stage_expect(0, POSTBUS("tail", "orders", "--from", "beginning", "--count", "1", "--format", "%v|%K|%S|%h|%i|%y|%%\\n"));
+    stage_expect(0, POSTBUS("tail", "orders", "--from", "beginning", "--count", "1", "--format",
+                            "%v|%K|%S|%h|%i|%y|%%\\n"));
     assert_string_equal(stage_said, "one|2|3|id=e-1,type=t.x|e-1|t.x|%\n");
 }
 
@@ -109,7 +111,8 @@ static void from_the_end_only_what_comes_is_printed(void **state)
     (void)state;
     make_topic("later");
     produce("later", "k", 1, "old", 3);
-    proc_fixture *tail = proc_fixture_start_postbus((const char *const[]){"tail", "later", "--format", "<%v>\\n", NULL}, NULL);
+    proc_fixture *tail =
+        proc_fixture_start_postbus((const char *const[]){"tail", "later", "--format", "<%v>\\n", NULL}, NULL);
     char *log = NULL;
     for (int i = 0; i < 300; i++) { /* until it has taken its place: each record is another one */
         char value[20];
@@ -128,7 +131,8 @@ static void from_the_end_only_what_comes_is_printed(void **state)
 static void a_topic_that_comes_later_is_waited_for_and_read_from_its_beginning(void **state)
 {
     (void)state;
-    proc_fixture *tail = proc_fixture_start_postbus((const char *const[]){"tail", "unborn", "--format", "<%v>\\n", NULL}, NULL);
+    proc_fixture *tail = proc_fixture_start_postbus(
+        (const char *const[]){"tail", "unborn", "--format", "<%v>\\n", NULL}, NULL);
     proc_fixture_expect_log(tail, "there is no topic unborn yet", 30000);
     make_topic("unborn");
     produce("unborn", "k", 1, "first", 5);

@@ -8,7 +8,8 @@
 static void elements_follow_the_header_with_their_lengths(void **state)
 {
     (void)state;
-    static const unsigned char expected[] = {0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 17, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2, 'a', 0, 0, 0, 0, 0};
+    static const unsigned char expected[] = {0, 0, 0, 1, 0, 0, 0, 0, 0, 0,   0, 17, 0, 0, 0,
+                                             2, 0, 0, 0, 1, 0, 0, 0, 2, 'a', 0, 0,  0, 0, 0};
     bytes_array array = {0};
     assert_true(bytes_array_add(&array, "a\0", 2));
     assert_true(bytes_array_add(&array, NULL, 0));

@@ -44,10 +44,10 @@ static void says(const char *part)
         fail_msg("\"%s\" does not say \"%s\"", said, part);
 }
 
-#define MISUSED(part, ...)                                                                                                            \
-    do {                                                                                                                               \
-        assert_int_equal(RUN(__VA_ARGS__), EXIT_USAGE);                                                                                \
-        says(part);                                                                                                                    \
+#define MISUSED(part, ...)                                                                                   \
+    do {                                                                                                     \
+        assert_int_equal(RUN(__VA_ARGS__), EXIT_USAGE);                                                      \
+        says(part);                                                                                          \
     } while (0)
 
 static void every_command_helps_and_names_its_flags_and_exit_codes(void **state)
@@ -177,9 +177,10 @@ static void other_contradictions_are_refused(void **state)
 static void check_config_prints_values_with_their_sources(void **state)
 {
     (void)state;
-    static const char *const environment[] = {"POSTBUS_PAGE_ROWS=77", "POSTBUS_DATABASE=postgresql://u:geheim@h/d", NULL};
-    static const char *const words[] = {"relay", "--check-config", "--brokers", "x:1", "--log-json", "-X", "kafka.linger.ms=3",
-                                        "--receipts", "false", NULL};
+    static const char *const environment[] = {"POSTBUS_PAGE_ROWS=77",
+                                              "POSTBUS_DATABASE=postgresql://u:geheim@h/d", NULL};
+    static const char *const words[] = {"relay", "--check-config",    "--brokers",  "x:1",   "--log-json",
+                                        "-X",    "kafka.linger.ms=3", "--receipts", "false", NULL};
     assert_int_equal(run_in(environment, words), EXIT_OK);
     says("page_rows = \"77\"  # POSTBUS_PAGE_ROWS\n");
     says("brokers = \"x:1\"  # --brokers\n");

@@ -19,7 +19,8 @@ static void the_first_thing_without_meaning_is_named(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
-        {"%z", "%z"}, {"%k%", "%"}, {"\\", "\\"}, {"%v\\x", "\\x"}, {"%%%", "%"}, {"% k", "% "}, {"%5k", "%5"}, {"%k %q %z", "%q"},
+        {"%z", "%z"}, {"%k%", "%"},  {"\\", "\\"},  {"%v\\x", "\\x"},
+        {"%%%", "%"}, {"% k", "% "}, {"%5k", "%5"}, {"%k %q %z", "%q"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const char *wrong = NULL;

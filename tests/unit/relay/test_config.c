@@ -51,7 +51,9 @@ static void refused(const given *g, const char *const *parts)
     char message[1024];
     if (load(g, &cfg, message)) {
         config_done(&cfg);
-        fail_msg("accepted: %s", g->file ? g->file : g->environment[0] ? g->environment[0] : g->flags[0].value);
+        fail_msg("accepted: %s", g->file             ? g->file
+                                 : g->environment[0] ? g->environment[0]
+                                                     : g->flags[0].value);
     }
     for (; *parts; parts++)
         if (!strstr(message, *parts))
@@ -59,7 +61,10 @@ static void refused(const given *g, const char *const *parts)
 }
 
 #define REFUSED(g, ...) refused(&(given)g, (const char *const[]){__VA_ARGS__, NULL})
-#define G(...) {__VA_ARGS__}
+#define G(...)                                                                                               \
+    {                                                                                                        \
+        __VA_ARGS__                                                                                          \
+    }
 
 static void nothing_given_gives_the_defaults(void **state)
 {
@@ -102,7 +107,8 @@ static void sizes_and_times_may_have_units(void **state)
     (void)state;
     config cfg;
     char message[1024];
-    given g = {.file = "page_bytes = 512KiB\nin_flight_bytes = \"2 GiB\"\nshutdown_timeout_ms = 2min\ntopic_retry_ms = 10s\n"
+    given g = {.file = "page_bytes = 512KiB\nin_flight_bytes = \"2 GiB\"\nshutdown_timeout_ms = "
+                       "2min\ntopic_retry_ms = 10s\n"
                        "topic_partitions = 12\nlog_level = debug\n"};
     assert_true(load(&g, &cfg, message));
     assert_int_equal(cfg.page_bytes, 512 * 1024);
@@ -151,7 +157,8 @@ static void promises_stay_even_where_the_same_value_is_said(void **state)
     (void)state;
     config cfg;
     char message[1024];
-    given g = {.flags = {{"kafka.acks", "all"}, {"kafka.enable.idempotence", "true"}, {"kafka.max.in.flight", "1"}}};
+    given g = {
+        .flags = {{"kafka.acks", "all"}, {"kafka.enable.idempotence", "true"}, {"kafka.max.in.flight", "1"}}};
     assert_true(load(&g, &cfg, message));
     config_done(&cfg);
 }
@@ -160,14 +167,31 @@ static void settings_that_break_a_promise_are_refused(void **state)
 {
     (void)state;
     static const config_flag cases[] = {
-        {"kafka.acks", "1"}, {"kafka.acks", "0"}, {"kafka.request.required.acks", "1"}, {"kafka.enable.idempotence", "false"},
-        {"kafka.enable.idempotence", "FALSE"}, {"kafka.max.in.flight", "5"}, {"kafka.max.in.flight.requests.per.connection", "2"},
-        {"kafka.max.in.flight", "11"}, {"kafka.enable.gapless.guarantee", "false"}, {"kafka.message.timeout.ms", "300000"},
-        {"kafka.delivery.timeout.ms", "1"}, {"kafka.retries", "3"}, {"kafka.message.send.max.retries", "2147483647"},
-        {"kafka.queuing.strategy", "lifo"}, {"kafka.delivery.report.only.error", "true"}, {"kafka.transactional.id", "x"},
-        {"kafka.bootstrap.servers", "x:9092"}, {"kafka.metadata.broker.list", "x:9092"}, {"kafka.partitioner", "random"},
-        {"kafka.log.queue", "true"}, {"kafka.enabled_events", "1"}, {"kafka.api.version.request", "false"},
-        {"kafka.broker.version.fallback", "0.9.0"}, {"kafka.topic.blacklist", "^x"}, {"kafka.transaction.timeout.ms", "5000"},
+        {"kafka.acks", "1"},
+        {"kafka.acks", "0"},
+        {"kafka.request.required.acks", "1"},
+        {"kafka.enable.idempotence", "false"},
+        {"kafka.enable.idempotence", "FALSE"},
+        {"kafka.max.in.flight", "5"},
+        {"kafka.max.in.flight.requests.per.connection", "2"},
+        {"kafka.max.in.flight", "11"},
+        {"kafka.enable.gapless.guarantee", "false"},
+        {"kafka.message.timeout.ms", "300000"},
+        {"kafka.delivery.timeout.ms", "1"},
+        {"kafka.retries", "3"},
+        {"kafka.message.send.max.retries", "2147483647"},
+        {"kafka.queuing.strategy", "lifo"},
+        {"kafka.delivery.report.only.error", "true"},
+        {"kafka.transactional.id", "x"},
+        {"kafka.bootstrap.servers", "x:9092"},
+        {"kafka.metadata.broker.list", "x:9092"},
+        {"kafka.partitioner", "random"},
+        {"kafka.log.queue", "true"},
+        {"kafka.enabled_events", "1"},
+        {"kafka.api.version.request", "false"},
+        {"kafka.broker.version.fallback", "0.9.0"},
+        {"kafka.topic.blacklist", "^x"},
+        {"kafka.transaction.timeout.ms", "5000"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         REFUSED(G(.flags = {cases[i]}), "--kafka", cases[i].name, "must not be");
@@ -191,12 +215,36 @@ static void values_out_of_range_are_refused(void **state)
 {
     (void)state;
     static const char *const lines[] = {
-        "page_rows = 0", "page_rows = -1", "page_rows = 1000001", "page_rows = 1e3", "page_rows = 0x10", "page_rows = 10.5",
-        "page_rows = \"\"", "page_rows = \" 5\"", "page_rows = \"5 \"", "page_rows = \"+5\"", "page_rows = 99999999999999999999",
-        "page_rows = 5KiB", "page_bytes = 8MB", "page_bytes = 8mib", "page_bytes = 9223372036854775807GiB", "page_bytes = 0",
-        "idle_ms = 10m", "idle_ms = 0", "idle_ms = 2min5s", "settle_ms = -1", "receipts = yes", "receipts = TRUE", "receipts = 1",
-        "receipts = \"\"", "log_level = verbose", "log_level = INFO", "topic_partitions = 0", "topic_partitions = -1",
-        "topic_replication_factor = 32768", "in_flight_bytes = 1",
+        "page_rows = 0",
+        "page_rows = -1",
+        "page_rows = 1000001",
+        "page_rows = 1e3",
+        "page_rows = 0x10",
+        "page_rows = 10.5",
+        "page_rows = \"\"",
+        "page_rows = \" 5\"",
+        "page_rows = \"5 \"",
+        "page_rows = \"+5\"",
+        "page_rows = 99999999999999999999",
+        "page_rows = 5KiB",
+        "page_bytes = 8MB",
+        "page_bytes = 8mib",
+        "page_bytes = 9223372036854775807GiB",
+        "page_bytes = 0",
+        "idle_ms = 10m",
+        "idle_ms = 0",
+        "idle_ms = 2min5s",
+        "settle_ms = -1",
+        "receipts = yes",
+        "receipts = TRUE",
+        "receipts = 1",
+        "receipts = \"\"",
+        "log_level = verbose",
+        "log_level = INFO",
+        "topic_partitions = 0",
+        "topic_partitions = -1",
+        "topic_replication_factor = 32768",
+        "in_flight_bytes = 1",
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         REFUSED(G(.file = lines[i]), ":1: ", " is \"", "it has to be ");
@@ -219,7 +267,8 @@ static void variables_of_other_software_are_left_alone(void **state)
     (void)state;
     config cfg;
     char message[1024];
-    given g = {.environment = {"POSTBUS_SERVICE_HOST=10.0.0.1", "POSTBUS_PORT_9090_TCP=x", "POSTBUS_KAFKA_SERVICE_PORT=9092"}};
+    given g = {.environment = {"POSTBUS_SERVICE_HOST=10.0.0.1", "POSTBUS_PORT_9090_TCP=x",
+                               "POSTBUS_KAFKA_SERVICE_PORT=9092"}};
     assert_true(load(&g, &cfg, message));
     config_done(&cfg);
 }
@@ -228,8 +277,18 @@ static void malformed_files_are_refused_with_the_line(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "page_rows\n", "page_rows 5\n", "page_rows = \n", "= 5\n", "page_rows = {1, 2}\n", "page_rows = 5 6\n", "page_rows = \"5\n",
-        "relay { page_rows = 5 }\n", "page_rows += 5\n", "include(\"/etc/passwd\")\n", "}\n", "\x01\x02\n",
+        "page_rows\n",
+        "page_rows 5\n",
+        "page_rows = \n",
+        "= 5\n",
+        "page_rows = {1, 2}\n",
+        "page_rows = 5 6\n",
+        "page_rows = \"5\n",
+        "relay { page_rows = 5 }\n",
+        "page_rows += 5\n",
+        "include(\"/etc/passwd\")\n",
+        "}\n",
+        "\x01\x02\n",
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         REFUSED(G(.file = texts[i]), path);
@@ -255,8 +314,8 @@ static void headers_of_one_name_are_refused(void **state)
 static void connection_strings_that_cannot_be_read_are_refused_without_their_secrets(void **state)
 {
     (void)state;
-    static const char *const cases[] = {"postgresql://u:geheim%zz@h/d", "host=h password='geheim", "geheim", "host=h pasword=geheim",
-                                        "postgresql://u:p@h:port:geheim/d"};
+    static const char *const cases[] = {"postgresql://u:geheim%zz@h/d", "host=h password='geheim", "geheim",
+                                        "host=h pasword=geheim", "postgresql://u:p@h:port:geheim/d"};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         config cfg;
         char message[1024];
@@ -296,7 +355,9 @@ static void the_printed_configuration_masks_secrets_and_can_be_read_again(void *
     (void)state;
     config cfg, again;
     char message[1024];
-    given g = {.flags = {{"database", "postgresql://u:geheim@h/d"}, {"kafka.sasl.password", "geheim"}, {"relay_id", "a\"b\\c"},
+    given g = {.flags = {{"database", "postgresql://u:geheim@h/d"},
+                         {"kafka.sasl.password", "geheim"},
+                         {"relay_id", "a\"b\\c"},
                          {"page_bytes", "1536KiB"}}};
     assert_true(load(&g, &cfg, message));
     char *text = printed(&cfg);

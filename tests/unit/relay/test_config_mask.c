@@ -55,9 +55,15 @@ static void the_rest_of_it_shows(void **state)
 static void settings_of_kafka_with_secrets_are_known(void **state)
 {
     (void)state;
-    static const char *const secret[] = {"sasl.password", "ssl.key.password", "ssl.key.pem", "ssl_key", "ssl.keystore.password",
-                                         "sasl.oauthbearer.client.secret", "sasl.oauthbearer.config"};
-    static const char *const open[] = {"sasl.username", "linger.ms", "ssl.ca.pem", "ssl.key.location", "client.id"};
+    static const char *const secret[] = {"sasl.password",
+                                         "ssl.key.password",
+                                         "ssl.key.pem",
+                                         "ssl_key",
+                                         "ssl.keystore.password",
+                                         "sasl.oauthbearer.client.secret",
+                                         "sasl.oauthbearer.config"};
+    static const char *const open[] = {"sasl.username", "linger.ms", "ssl.ca.pem", "ssl.key.location",
+                                       "client.id"};
     for (size_t i = 0; i < sizeof secret / sizeof secret[0]; i++)
         assert_true(config_kafka_is_secret(secret[i]));
     for (size_t i = 0; i < sizeof open / sizeof open[0]; i++)

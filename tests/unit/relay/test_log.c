@@ -11,18 +11,18 @@
 static char line[4096];
 
 /* Standard error goes into a pipe while body runs. */
-#define CAPTURED(body)                                                                                                                \
-    do {                                                                                                                               \
-        int fds[2], saved = dup(2);                                                                                                    \
-        assert_int_equal(pipe(fds), 0);                                                                                                \
-        dup2(fds[1], 2);                                                                                                               \
-        body;                                                                                                                          \
-        dup2(saved, 2);                                                                                                                \
-        close(saved);                                                                                                                  \
-        close(fds[1]);                                                                                                                 \
-        ssize_t size = read(fds[0], line, sizeof line - 1);                                                                            \
-        close(fds[0]);                                                                                                                 \
-        line[size > 0 ? size : 0] = '\0';                                                                                              \
+#define CAPTURED(body)                                                                                       \
+    do {                                                                                                     \
+        int fds[2], saved = dup(2);                                                                          \
+        assert_int_equal(pipe(fds), 0);                                                                      \
+        dup2(fds[1], 2);                                                                                     \
+        body;                                                                                                \
+        dup2(saved, 2);                                                                                      \
+        close(saved);                                                                                        \
+        close(fds[1]);                                                                                       \
+        ssize_t size = read(fds[0], line, sizeof line - 1);                                                  \
+        close(fds[0]);                                                                                       \
+        line[size > 0 ? size : 0] = '\0';                                                                    \
     } while (0)
 
 /* The line without level and time, which are checked once. */
@@ -39,8 +39,8 @@ static void a_line_has_level_time_event_and_pairs(void **state)
     log_setup(LOG_LEVEL_INFO, false);
     CAPTURED(log_event(LOG_LEVEL_WARN, "topic.missing", "topic=%s retry_ms=%d", "orders", 1000));
     int year, month, day, hour, minute, second, ms, length = 0;
-    assert_int_equal(sscanf(line, "warn %4d-%2d-%2dT%2d:%2d:%2d.%3dZ topic.missing %n", &year, &month, &day, &hour, &minute, &second, &ms,
-                            &length),
+    assert_int_equal(sscanf(line, "warn %4d-%2d-%2dT%2d:%2d:%2d.%3dZ topic.missing %n", &year, &month, &day,
+                            &hour, &minute, &second, &ms, &length),
                      7);
     assert_string_equal(line + length, "topic=orders retry_ms=1000\n");
 }
@@ -50,9 +50,17 @@ static void values_that_could_be_mistaken_are_quoted(void **state)
     (void)state;
     log_setup(LOG_LEVEL_INFO, false);
     static const char *const cases[][2] = {
-        {"a b", "\"a b\""}, {"", "\"\""}, {"a=b", "\"a=b\""}, {"a\"b", "\"a\\\"b\""}, {"a\\b", "\"a\\\\b\""},
-        {"a\nerror x", "\"a\\nerror x\""}, {"a\tb", "\"a\\tb\""}, {"\x1b[2J", "\"\\x1b[2J\""}, {"\x7f", "\"\\x7f\""},
-        {"ü", "ü"}, {"plain-1.2:3", "plain-1.2:3"},
+        {"a b", "\"a b\""},
+        {"", "\"\""},
+        {"a=b", "\"a=b\""},
+        {"a\"b", "\"a\\\"b\""},
+        {"a\\b", "\"a\\\\b\""},
+        {"a\nerror x", "\"a\\nerror x\""},
+        {"a\tb", "\"a\\tb\""},
+        {"\x1b[2J", "\"\\x1b[2J\""},
+        {"\x7f", "\"\\x7f\""},
+        {"ü", "ü"},
+        {"plain-1.2:3", "plain-1.2:3"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char expected[200];

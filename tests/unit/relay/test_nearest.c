@@ -12,9 +12,18 @@ static void distance_counts_single_slips(void **state)
         const char *a, *b;
         size_t distance;
     } cases[] = {
-        {"", "", 0}, {"a", "", 1}, {"", "abc", 3}, {"page_rows", "page_rows", 0}, {"page_row", "page_rows", 1},
-        {"page_rowss", "page_rows", 1}, {"page-rows", "page_rows", 1}, {"page_rwos", "page_rows", 1}, {"apge_rows", "page_rows", 1},
-        {"kitten", "sitting", 3}, {"ab", "ba", 1}, {"abc", "ca", 3},
+        {"", "", 0},
+        {"a", "", 1},
+        {"", "abc", 3},
+        {"page_rows", "page_rows", 0},
+        {"page_row", "page_rows", 1},
+        {"page_rowss", "page_rows", 1},
+        {"page-rows", "page_rows", 1},
+        {"page_rwos", "page_rows", 1},
+        {"apge_rows", "page_rows", 1},
+        {"kitten", "sitting", 3},
+        {"ab", "ba", 1},
+        {"abc", "ca", 3},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_int_equal(nearest_distance(cases[i].a, cases[i].b), cases[i].distance);
