@@ -24,12 +24,17 @@ static void make_topic(const char *topic)
 
 static void produce(const char *topic, const void *key, size_t key_size, const void *value, size_t size)
 {
-    rd_kafka_resp_err_t error = rd_kafka_producev(
-        producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0), RD_KAFKA_V_KEY(key, key_size),
-        RD_KAFKA_V_VALUE((void *)value, size), RD_KAFKA_V_HEADER("id", "e-1", 3),
-        RD_KAFKA_V_HEADER("type", "t.x", 3), RD_KAFKA_V_TIMESTAMP(1700000000123),
-        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
-    assert_int_equal(error, RD_KAFKA_RESP_ERR_NO_ERROR);
+    const rd_kafka_vu_t parts[] = {
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = topic},
+        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = 0},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)(uintptr_t)key, key_size}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)(uintptr_t)value, size}},
+        {.vtype = RD_KAFKA_VTYPE_HEADER, .u.header = {"id", "e-1", 3}},
+        {.vtype = RD_KAFKA_VTYPE_HEADER, .u.header = {"type", "t.x", 3}},
+        {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = 1700000000123},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+    };
+    assert_null(rd_kafka_produceva(producer, parts, sizeof parts / sizeof parts[0]));
     assert_int_equal(rd_kafka_flush(producer, 30000), RD_KAFKA_RESP_ERR_NO_ERROR);
 }
 
