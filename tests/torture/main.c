@@ -251,6 +251,18 @@ static void name_topics(plan *p)
                  'a' + i);
 }
 
+/* What a run cannot do without; NULL: nothing is missing. */
+static const char *missing_option(const plan *p, run_kind kind)
+{
+    if (kind != RUN_NAIVE && !p->relay)
+        return "--relay";
+    if (kind == RUN_TERMINATE && !(p->postgres_crash && p->postgres_start))
+        return "--postgres-crash and --postgres-start";
+    if (kind == RUN_BROKER && !(p->broker_kill && p->broker_start))
+        return "--broker-kill and --broker-start";
+    return NULL;
+}
+
 static bool run_one(plan *p, run_kind kind)
 {
     p->kind = kind;
@@ -269,6 +281,10 @@ static int run_named(plan *p, const char *name)
     for (run_kind kind = RUN_PLAIN; kind < RUN_KINDS; kind++) {
         if (strcmp(name, run_name(kind)) != 0 && (strcmp(name, "all") != 0 || kind == RUN_NAIVE))
             continue;
+        if (missing_option(p, kind)) {
+            fprintf(stderr, "torture: the run \"%s\" needs %s\n", run_name(kind), missing_option(p, kind));
+            return 2;
+        }
         n_run++;
         n_bad += !run_one(p, kind);
     }
@@ -279,6 +295,16 @@ static int run_named(plan *p, const char *name)
     }
     printf("torture: %d of %d runs passed (seed %" PRIu64 ")\n", n_run - n_bad, n_run, p->seed);
     return n_bad ? 1 : 0;
+}
+
+static void forget_strings(plan *p, char *run)
+{
+    char *strings[] = {p->database,       p->brokers,        p->relay,
+                       p->postgres_crash, p->postgres_start, p->broker_kill,
+                       p->broker_start,   p->log_dir,        run};
+
+    for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
+        free(strings[i]);
 }
 
 int main(int argc, const char **argv)
@@ -312,5 +338,7 @@ int main(int argc, const char **argv)
                 "torture: bad arguments; see --help. --database, --brokers and --log-dir are needed.\n");
         return 2;
     }
-    return run_named(&p, run ? run : "all");
+    int code = run_named(&p, run ? run : "all");
+    forget_strings(&p, run);
+    return code;
 }
