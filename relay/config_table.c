@@ -61,11 +61,10 @@ const config_setting config_table[CONFIG_N_SETTINGS] = {
      .effect = "How long the relay sleeps on the doorbell before it looks all the same. Serves transactions "
                "that do not ring "
                "(postbus.ring = off)."},
-    {"settle_ms", SETTING_DURATION_MS, AT(settle_ms), .preset = "5", .lowest = 0, .highest = 60000,
+    {"settle_ms", SETTING_DURATION_MS, AT(settle_ms), .preset = "50", .lowest = 0, .highest = 60000,
      .placeholder = "TIME",
      .effect = "At most how long acknowledged events wait until the progress is recorded in PostgreSQL. "
-               "Longer: fewer commits, "
-               "and more events repeated after a crash."},
+               "Longer: fewer commits and less write-ahead log, and more events repeated after a crash."},
     {"leader_retry_ms", SETTING_DURATION_MS, AT(leader_retry_ms), .preset = "250", .lowest = 10,
      .highest = 3600000, .placeholder = "TIME",
      .effect = "How often a waiting relay tries to take the lead."},

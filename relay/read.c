@@ -10,7 +10,7 @@
 #include "postbus_sql.h"
 
 #define LEAF_BITS 30
-#define MOST_BATCHES 64 /* read and not settled; more means that the brokers are behind, not we */
+#define MOST_BATCHES 1024 /* read and not settled; more means that the brokers are behind, not we */
 
 enum page_kind { PAGE_NEW, PAGE_STRAGGLERS };
 
@@ -50,7 +50,7 @@ void reader_start(reader *r, const config *cfg, session *pg, batch_queue *queue,
                   settler *sets, fences *bounds)
 {
     reader_drop(r);
-    uint64_t n_reads = r->n_reads, n_rows = r->n_rows, n_batches = r->n_batches;
+    uint64_t n_reads = r->n_reads, n_rows = r->n_rows, n_batches = r->n_batches, n_barriers = r->n_barriers;
     *r = (reader){.cfg = cfg,
                   .session = pg,
                   .queue = queue,
@@ -60,7 +60,9 @@ void reader_start(reader *r, const config *cfg, session *pg, batch_queue *queue,
                   .page_rows = (int)cfg->page_rows,
                   .n_reads = n_reads,
                   .n_rows = n_rows,
-                  .n_batches = n_batches};
+
+                  .n_batches = n_batches,
+                  .n_barriers = n_barriers};
 }
 
 void reader_drop(reader *r)
@@ -234,40 +236,40 @@ static void on_first_new(void *arg, PGresult *res)
     r->fresh = take_page(r, res);
 }
 
-static void on_fence_xid(void *arg, PGresult *res)
+static void on_fence(void *arg, PGresult *res)
 {
     reader *r = arg;
     r->fence_x = strtoull(PQgetvalue(res, 0, 0), NULL, 10);
-    if (r->fence_x == 0)
+    r->durable = PQgetvalue(res, 0, 1)[0] == 't';
+    if (!r->seen || r->fence_x < r->seen->xmax)
         fault(r, "a fence is not of the expected form");
     PQclear(res);
 }
 
-static void send_fence(reader *r)
+static void release(reader *r, batch *b)
 {
-    r->fence_settles = settler_send(r->settler, on_fence_xid, r);
-    if (!r->fence_settles)
-        session_query(r->session, sql_query("fence"), 0, NULL, false, on_fence_xid, r);
-}
-
-static void fenced(reader *r, batch *b)
-{
-    b->end.x = r->fence_x;
     b->fenced = true;
-    fences_add(r->fences, b->end.x, b->end.l);
+    r->opening = false;
     failpoint("after_barrier");
 }
 
-static void on_fence_committed(void *arg)
+static void on_barrier_committed(void *arg)
 {
     reader *r = arg;
-    if (r->fence_settles)
+    if (r->barrier_settles)
         settler_committed(r->settler);
-    if (r->fault)
-        return;
-    batch *b = r->queue->tail;
-    fenced(r, b);
-    r->opening = false;
+    release(r, r->queue->tail);
+}
+
+/* A settling that is due serves as the barrier. */
+static void send_barrier(reader *r, int64_t now_us)
+{
+    r->opening = true;
+    r->n_barriers++;
+    r->barrier_settles = settler_is_due(r->settler, now_us) && settler_send(r->settler);
+    if (!r->barrier_settles)
+        session_query(r->session, sql_query("barrier"), 0, NULL, false, NULL, NULL);
+    session_commit(r->session, on_barrier_committed, r);
 }
 
 /* One page a leaf: each is of use where the one before it was the last of its leaf. */
@@ -315,17 +317,6 @@ static batch *make_batch(reader *r)
     return b;
 }
 
-/* With a fence, the position can move on; without one, the next read starts where this one did. */
-static void take_empty(reader *r, batch *b)
-{
-    if (!r->asked_fence) {
-        batch_free(b);
-        return;
-    }
-    fenced(r, b);
-    batch_queue_extend(r->queue, b);
-}
-
 /* Rows behind an armed bell: publishers must not have to ring while they are being published. */
 static void release_bell(reader *r)
 {
@@ -339,33 +330,27 @@ static void on_read_committed(void *arg)
 {
     reader *r = arg;
     int64_t now_us = clock_now_us();
-    if (r->asked_fence && r->fence_settles)
-        settler_committed(r->settler);
     batch *b = r->fault ? NULL : make_batch(r);
-    if (!b) {
-        forget_read(r);
-        return;
-    }
-    bool got_rows = b->first || b->stage != STAGE_READ;
-    doorbell_read_done(r->bell, got_rows, now_us);
-    r->n_found = got_rows ? r->n_found + 1 : 0;
+    bool durable = r->durable;
     forget_read(r);
+    if (!b)
+        return;
+    bool got_rows = b->first || b->stage != STAGE_READ;
     r->opening = false;
+    doorbell_read_done(r->bell, got_rows, now_us);
     release_bell(r);
+    fences_add(r->fences, b->end.x, b->end.l);
     if (!got_rows) {
-        take_empty(r, b);
+        batch_queue_extend(r->queue, b);
         return;
     }
     batch_queue_append(r->queue, b);
     r->n_batches++;
     failpoint("after_read");
-    if (r->asked_fence) {
-        fenced(r, b);
-        return;
-    }
-    r->opening = true;
-    send_fence(r);
-    session_commit(r->session, on_fence_committed, r);
+    if (durable)
+        release(r, b);
+    else
+        send_barrier(r, now_us);
 }
 
 /* One page of each leaf from the floor on: mostly one, two while an old transaction reaches back over the end of a leaf. */
@@ -379,7 +364,7 @@ static void ask_first_stragglers(reader *r, const position *start)
     }
 }
 
-/* One flight: [unlock | try lock] [snapshot] [stragglers] [new rows] [fence] commit. Each statement has a snapshot of its own. */
+/* One flight: [unlock | try lock] snapshot, stragglers, new rows, fence, commit. Each statement has a snapshot of its own. */
 static void open_batch(reader *r, doorbell_action action)
 {
     position start = r->queue->tail->end;
@@ -397,9 +382,7 @@ static void open_batch(reader *r, doorbell_action action)
         ask_first_stragglers(r, &start);
     r->new_up_to_id = leaf_end(start.l + 1);
     ask_page(r, PAGE_NEW, &start, start.l, r->new_up_to_id, on_first_new);
-    r->asked_fence = action == DOORBELL_UNLOCK_AND_READ || r->n_found >= 2;
-    if (r->asked_fence)
-        send_fence(r);
+    session_execute(r->session, "fence", 0, NULL, false, on_fence, r);
     session_commit(r->session, on_read_committed, r);
 }
 

@@ -19,7 +19,6 @@ typedef struct reader {
     settler *settler;
     bool opening; /* the answers of a read are on their way */
     bool paging;  /* a further page is on its way */
-    int n_found;  /* how many reads in a row found rows: from two on, the fence is sent along with the next */
     fences *fences;
     int page_rows;  /* shrinks while values are large */
     int asked_rows; /* what page_rows was when the pages under way were asked for */
@@ -27,17 +26,17 @@ typedef struct reader {
     /* The read under way. */
     snapshot *seen;
     int64_t last_id;
-    uint64_t fence_x; /* 0: none was sent along */
+    uint64_t fence_x;
+    bool durable;         /* all that seen saw is flushed already: no barrier is needed */
+    bool barrier_settles; /* the barrier under way is the commit of a settling */
     int64_t new_up_to_id;
-    bool asked_fence;
-    bool fence_settles; /* the fence is the commit of a settling */
     page *stragglers[READ_N_LEAVES], *fresh;
     int64_t straggler_ends[READ_N_LEAVES]; /* up to which id each of these was asked for */
     int n_stragglers;
 
     bool prepared[3][READ_N_LEAVES];
     char *fault; /* an answer was not of the expected form */
-    uint64_t n_reads, n_rows, n_batches;
+    uint64_t n_reads, n_rows, n_batches, n_barriers;
 } reader;
 
 /* A new session has begun: nothing is known but what the queue holds. */

@@ -331,6 +331,7 @@ static void lead(relay *y)
     session_prepare(s, "arm", arm);
     session_prepare(s, "unlock", unlock);
     session_prepare(s, "snapshot", sql_query("snapshot"));
+    session_prepare(s, "fence", sql_query("fence"));
     session_query(s, sql_query("lead"), 1, who, false, on_epoch, y);
     session_query(s, sql_query("progress"), 0, NULL, false, on_progress, y);
     session_query(s, sql_query("lanes"), 0, NULL, false, on_lanes, y);
@@ -578,10 +579,11 @@ int relay_run(const config *cfg, const relay_run_options *options)
     ship_done(&y.ship);
     log_event(LOG_LEVEL_INFO, "relay.stopped",
               "exit=%d published=%llu rings=%llu wakes=%llu safety_found=%llu reads=%llu batches=%llu "
-              "settles=%llu producers_recreated=%llu",
+              "barriers=%llu settles=%llu producers_recreated=%llu",
               y.exit_code, (unsigned long long)acked, (unsigned long long)y.bell.n_rings,
               (unsigned long long)y.bell.n_wakes, (unsigned long long)y.bell.n_safety_found,
               (unsigned long long)y.reader.n_reads, (unsigned long long)y.reader.n_batches,
-              (unsigned long long)settles, (unsigned long long)y.ship.n_resets);
+              (unsigned long long)y.reader.n_barriers, (unsigned long long)settles,
+              (unsigned long long)y.ship.n_resets);
     return y.exit_code;
 }

@@ -12,6 +12,7 @@
 #include "postbus_sql.h"
 
 #define RECEIPT_MOST_ROWS 10000
+#define MANY_BATCHES 256
 #define OID_INT4 23
 #define OID_INT8 20
 
@@ -193,7 +194,7 @@ static bool gather(settler *s)
 }
 
 /* A batch that is not fenced has no second position yet; none of its rows can be done. */
-static void send_progress(settler *s, session_result_cb *on_xid, void *arg)
+static void send_progress(settler *s)
 {
     const batch *b = s->target.b;
     const position *one = batch_cursor_at_end(&s->target) && b->fenced ? &b->end : &b->start;
@@ -208,14 +209,14 @@ static void send_progress(settler *s, session_result_cb *on_xid, void *arg)
     snprintf(floor, sizeof floor, "%lld", (long long)fences_floor(s->fences, one->s));
     snprintf(published, sizeof published, "%lld", (long long)(s->published + (int64_t)s->n_target_published));
     const char *values[] = {epoch, one->s->text, x1, l1, two->s->text, x2, l2, done, floor, published};
-    session_execute(s->session, "settle", 10, values, false, on_xid, arg);
+    session_execute(s->session, "settle", 10, values, false, NULL, NULL);
 }
 
-bool settler_send(settler *s, session_result_cb *on_xid, void *arg)
+bool settler_send(settler *s)
 {
     if (s->under_way || !settler_has_work(s) || !gather(s))
         return false;
-    send_progress(s, on_xid, arg);
+    send_progress(s);
     s->under_way = true;
     s->first_ack_us = 0;
     return true;
@@ -252,14 +253,20 @@ static void on_committed(void *arg)
     settler_committed(arg);
 }
 
+bool settler_is_due(const settler *s, int64_t now_us)
+{
+    if (s->under_way || s->first_ack_us == 0)
+        return false;
+    return now_us >= s->first_ack_us + s->cfg->settle_ms * 1000 || s->queue->n_batches >= MANY_BATCHES;
+}
+
 int64_t settler_step(settler *s, int64_t now_us)
 {
     if (s->under_way || s->first_ack_us == 0)
         return CLOCK_NEVER;
-    int64_t due_us = s->first_ack_us + s->cfg->settle_ms * 1000;
-    if (now_us < due_us)
-        return due_us;
-    if (!settler_send(s, NULL, NULL)) {
+    if (!settler_is_due(s, now_us))
+        return s->first_ack_us + s->cfg->settle_ms * 1000;
+    if (!settler_send(s)) {
         s->first_ack_us = 0; /* what was acknowledged waits behind a row that is not */
         return CLOCK_NEVER;
     }

@@ -33,9 +33,10 @@ void settler_done(settler *s);
 void settler_note(settler *s, int64_t now_us);
 /* Whether there is something to settle now. */
 bool settler_has_work(const settler *s);
-/* Sends the statements of a settling (without the commit) if there is work and none is under way; on_xid gets the progress row's xid as text.
- * After the commit: settler_committed. */
-bool settler_send(settler *s, session_result_cb *on_xid, void *arg);
+/* Whether it is time: the oldest acknowledgement has waited for settle_ms, or many batches wait. */
+bool settler_is_due(const settler *s, int64_t now_us);
+/* Sends the statements of a settling (without the commit) if there is work and none is under way. After the commit: settler_committed. */
+bool settler_send(settler *s);
 void settler_committed(settler *s);
 /* Settles by itself when due. CLOCK_NEVER or when it will be. */
 int64_t settler_step(settler *s, int64_t now_us);

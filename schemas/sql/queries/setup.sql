@@ -13,6 +13,7 @@ SELECT pg_catalog.set_config(name, value, false)
                ('jit', 'off'),
                ('row_security', 'off'),
                ('search_path', 'pg_catalog'),
+               ('client_encoding', 'UTF8'),
                ('tcp_keepalives_idle', '5'),
                ('tcp_keepalives_interval', '2'),
                ('tcp_keepalives_count', '3'),
