@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VAL_HELP = 1, VAL_CONFIG, VAL_KAFKA, VAL_SETTING = 100, VAL_OPTION = 1000 };
+enum { VAL_HELP = 1, VAL_CONFIG, VAL_KAFKA, VAL_SETTING = 100, VAL_OPTION = VAL_SETTING + CONFIG_N_SETTINGS };
 
 /* The flags of one command as popt wants them, and what is collected while they are read. */
 typedef struct parsing {
