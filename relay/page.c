@@ -34,6 +34,14 @@ static bool well_formed(const PGresult *res, int i)
            !PQgetisnull(res, i, COL_TOPIC);
 }
 
+/* As the queries count them: jsonb comes as its text behind a byte. */
+static size_t counted_bytes(const PGresult *res, int i)
+{
+    int headers = PQgetlength(res, i, COL_HEADERS);
+    return (size_t)(PQgetlength(res, i, COL_VALUE) + PQgetlength(res, i, COL_KEY) +
+                    (headers > 0 ? headers - 1 : 0));
+}
+
 page *page_new(PGresult *result)
 {
     int n = PQntuples(result);
@@ -50,7 +58,7 @@ page *page_new(PGresult *result)
         }
         p->rows[i] = (row){
             .page = p, .id = big_endian64(PQgetvalue(result, i, COL_ID)), .offset = -1, .partition = -1};
-        p->value_bytes += (size_t)PQgetlength(result, i, COL_VALUE);
+        p->value_bytes += counted_bytes(result, i);
     }
     p->bytes = PQresultMemorySize(result) + (size_t)n * (sizeof(row) + PER_RECORD_BYTES);
     return p;

@@ -33,7 +33,7 @@ struct page {
     void *lane;       /* the topic whose parked events it holds, NULL: read from the outbox */
     size_t *account;  /* where bytes is added up, NULL: nowhere yet */
     size_t bytes;     /* what it holds of the memory limit */
-    size_t value_bytes;
+    size_t value_bytes; /* of values, keys and headers */
     int n_rows;
     int n_open; /* rows neither acknowledged nor parked */
     row rows[];

@@ -420,7 +420,7 @@ static int64_t step_leading(relay *y, int64_t now_us)
     }
     if (y->stopping)
         return step_stopping(y, now_us);
-    if (y->ship.broken)
+    if (y->ship.broken && y->ship.producer)
         mend_producer(y, now_us);
     int64_t until_us = y->check_at_us;
     if (ship_start(&y->ship, now_us)) {

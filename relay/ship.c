@@ -141,7 +141,7 @@ static int64_t timestamp_of(const ship *s, const topic *t, const page_event *e)
 
 static ship_answer refused_by_queue(ship *s, const topic *t, const row *r, rd_kafka_resp_err_t err)
 {
-    if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+    if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL || t->first.held)
         return SHIP_WAIT;
     log_event(LOG_LEVEL_ERROR, "record.refused", "topic=%s id=%lld reason=%s", t->name, (long long)r->id,
               rd_kafka_err2str(err));
@@ -155,7 +155,7 @@ ship_answer ship_row(ship *s, topic *t, row *r, const page_event *e, bool from_l
         return SHIP_WAIT;
     if (!from_lane && (t->state == TOPIC_MISSING || t->lane_open))
         return SHIP_PARK;
-    if (t->state != TOPIC_READY)
+    if (t->state != TOPIC_READY || !first_flight_may_send(&t->first))
         return SHIP_WAIT;
     bool ok;
     rd_kafka_headers_t *headers = record_headers(&s->maker, e, &ok);
@@ -178,6 +178,7 @@ ship_answer ship_row(ship *s, topic *t, row *r, const page_event *e, bool from_l
     };
     rd_kafka_error_t *error = rd_kafka_produceva(s->producer, vus, headers ? 7 : 6);
     if (!error) {
+        t->first.sent = true;
         r->state = ROW_SENT;
         return SHIP_SENT;
     }
@@ -195,6 +196,7 @@ static void report(ship *s, const rd_kafka_message_t *m)
         r->offset = m->offset;
         r->partition = m->partition;
         s->n_acked++;
+        first_flight_acked(rd_kafka_topic_opaque(m->rkt), m->partition);
         s->backoff_us = BACKOFF_LEAST_US;
         s->on_acked(s->on_acked_arg, r);
         return;
@@ -305,6 +307,7 @@ void ship_reset(ship *s, int wait_ms, int64_t now_us)
     rd_kafka_queue_io_event_enable(s->queue, -1, NULL, 0);
     rd_kafka_queue_destroy(s->queue);
     rd_kafka_destroy(s->producer);
+    topic_table_ended(&s->topics);
     s->producer = NULL;
     s->queue = NULL;
     s->purging = false;

@@ -70,6 +70,17 @@ static void forget(topic *t, void *arg)
         t->state = TOPIC_UNKNOWN;
 }
 
+static void end_first_flight(topic *t, void *arg)
+{
+    (void)arg;
+    first_flight_close(&t->first);
+}
+
+void topic_table_ended(topic_table *t)
+{
+    topic_table_each(t, end_first_flight, NULL);
+}
+
 void topic_table_forget(topic_table *t)
 {
     t->knows_broker = false;
@@ -225,7 +236,7 @@ static void become_ready(topic *t, rd_kafka_t *rk, int64_t oldest_ms)
 {
     if (t->state == TOPIC_MISSING)
         log_event(LOG_LEVEL_INFO, "topic.found", "topic=%s", t->name);
-    t->handle = rd_kafka_topic_new(rk, t->name, NULL);
+    t->handle = first_flight_open(&t->first, rk, t->name);
     t->oldest_ms = oldest_ms;
     t->state = TOPIC_READY;
 }

@@ -5,6 +5,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "config.h"
+#include "first_flight.h"
 #include "page.h"
 
 typedef enum topic_state {
@@ -20,6 +21,7 @@ typedef struct topic {
     bool asking;
     int64_t ask_at_us;
     rd_kafka_topic_t *handle; /* NULL until ready */
+    first_flight first;       /* of the handle */
     int64_t
         oldest_ms; /* records may be this old before the topic's retention or timestamp bounds could delete or refuse them */
 
@@ -51,6 +53,8 @@ typedef struct topic_table {
 topic *topic_find(topic_table *t, const char *name, size_t size);
 /* A new producer: handles and knowledge of the old one are void. Lanes stay. */
 void topic_table_forget(topic_table *t);
+/* After that producer has ended: none of its threads asks for a partition any more. */
+void topic_table_ended(topic_table *t);
 /* A new session: lanes are read from the database again. No row of a lane may be ROW_SENT. */
 void topic_table_close_lanes(topic_table *t);
 void topic_table_free(topic_table *t);

@@ -2,6 +2,7 @@
 #include "cmocka_all.h"
 #include "pg_query.h"
 #include "stage.h"
+#include "wait_until.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -80,6 +81,17 @@ static void settled_events_are_never_repeated(void **state)
     outbox_free(o);
 }
 
+typedef struct ending {
+    const outbox *o;
+    proc_fixture *relay;
+} ending;
+
+static bool died_or_done(void *arg)
+{
+    const ending *e = arg;
+    return !proc_fixture_running(e->relay) || is_drained(e->o, 0);
+}
+
 /* Killed again and again in the middle of one transaction's rows: its batch goes on where it was settled. */
 static void a_large_batch_goes_on_behind_its_last_settled_row(void **state)
 {
@@ -87,13 +99,11 @@ static void a_large_batch_goes_on_behind_its_last_settled_row(void **state)
     outbox *o = outbox_new();
     publish(o, 2000);
     int n_crashes = 0;
-    for (bool more = true; more; n_crashes++) {
-        proc_fixture *relay = relay_start_crashing(o, "after_settle:3", flags);
-        more = !is_drained(o, 100) || !proc_fixture_running(relay);
-        if (more)
-            assert_int_equal(proc_fixture_wait_exit(relay, SOON_MS), 128 + SIGKILL);
-        proc_fixture_free(relay);
-        more = !is_drained(o, 0);
+    while (!is_drained(o, 0)) {
+        ending e = {o, relay_start_crashing(o, "after_settle:3", flags)};
+        assert_true(wait_until(died_or_done, &e, SOON_MS));
+        proc_fixture_free(e.relay);
+        n_crashes++;
     }
     print_message("%d relays died over one batch\n", n_crashes);
     assert_true(n_crashes > 1);

@@ -1,0 +1,207 @@
+/* Shipping against librdkafka's mock broker, which refuses what it is told to: what was not written is never taken for published. */
+#include "ship.h"
+
+#include "clock.h"
+#include "cmocka_all.h"
+#include "made_page.h"
+#include "wait_until.h"
+
+#include <librdkafka/rdkafka_mock.h>
+#include <string.h>
+
+enum { SOON_MS = 30000, N_ROWS = 3, PRODUCE = 0, RTT_MS = 300 };
+
+static config_pair five_in_flight[] = {
+    {(char[]){"test.mock.num.brokers"}, (char[]){"1"}, NULL},
+    {(char[]){"max.in.flight.requests.per.connection"}, (char[]){"5"}, NULL},
+    {(char[]){"enable.gapless.guarantee"}, (char[]){"false"}, NULL},
+    {(char[]){"batch.num.messages"}, (char[]){"1"}, NULL},
+    {(char[]){"compression.codec"}, (char[]){"none"}, NULL},
+};
+
+typedef struct stage {
+    config cfg;
+    ship ship;
+    page *page;
+    size_t n_acked;
+} stage;
+
+static void on_acked(void *arg, row *r)
+{
+    stage *s = arg;
+    r->state = ROW_ACKED;
+    s->n_acked++;
+}
+
+static int open_stage(void **state)
+{
+    stage *s = calloc(1, sizeof *s);
+    assert_non_null(s);
+    s->cfg = (config){.brokers = (char[]){"x"},
+                      .kafka = five_in_flight,
+                      .n_kafka = sizeof five_in_flight / sizeof five_in_flight[0]};
+    if (!ship_init(&s->ship, &s->cfg, on_acked, s))
+        fail_msg("%s", s->ship.reason);
+    assert_true(record_maker_init(&s->ship.maker, &s->cfg, "aabbccdd-eeff-4123-9456-789abcdef012"));
+    assert_true(ship_start(&s->ship, clock_now_us()));
+    rd_kafka_mock_cluster_t *mock = rd_kafka_handle_mock_cluster(s->ship.producer);
+    assert_non_null(mock);
+    assert_int_equal(rd_kafka_mock_topic_create(mock, "t", 1, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    s->page = made_page(1, N_ROWS);
+    *state = s;
+    return 0;
+}
+
+static int close_stage(void **state)
+{
+    stage *s = *state;
+    ship_done(&s->ship);
+    page_free(s->page);
+    free(s);
+    return 0;
+}
+
+static void know_the_topic(stage *s, rd_kafka_topic_t *handle)
+{
+    const struct rd_kafka_metadata *metadata;
+    assert_int_equal(rd_kafka_metadata(s->ship.producer, 0, handle, &metadata, SOON_MS),
+                     RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_metadata_destroy(metadata);
+}
+
+/* The first request comes to a broker that is not the leader; those behind it are taken. */
+static void refuse_the_first(stage *s)
+{
+    rd_kafka_mock_cluster_t *mock = rd_kafka_handle_mock_cluster(s->ship.producer);
+    rd_kafka_mock_broker_push_request_error_rtts(
+        mock, 1, PRODUCE, 3, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, RTT_MS, RD_KAFKA_RESP_ERR_NO_ERROR,
+        RTT_MS, RD_KAFKA_RESP_ERR_NO_ERROR, RTT_MS);
+}
+
+static bool all_reported(void *arg)
+{
+    stage *s = arg;
+    ship_serve(&s->ship, clock_now_us());
+    for (int i = 0; i < N_ROWS; i++)
+        if (s->page->rows[i].state == ROW_SENT)
+            return false;
+    return true;
+}
+
+/* librdkafka says "delivered" of the first record, for want of an offset; it was never written. */
+static void a_delivery_without_an_offset_is_not_believed(void **state)
+{
+    stage *s = *state;
+    first_flight none = {.acked = true};
+    rd_kafka_topic_conf_t *conf = rd_kafka_default_topic_conf_dup(s->ship.producer);
+    rd_kafka_topic_conf_set_opaque(conf, &none);
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(s->ship.producer, "t", conf);
+    know_the_topic(s, handle);
+    refuse_the_first(s);
+    for (int i = 0; i < N_ROWS; i++) {
+        assert_int_equal(
+            rd_kafka_produce(handle, 0, RD_KAFKA_MSG_F_COPY, (char[]){"v"}, 1, NULL, 0, &s->page->rows[i]),
+            0);
+        s->page->rows[i].state = ROW_SENT;
+    }
+    assert_true(wait_until(all_reported, s, SOON_MS));
+    assert_int_equal(s->page->rows[0].state, ROW_WAITING);
+    assert_true(s->ship.broken);
+    assert_non_null(strstr(s->ship.reason, "no offset"));
+    rd_kafka_topic_destroy(handle);
+}
+
+static bool is_ready(void *arg)
+{
+    stage *s = arg;
+    topic_table_ask(&s->ship.topics, s->ship.producer, s->ship.queue, clock_now_us());
+    ship_serve(&s->ship, clock_now_us());
+    return topic_find(&s->ship.topics, "t", 1)->state == TOPIC_READY;
+}
+
+static bool all_acknowledged(void *arg)
+{
+    stage *s = arg;
+    topic *t = topic_find(&s->ship.topics, "t", 1);
+    ship_serve(&s->ship, clock_now_us());
+    for (int i = 0; i < N_ROWS; i++) {
+        row *r = &s->page->rows[i];
+        page_event e = page_read(s->page, i);
+        if (r->state == ROW_WAITING && ship_row(&s->ship, t, r, &e, false) != SHIP_SENT)
+            break;
+    }
+    return s->n_acked == N_ROWS;
+}
+
+/* With as many requests in flight, and the same refusal: the first record travels alone, so nothing is taken before it. */
+static void the_first_record_of_a_partition_travels_alone(void **state)
+{
+    stage *s = *state;
+    assert_true(wait_until(is_ready, s, SOON_MS));
+    refuse_the_first(s);
+    all_acknowledged(s);
+    assert_int_equal(s->page->rows[0].state, ROW_SENT);
+    assert_int_equal(s->page->rows[1].state, ROW_WAITING);
+    assert_true(wait_until(all_acknowledged, s, SOON_MS));
+    assert_false(s->ship.broken);
+    for (int i = 0; i < N_ROWS; i++)
+        assert_int_equal(s->page->rows[i].offset, i);
+}
+
+static void a_record_the_broker_refuses_for_good_breaks_the_producer(void **state)
+{
+    stage *s = *state;
+    rd_kafka_mock_cluster_t *mock = rd_kafka_handle_mock_cluster(s->ship.producer);
+    assert_true(wait_until(is_ready, s, SOON_MS));
+    rd_kafka_mock_push_request_errors(mock, PRODUCE, 1, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    all_acknowledged(s);
+    assert_true(wait_until(all_reported, s, SOON_MS));
+    assert_true(s->ship.broken);
+    for (int i = 0; i < N_ROWS; i++)
+        assert_int_equal(s->page->rows[i].state, ROW_WAITING);
+    page_event e = page_read(s->page, 1);
+    assert_int_equal(ship_row(&s->ship, topic_find(&s->ship.topics, "t", 1), &s->page->rows[1], &e, false),
+                     SHIP_WAIT);
+    ship_reset(&s->ship, 100, clock_now_us());
+    assert_null(s->ship.producer);
+    assert_false(ship_start(&s->ship, clock_now_us())); /* not before a while */
+}
+
+static void a_reset_leaves_no_row_with_the_producer(void **state)
+{
+    stage *s = *state;
+    assert_true(wait_until(is_ready, s, SOON_MS));
+    refuse_the_first(s);
+    all_acknowledged(s);
+    assert_int_equal(s->page->rows[0].state, ROW_SENT);
+    ship_reset(&s->ship, 0, clock_now_us());
+    for (int i = 0; i < N_ROWS; i++)
+        assert_int_not_equal(s->page->rows[i].state, ROW_SENT);
+    assert_int_equal(topic_find(&s->ship.topics, "t", 1)->state, TOPIC_UNKNOWN);
+}
+
+static void a_setting_that_librdkafka_refuses_is_quoted(void **state)
+{
+    (void)state;
+    config_pair wrong[] = {{(char[]){"linger.ms"}, (char[]){"soon"}, NULL}};
+    config cfg = {.brokers = (char[]){"x"}, .kafka = wrong, .n_kafka = 1};
+    ship s;
+    assert_false(ship_init(&s, &cfg, on_acked, NULL));
+    assert_non_null(strstr(s.reason, "soon"));
+    ship_done(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_delivery_without_an_offset_is_not_believed, open_stage,
+                                        close_stage),
+        cmocka_unit_test_setup_teardown(the_first_record_of_a_partition_travels_alone, open_stage,
+                                        close_stage),
+        cmocka_unit_test_setup_teardown(a_record_the_broker_refuses_for_good_breaks_the_producer, open_stage,
+                                        close_stage),
+        cmocka_unit_test_setup_teardown(a_reset_leaves_no_row_with_the_producer, open_stage, close_stage),
+        cmocka_unit_test(a_setting_that_librdkafka_refuses_is_quoted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
