@@ -47,12 +47,22 @@ static bool publish(PGconn *conn, timeline *line, size_t i, const char *value, c
 static bool produce(rd_kafka_t *producer, timeline *line, size_t i, char *value, char *key)
 {
     line->sent_ns[i] = line->committed_ns[i] = bench_now_ns();
-    rd_kafka_resp_err_t err = rd_kafka_producev(
-        producer, RD_KAFKA_V_TOPIC(line->call->topic), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-        RD_KAFKA_V_VALUE(value, TIMELINE_VALUE_BYTES), RD_KAFKA_V_KEY(key, strlen(key)),
-        RD_KAFKA_V_HEADER("id", "00000000-0000-8000-8000-000000000000", 36), RD_KAFKA_V_END);
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(1);
+    rd_kafka_header_add(headers, "id", 2, "00000000-0000-8000-8000-000000000000", 36);
+    rd_kafka_vu_t vus[] = {
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = line->call->topic},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {.ptr = value, .size = TIMELINE_VALUE_BYTES}},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {.ptr = key, .size = strlen(key)}},
+        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
+    };
+    rd_kafka_error_t *error = rd_kafka_produceva(producer, vus, sizeof vus / sizeof vus[0]);
+    if (error)
+        rd_kafka_headers_destroy(headers);
+    bool ok = !error;
+    rd_kafka_error_destroy(error);
     rd_kafka_poll(producer, 0);
-    return err == RD_KAFKA_RESP_ERR_NO_ERROR;
+    return ok;
 }
 
 static PGconn *connect_to(const bench_call *c)
