@@ -68,15 +68,17 @@ static int64_t count_rings(PGconn *conn)
     return n;
 }
 
-/* While the publishers work: the last event is due, then what is under way gets some time to arrive. */
+/* Until the publishers are done (they may be late), then until what is under way has arrived. */
 static int64_t watch(timeline *line, PGconn *listener)
 {
-    int64_t n_rings = 0;
-    int64_t until_ns = line->start_ns + line->due_ns[line->n - 1] + LAST_RECORDS_NS;
-    while (atomic_load(&line->n_received) < line->n && bench_now_ns() < until_ns &&
-           !atomic_load(&line->failed)) {
+    int64_t n_rings = 0, until_ns = 0;
+    while (until_ns == 0 || (atomic_load(&line->n_received) < line->n && bench_now_ns() < until_ns)) {
         usleep(20000);
         n_rings += count_rings(listener);
+        if (until_ns == 0 && atomic_load(&line->n_publishing) == 0)
+            until_ns = bench_now_ns() + LAST_RECORDS_NS;
+        if (atomic_load(&line->failed))
+            break;
     }
     return n_rings;
 }
@@ -120,6 +122,7 @@ static int run(timeline *line, rd_kafka_t *producer, rd_kafka_t *consumer)
     publisher publishers[MOST_THREADS];
     subscriber s = {.line = line, .consumer = consumer};
     PGconn *listener = listen_for_rings(line->call);
+    atomic_store(&line->n_publishing, line->call->threads);
     line->start_ns = bench_now_ns() + 300000000; /* connections and the first fetch come before */
     pthread_create(&receiving, NULL, subscriber_main, &s);
     for (int i = 0; i < line->call->threads; i++) {

@@ -28,7 +28,7 @@ def measure(stage, options):
     stage.topic(TOPIC)
     rows = []
     with stage.relay() as relay:
-        for rate in PUBLISHERS:
+        for rate in options.rates:
             direct, ours = [], []
             for _ in range(options.rounds):
                 direct.append(sample(stage, options, rate, "--direct"))
@@ -48,6 +48,7 @@ def rate_rows(rate, ours, direct):
         row(f"{rate}/s, from the commit's answer, p99", quantile(ours, "p99_ms"), quantile(direct, "p99_ms"), goal=goals[1], **ms),
         row(f"{rate}/s, from before COMMIT is sent, p50", quantile(ours, "p50_ms", "from_before_commit"), quantile(direct, "p50_ms"), **ms),
         row(f"{rate}/s, from before COMMIT is sent, p99", quantile(ours, "p99_ms", "from_before_commit"), quantile(direct, "p99_ms"), **ms),
+        row(f"{rate}/s asked for, rate reached", [s["rate"] for s in ours], [s["rate"] for s in direct], "events/s"),
         row(f"{rate}/s, CPU of the relay", [s["relay_cpu"] for s in ours], unit="% of a core", digits=1, may_be_zero=True),
         row(f"{rate}/s, CPU of the relay's backend", [s["backend_cpu"] for s in ours], unit="% of a core", digits=1, may_be_zero=True),
     ]
@@ -59,7 +60,7 @@ def measure_wake(stage, options):
     stage.topic(TOPIC)
     samples = {}
     for _ in range(options.rounds):
-        for rate in PUBLISHERS:
+        for rate in options.rates:
             for idle_ms in (1, 2, 5, 10, 20):
                 with stage.relay(f"--idle-ms={idle_ms}") as relay:
                     samples.setdefault((rate, idle_ms), []).append(with_cpu(stage, options, relay, rate, "--count-rings"))

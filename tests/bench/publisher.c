@@ -94,6 +94,7 @@ void *publisher_main(void *arg)
     }
     if (!ok)
         atomic_store(&line->failed, true);
+    atomic_fetch_sub(&line->n_publishing, 1);
     if (conn)
         PQfinish(conn);
     return NULL;

@@ -65,7 +65,11 @@ rd_kafka_t *subscriber_new(const bench_call *c)
     if (!consumer)
         return NULL;
     rd_kafka_poll_set_consumer(consumer);
-    rd_kafka_resp_err_t err = assign(consumer, c->topic);
+    /* A topic that was just created has no leader for a moment. */
+    rd_kafka_resp_err_t err;
+    int64_t until_ns = bench_now_ns() + TIMEOUT_MS * INT64_C(1000000);
+    while ((err = assign(consumer, c->topic)) && bench_now_ns() < until_ns)
+        rd_kafka_poll(consumer, 50);
     if (!err)
         return consumer;
     bench_fault("the topic %s cannot be read: %s", c->topic, rd_kafka_err2str(err));

@@ -20,6 +20,7 @@ typedef struct timeline {
     _Atomic int64_t *received_ns;
     int64_t start_ns;
     atomic_size_t n_received, n_twice;
+    atomic_int n_publishing;
     atomic_bool failed, over;
 } timeline;
 
