@@ -15,7 +15,7 @@ typedef struct ship {
     rd_kafka_t *producer;
     rd_kafka_queue_t *queue;
     int event_fd;
-    int64_t batch_bytes; /* batch.size: as configured, or less where a topic takes less */
+    int64_t batch_bytes;   /* batch.size: as configured, or less where a topic takes less */
     bool broken;           /* something failed that only a new producer mends: ship_reset */
     bool purging;          /* reports of failure are of our own making */
     bool down_logged;      /* all brokers are down, and the log says so */

@@ -3,9 +3,9 @@
 #define POSTBUS_SQL_H
 
 typedef struct sql_migration {
-    int version;       /* 1, 2, 3 … without gaps */
-    const char *name;  /* the file's name without its ending, "0001_outbox" */
-    const char *text;  /* the statements */
+    int version;      /* 1, 2, 3 … without gaps */
+    const char *name; /* the file's name without its ending, "0001_outbox" */
+    const char *text; /* the statements */
 } sql_migration;
 
 /* In the order of their versions; ends with a row whose name is NULL. */

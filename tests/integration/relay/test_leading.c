@@ -79,7 +79,8 @@ static proc_fixture *start_pooler(const char *directory, int port)
     assert_non_null(file);
     fprintf(
         file,
-        "[databases]\n* = host=127.0.0.1 port=%d user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %d\n"
+        "[databases]\n* = host=127.0.0.1 port=%d user=postgres\n[pgbouncer]\nlisten_addr = "
+        "127.0.0.1\nlisten_port = %d\n"
         "unix_socket_dir =\nauth_type = any\nauth_file =\npool_mode = transaction\ndefault_pool_size = 1\n",
         pg_fixture_port(stage_pg), port);
     fclose(file);
