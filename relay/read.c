@@ -268,7 +268,7 @@ static void send_barrier(reader *r, int64_t now_us)
     r->n_barriers++;
     r->barrier_settles = settler_is_due(r->settler, now_us) && settler_send(r->settler);
     if (!r->barrier_settles)
-        session_query(r->session, sql_query("barrier"), 0, NULL, false, NULL, NULL);
+        session_execute(r->session, "barrier", 0, NULL, false, NULL, NULL);
     session_commit(r->session, on_barrier_committed, r);
 }
 

@@ -332,6 +332,7 @@ static void lead(relay *y)
     session_prepare(s, "unlock", unlock);
     session_prepare(s, "snapshot", sql_query("snapshot"));
     session_prepare(s, "fence", sql_query("fence"));
+    session_prepare(s, "barrier", sql_query("barrier"));
     session_query(s, sql_query("lead"), 1, who, false, on_epoch, y);
     session_query(s, sql_query("progress"), 0, NULL, false, on_progress, y);
     session_query(s, sql_query("lanes"), 0, NULL, false, on_lanes, y);
