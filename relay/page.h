@@ -29,10 +29,10 @@ typedef struct row {
 
 struct page {
     page *next;
-    PGresult *result; /* NULL once every row is acknowledged or parked */
-    void *lane;       /* the topic whose parked events it holds, NULL: read from the outbox */
-    size_t *account;  /* where bytes is added up, NULL: nowhere yet */
-    size_t bytes;     /* what it holds of the memory limit */
+    PGresult *result;   /* NULL once every row is acknowledged or parked */
+    void *lane;         /* the topic whose parked events it holds, NULL: read from the outbox */
+    size_t *account;    /* where bytes is added up, NULL: nowhere yet */
+    size_t bytes;       /* what it holds of the memory limit */
     size_t value_bytes; /* of values, keys and headers */
     int n_rows;
     int n_open; /* rows neither acknowledged nor parked */
