@@ -124,8 +124,7 @@ static void what_is_just_allowed_is_accepted(void **state)
         "postbus.publish('t', 'v', 'k', repeat('t', 1024))",
         "postbus.publish('t', 'v', headers => '{\"a\":\"\"}')",
         "postbus.publish('t', 'v', headers => jsonb_build_object('a', repeat('x', 32759)))",
-        "postbus.publish('t', 'v', headers => '{\"h\\u00e9\":\"\\u00fc\", \"[]\": \"{}\", \"null\": "
-        "\"null\"}')",
+        "postbus.publish('t', 'v', headers => '{\"h\\u00e9\":\"\\u00fc\", \"[]\": \"{}\"}')",
     };
     PGconn *conn = stage_connect("publisher", "main");
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)

@@ -67,11 +67,14 @@ static void produce(const char *topic, const char *key, const char *value)
     rd_kafka_conf_set(conf, "bootstrap.servers", kafka_fixture_brokers(kafka), NULL, 0);
     rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, message, sizeof message);
     assert_non_null(producer);
-    assert_int_equal(rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_KEY(key, strlen(key)),
-                                       RD_KAFKA_V_VALUE((char *)(uintptr_t)value, value ? strlen(value) : 0),
-                                       RD_KAFKA_V_HEADER("colour", "blue", -1),
-                                       RD_KAFKA_V_TIMESTAMP(1700000000123), RD_KAFKA_V_END),
-                     RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_vu_t parts[] = {
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = topic},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)(uintptr_t)key, strlen(key)}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)(uintptr_t)value, value ? strlen(value) : 0}},
+        {.vtype = RD_KAFKA_VTYPE_HEADER, .u.header = {"colour", "blue", -1}},
+        {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = 1700000000123},
+    };
+    assert_null(rd_kafka_produceva(producer, parts, sizeof parts / sizeof *parts));
     assert_int_equal(rd_kafka_flush(producer, SOON_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
     rd_kafka_destroy(producer);
 }
