@@ -1,7 +1,10 @@
 /* The doorbell's state machine: decides, does no I/O, and must never sleep without having read after it took the lock. */
 #include "doorbell.h"
 
-#define POLL_GAP_US 500   /* between reads that found nothing, until idle for idle_us */
+#define POLL_GAP_US 250 /* between reads that found nothing, until idle for idle_us */
+#define PACE_LEAST_ROWS 3
+#define PACE_ROW_US 200
+#define PACE_MOST_US 4000
 #define NAP_LEAST_US 1000 /* a publisher is in its transaction: look again soon, then less and less often */
 #define NAP_MOST_US 25000
 #define IDLE_MOST_US 1000000
@@ -79,15 +82,24 @@ void doorbell_lock_answered(doorbell *d, bool got_it, int64_t now_us)
     adapt_idle(d);
 }
 
-void doorbell_read_done(doorbell *d, bool got_rows, int64_t now_us)
+/* A read that finds one or two rows is followed at once by the next. One that finds many is a sign of load: then each read costs the
+ * publishers more than a short wait costs their events, and the wait lets rows gather. */
+static int64_t pace_us(int n_rows)
 {
-    if (got_rows) {
+    if (n_rows < PACE_LEAST_ROWS)
+        return 0;
+    return n_rows > PACE_MOST_US / PACE_ROW_US ? PACE_MOST_US : n_rows * PACE_ROW_US;
+}
+
+void doorbell_read_done(doorbell *d, int n_rows, int64_t now_us)
+{
+    if (n_rows > 0) {
         if (d->state == DOORBELL_ASLEEP) { /* a safety poll; the ring may still be on its way */
             d->found_unrung = !d->woken;
             d->state = DOORBELL_ARMED;
         }
         d->last_rows_us = now_us;
-        d->next_read_us = now_us;
+        d->next_read_us = now_us + pace_us(n_rows);
         d->nap_us = NAP_LEAST_US;
     } else if (d->state == DOORBELL_AWAKE) {
         if (d->next_read_us <= now_us)

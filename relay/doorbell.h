@@ -43,7 +43,8 @@ void doorbell_restart(doorbell *d, int64_t now_us);
 doorbell_action doorbell_next(doorbell *d, int64_t now_us, int64_t *out_until_us);
 /* The answer of the lock, where the action was DOORBELL_ARM_AND_READ; before that read's doorbell_read_done. */
 void doorbell_lock_answered(doorbell *d, bool got_it, int64_t now_us);
-void doorbell_read_done(doorbell *d, bool got_rows, int64_t now_us);
+/* How many rows the read found; of a batch that goes on in further pages, those of the first. */
+void doorbell_read_done(doorbell *d, int n_rows, int64_t now_us);
 /* After doorbell_read_done: whether rows were found behind the held lock. Then it is to be released now, before they are published. */
 bool doorbell_take_unlock(doorbell *d);
 void doorbell_rung(doorbell *d, int n_rings);

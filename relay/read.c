@@ -330,14 +330,16 @@ static void on_read_committed(void *arg)
 {
     reader *r = arg;
     int64_t now_us = clock_now_us();
+    uint64_t n_before = r->n_rows;
     batch *b = r->fault ? NULL : make_batch(r);
     bool durable = r->durable;
     forget_read(r);
     if (!b)
         return;
     bool got_rows = b->first || b->stage != STAGE_READ;
+    int n_rows = (int)(r->n_rows - n_before);
     r->opening = false;
-    doorbell_read_done(r->bell, got_rows, now_us);
+    doorbell_read_done(r->bell, got_rows && n_rows == 0 ? 1 : n_rows, now_us);
     release_bell(r);
     fences_add(r->fences, b->end.x, b->end.l);
     if (!got_rows) {
