@@ -140,6 +140,31 @@ long relay_counted(proc_fixture *relay, const char *key)
     return n;
 }
 
+static long peak_kib(proc_fixture *relay)
+{
+    char path[64], line[256];
+    long kib = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)proc_fixture_pid(relay));
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file))
+        if (sscanf(line, "VmHWM: %ld", &kib) == 1)
+            break;
+    fclose(file);
+    return kib;
+}
+
+void expect_peak_below(proc_fixture *relay, const char *of, long most_mib)
+{
+    long kib = peak_kib(relay);
+    print_message("%s: peak of %ld KiB\n", of, kib);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    assert_in_range(kib, 1, most_mib * 1024);
+#else
+    (void)most_mib;
+#endif
+}
+
 static bool drained(void *arg)
 {
     const outbox *o = arg;

@@ -41,6 +41,8 @@ proc_fixture *relay_start_leading(const outbox *o, const char *const *flags);
 void relay_stop(proc_fixture *relay);
 /* Kills it. */
 void relay_kill(proc_fixture *relay);
+/* Fails the test where the relay has ever had more memory (VmHWM). Sanitizers keep what was freed: with them it is only printed. */
+void expect_peak_below(proc_fixture *relay, const char *of, long most_mib);
 /* The value of a key in the line the relay ends with: counted("safety_found"). */
 long relay_counted(proc_fixture *relay, const char *key);
 

@@ -170,20 +170,6 @@ static void reused_xids_after_an_immediate_stop_hide_nothing(void **state)
     outbox_free(o);
 }
 
-static long peak_kib(proc_fixture *relay)
-{
-    char path[64], line[256];
-    long kib = 0;
-    snprintf(path, sizeof path, "/proc/%d/status", (int)proc_fixture_pid(relay));
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    while (fgets(line, sizeof line, file))
-        if (sscanf(line, "VmHWM: %ld", &kib) == 1)
-            break;
-    fclose(file);
-    return kib;
-}
-
 static void a_straggler_of_300000_rows_is_published_in_bounded_memory(void **state)
 {
     (void)state;
@@ -201,9 +187,7 @@ static void a_straggler_of_300000_rows_is_published_in_bounded_memory(void **sta
     expect_published(o, 300010);
     expect_drained(o);
     expect_each_arrived_once(o, o->topic);
-    long kib = peak_kib(relay);
-    print_message("300,000 stragglers: peak of %ld KiB\n", kib);
-    assert_true(kib < 128 * 1024);
+    expect_peak_below(relay, "300,000 stragglers", 128);
     relay_stop(relay);
     PQfinish(slow);
     outbox_free(o);

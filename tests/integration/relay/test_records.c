@@ -140,20 +140,6 @@ static void an_old_event_gets_a_new_time_where_retention_would_delete_it(void **
     outbox_free(o);
 }
 
-static long peak_kib(proc_fixture *relay)
-{
-    char path[64], line[256];
-    long kib = 0;
-    snprintf(path, sizeof path, "/proc/%d/status", (int)proc_fixture_pid(relay));
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    while (fgets(line, sizeof line, file))
-        if (sscanf(line, "VmHWM: %ld", &kib) == 1)
-            break;
-    fclose(file);
-    return kib;
-}
-
 static void three_hundred_megabytes_of_values_is_published_in_bounded_memory(void **state)
 {
     (void)state;
@@ -164,9 +150,7 @@ static void three_hundred_megabytes_of_values_is_published_in_bounded_memory(voi
            o->topic);
     proc_fixture *relay = relay_start_leading(o, NULL);
     expect_published(o, 600);
-    long kib = peak_kib(relay);
-    print_message("600 values of 500 kB: peak of %ld KiB\n", kib);
-    assert_true(kib < 128 * 1024);
+    expect_peak_below(relay, "600 values of 500 kB", 128);
     expect_each_arrived_once(o, o->topic);
     relay_stop(relay);
     outbox_free(o);
@@ -183,9 +167,7 @@ static void large_headers_are_published_in_bounded_memory(void **state)
            o->topic);
     proc_fixture *relay = relay_start_leading(o, NULL);
     expect_published(o, 2000);
-    long kib = peak_kib(relay);
-    print_message("2000 headers of 30 kB: peak of %ld KiB\n", kib);
-    assert_true(kib < 128 * 1024);
+    expect_peak_below(relay, "2000 headers of 30 kB", 128);
     relay_stop(relay);
     outbox_free(o);
 }
