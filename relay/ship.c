@@ -119,6 +119,9 @@ bool ship_start(ship *s, int64_t now_us)
     s->queue = rd_kafka_queue_get_main(s->producer);
     rd_kafka_queue_io_event_enable(s->queue, s->event_fd, &one, sizeof one);
     s->broken = false;
+    ship_serve(
+        s,
+        now_us); /* the descriptor tells of the first event in an empty queue: what came before it was enabled would silence it */
     return true;
 }
 
