@@ -71,6 +71,36 @@ static void a_database_of_another_cluster_is_refused(void **state)
     outbox_free(o);
 }
 
+/* Of the second thirty, nothing says that they were published; of the first fifty, progress does. */
+static void a_restored_outbox_goes_on_after_rebase_and_loses_nothing(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    proc_fixture *relay = relay_start_leading(o, NULL);
+    publish(o, 50);
+    expect_drained(o);
+    assert_string_equal(pg_refused(o->conn, "SELECT postbus.rebase()"), "PB007");
+    relay_stop(relay);
+    publish(o, 30);
+    pg_run(o->conn, "UPDATE postbus.instance SET system_identifier = system_identifier + 1");
+    expect_refusal(relay_start(o, NULL), "postbus.rebase()");
+    assert_int_equal(pg_number(o->conn, "SELECT postbus.rebase()"), 30);
+    publish(o, 20);
+    relay = relay_start_leading(o, NULL);
+    expect_drained(o);
+    relay_stop(relay);
+    topic_records records = topic_read(kafka_fixture_brokers(stage_kafka), o->topic, 100, SOON_MS);
+    assert_int_equal(records.n_rows, 100);
+    for (size_t r = 0; r < records.n_rows; r++) {
+        const char *id = topic_record_header(&records.rows[r], "id");
+        assert_non_null(id);
+        for (size_t before = 0; before < r; before++)
+            assert_string_not_equal(id, topic_record_header(&records.rows[before], "id"));
+    }
+    topic_records_done(&records);
+    outbox_free(o);
+}
+
 static proc_fixture *start_pooler(const char *directory, int port)
 {
     char path[100];
@@ -243,6 +273,7 @@ static void a_relay_stops_cleanly_while_postgresql_is_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_restored_outbox_goes_on_after_rebase_and_loses_nothing),
         cmocka_unit_test(a_database_without_our_schema_is_refused_with_the_remedy),
         cmocka_unit_test(a_role_without_postbus_relay_is_refused_with_the_remedy),
         cmocka_unit_test(a_sequence_that_hands_out_ids_in_advance_is_refused),
