@@ -34,7 +34,7 @@ typedef struct reader {
     int64_t straggler_ends[READ_N_LEAVES]; /* up to which id each of these was asked for */
     int n_stragglers;
 
-    bool prepared[3][READ_N_LEAVES];
+    bool prepared[2][READ_N_LEAVES]; /* by kind of page */
     char *fault; /* an answer was not of the expected form */
     uint64_t n_reads, n_rows, n_batches, n_barriers;
 } reader;

@@ -207,7 +207,6 @@ static void report(ship *s, const rd_kafka_message_t *m)
     r->state = ROW_WAITING;
     if (s->purging)
         return;
-    s->n_failed++;
     if (!s->broken)
         log_event(LOG_LEVEL_ERROR, "record.failed", "topic=%s partition=%d id=%lld reason=%s",
                   rd_kafka_topic_name(m->rkt), (int)m->partition, (long long)r->id,
