@@ -35,7 +35,7 @@ typedef struct reader {
     int n_stragglers;
 
     bool prepared[2][READ_N_LEAVES]; /* by kind of page */
-    char *fault; /* an answer was not of the expected form */
+    char *fault;                     /* an answer was not of the expected form */
     uint64_t n_reads, n_rows, n_batches, n_barriers;
 } reader;
 
