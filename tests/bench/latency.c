@@ -95,6 +95,20 @@ static json_t *quantiles_from(const timeline *line, const int64_t *from_ns)
     return out;
 }
 
+/* Names the gap, so that a look into the database and the topic can tell who lost it. */
+static int fault_of_missing(const timeline *line, size_t n_missing)
+{
+    size_t first = line->n, last = 0;
+    for (size_t i = 0; i < line->n; i++)
+        if (line->received_ns[i] == 0) {
+            first = i < first ? i : first;
+            last = i;
+        }
+    double second = first < line->n ? (double)(line->committed_ns[first] - line->start_ns) / 1e9 : 0;
+    return bench_fault("%zu of %zu events did not arrive: of numbers %zu to %zu, the first committed at second %.3f",
+                       n_missing, line->n, first, last, second);
+}
+
 static int report(timeline *line, int64_t n_rings)
 {
     size_t n_received = atomic_load(&line->n_received);
@@ -111,9 +125,7 @@ static int report(timeline *line, int64_t n_rings)
     json_dumpf(out, stdout, JSON_REAL_PRECISION(6) | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(out);
-    return n_received == line->n
-               ? 0
-               : bench_fault("%zu of %zu events did not arrive", line->n - n_received, line->n);
+    return n_received == line->n ? 0 : fault_of_missing(line, line->n - n_received);
 }
 
 static int run(timeline *line, rd_kafka_t *producer, rd_kafka_t *consumer)
