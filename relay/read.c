@@ -9,20 +9,9 @@
 #include "failpoint.h"
 #include "postbus_sql.h"
 
-#define LEAF_BITS 30
 #define MOST_BATCHES 1024 /* read and not settled; more means that the brokers are behind, not we */
 
 enum page_kind { PAGE_NEW, PAGE_STRAGGLERS };
-
-static int leaf_of(int64_t id)
-{
-    return (int)((id >> LEAF_BITS) & (READ_N_LEAVES - 1));
-}
-
-static int64_t leaf_end(int64_t id)
-{
-    return id | ((1LL << LEAF_BITS) - 1);
-}
 
 static int64_t smaller(int64_t a, int64_t b)
 {
@@ -359,7 +348,7 @@ static void on_read_committed(void *arg)
 static void ask_first_stragglers(reader *r, const position *start)
 {
     int64_t after_id = r->fences->floor_id;
-    for (int i = 0; i < READ_N_LEAVES && after_id < start->l; i++) {
+    for (int i = 0; i < LEAF_COUNT && after_id < start->l; i++) {
         r->straggler_ends[i] = smaller(leaf_end(after_id + 1), start->l);
         ask_page(r, PAGE_STRAGGLERS, start, after_id, r->straggler_ends[i], on_first_stragglers);
         after_id = r->straggler_ends[i];

@@ -6,10 +6,9 @@
 #include "config.h"
 #include "doorbell.h"
 #include "fences.h"
+#include "leaf.h"
 #include "session.h"
 #include "settle.h"
-
-#define READ_N_LEAVES 16
 
 typedef struct reader {
     const config *cfg;
@@ -30,12 +29,12 @@ typedef struct reader {
     bool durable;         /* all that seen saw is flushed already: no barrier is needed */
     bool barrier_settles; /* the barrier under way is the commit of a settling */
     int64_t new_up_to_id;
-    page *stragglers[READ_N_LEAVES], *fresh;
-    int64_t straggler_ends[READ_N_LEAVES]; /* up to which id each of these was asked for */
+    page *stragglers[LEAF_COUNT], *fresh;
+    int64_t straggler_ends[LEAF_COUNT]; /* up to which id each of these was asked for */
     int n_stragglers;
 
-    bool prepared[2][READ_N_LEAVES]; /* by kind of page */
-    char *fault;                     /* an answer was not of the expected form */
+    bool prepared[2][LEAF_COUNT]; /* by kind of page */
+    char *fault;                  /* an answer was not of the expected form */
     uint64_t n_reads, n_rows, n_batches, n_barriers;
 } reader;
 

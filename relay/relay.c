@@ -296,7 +296,7 @@ static void on_progress(void *arg, PGresult *res)
         refuse(y, "postbus.progress cannot be read", "its newest row was altered; restore it");
     } else {
         fences_start(&y->fences, number_at(res, P_FLOOR));
-        settler_start(&y->settler, y->cfg, y->session, &y->queue, &y->ship.topics, &y->fences, y->epoch,
+        settler_start(&y->settler, y->cfg, y->session, &y->queue, &y->fences, y->epoch,
                       number_at(res, P_PUBLISHED));
         reader_start(&y->reader, y->cfg, y->session, &y->queue, &y->bell, &y->settler, &y->fences);
         lanes_start(&y->lanes, y->cfg, y->session, &y->ship, &y->settler, &y->queue.bytes);

@@ -1,28 +1,25 @@
 /* Writes progress, receipts and parks in one commit; must never record a row as done that no broker acknowledged and nobody parked. */
 #include "settle.h"
 
-#include <arpa/inet.h>
-#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "clock.h"
 #include "failpoint.h"
+#include "leaf.h"
 #include "postbus_sql.h"
+#include "receipt.h"
+#include "topic.h"
 
 #define RECEIPT_MOST_ROWS 10000
 #define MANY_BATCHES 256
-#define OID_INT4 23
-#define OID_INT8 20
 
-void settler_start(settler *s, const config *cfg, session *pg, batch_queue *queue, topic_table *topics,
-                   fences *bounds, int64_t epoch, int64_t published)
+void settler_start(settler *s, const config *cfg, session *pg, batch_queue *queue, fences *bounds,
+                   int64_t epoch, int64_t published)
 {
     *s = (settler){.cfg = cfg,
                    .session = pg,
                    .queue = queue,
-                   .topics = topics,
                    .fences = bounds,
                    .epoch = epoch,
                    .published = published,
@@ -52,71 +49,18 @@ bool settler_has_work(const settler *s)
     return r && (r->state == ROW_ACKED || r->state == ROW_PARKED);
 }
 
-/* ---- receipts: three arrays in PostgreSQL's binary form ---- */
-
-static char *put32(char *p, uint32_t n)
-{
-    n = htonl(n);
-    memcpy(p, &n, 4);
-    return p + 4;
-}
-
-static char *put64(char *p, uint64_t n)
-{
-    n = htobe64(n);
-    memcpy(p, &n, 8);
-    return p + 8;
-}
-
-/* One dimension, no NULLs. */
-static char *put_array_head(char *p, uint32_t oid, size_t n)
-{
-    p = put32(p, 1);
-    p = put32(p, 0);
-    p = put32(p, oid);
-    p = put32(p, (uint32_t)n);
-    return put32(p, 1);
-}
-
-static size_t fill_ids(char *to, const row *rows, size_t n)
-{
-    char *p = put_array_head(to, OID_INT8, n);
-    for (size_t i = 0; i < n; i++)
-        p = put64(put32(p, 8), (uint64_t)rows[i].id);
-    return (size_t)(p - to);
-}
-
-static size_t fill_partitions(char *to, const row *rows, size_t n)
-{
-    char *p = put_array_head(to, OID_INT4, n);
-    for (size_t i = 0; i < n; i++)
-        p = put32(put32(p, 4), (uint32_t)rows[i].partition);
-    return (size_t)(p - to);
-}
-
-static size_t fill_offsets(char *to, const row *rows, size_t n)
-{
-    char *p = put_array_head(to, OID_INT8, n);
-    for (size_t i = 0; i < n; i++)
-        p = put64(put32(p, 8), (uint64_t)rows[i].offset);
-    return (size_t)(p - to);
-}
-
 static void send_receipt(settler *s, const row *rows, size_t n)
 {
     char leaf[4];
-    char *ids = malloc((20 + 12 * n) * 2 + 20 + 8 * n);
-    if (!ids)
+    receipt r;
+    if (!receipt_pack(&r, rows, n))
         return; /* a receipt less; progress does not depend on it */
-    char *partitions = ids + 20 + 12 * n;
-    char *offsets = partitions + 20 + 8 * n;
-    int lengths[4] = {0, (int)fill_ids(ids, rows, n), (int)fill_partitions(partitions, rows, n),
-                      (int)fill_offsets(offsets, rows, n)};
+    snprintf(leaf, sizeof leaf, "%d", leaf_of(rows[0].id));
     static const int formats[4] = {0, 1, 1, 1};
-    snprintf(leaf, sizeof leaf, "%d", (int)((rows[0].id >> 30) & 15));
-    const char *values[4] = {leaf, ids, partitions, offsets};
+    const int lengths[4] = {0, r.ids_size, r.partitions_size, r.offsets_size};
+    const char *values[4] = {leaf, r.ids, r.partitions, r.offsets};
     session_execute_formats(s->session, "receipt", 4, values, lengths, formats, NULL, NULL);
-    free(ids);
+    receipt_done(&r);
 }
 
 /* ---- one settling ---- */
@@ -132,7 +76,7 @@ static void flush_run(settler *s)
 static void add_to_run(settler *s, const row *r)
 {
     const row *last = s->n_run > 0 ? &s->run[s->n_run - 1] : NULL;
-    if (last && (r->id <= last->id || (r->id >> 30) != (last->id >> 30) || s->n_run == RECEIPT_MOST_ROWS))
+    if (last && (r->id <= last->id || leaf_end(r->id) != leaf_end(last->id) || s->n_run == RECEIPT_MOST_ROWS))
         flush_run(s);
     s->run[s->n_run++] = *r;
 }

@@ -6,13 +6,11 @@
 #include "config.h"
 #include "fences.h"
 #include "session.h"
-#include "topic.h"
 
 typedef struct settler {
     const config *cfg;
     session *session;
     batch_queue *queue;
-    topic_table *topics;
     fences *fences;
     int64_t epoch;
     int64_t published; /* of all time, as progress counts it */
@@ -26,8 +24,8 @@ typedef struct settler {
     uint64_t n_settles;
 } settler;
 
-void settler_start(settler *s, const config *cfg, session *pg, batch_queue *queue, topic_table *topics,
-                   fences *bounds, int64_t epoch, int64_t published);
+void settler_start(settler *s, const config *cfg, session *pg, batch_queue *queue, fences *bounds,
+                   int64_t epoch, int64_t published);
 void settler_done(settler *s);
 /* Rows have become done. */
 void settler_note(settler *s, int64_t now_us);
