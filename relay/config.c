@@ -1,117 +1,15 @@
 /* Puts the configuration together: defaults, file, environment, flags; never connects to anything. */
+#include "config_file.h"
 #include "config_load.h"
 #include "nearest.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define KAFKA_PREFIX "kafka."
 #define ENVIRONMENT_PREFIX "POSTBUS_"
 #define ENVIRONMENT_KAFKA_PREFIX "POSTBUS_KAFKA_"
-
-bool config_fault(config_load_state *state, const char *format, ...)
-{
-    va_list ap;
-    va_start(ap, format);
-    vsnprintf(state->message, state->message_size, format, ap);
-    va_end(ap);
-    return false;
-}
-
-static const char *kafka_part(const char *name)
-{
-    size_t length = strlen(KAFKA_PREFIX);
-    return strncmp(name, KAFKA_PREFIX, length) == 0 ? name + length : NULL;
-}
-
-static void pair_free(config_pair *pair)
-{
-    free(pair->name);
-    free(pair->value);
-    free(pair->source);
-}
-
-/* A later layer's value goes to the end, so that of two aliases the one said last counts. */
-static void forget_pair(config *cfg, const char *name)
-{
-    for (size_t i = 0; i < cfg->n_kafka; i++) {
-        if (strcmp(cfg->kafka[i].name, name) != 0)
-            continue;
-        pair_free(&cfg->kafka[i]);
-        memmove(&cfg->kafka[i], &cfg->kafka[i + 1], (cfg->n_kafka - i - 1) * sizeof cfg->kafka[0]);
-        cfg->n_kafka--;
-        return;
-    }
-}
-
-static bool add_pair(config *cfg, const char *name, const char *value, const char *source)
-{
-    forget_pair(cfg, name);
-    config_pair *grown = realloc(cfg->kafka, (cfg->n_kafka + 1) * sizeof *grown);
-    if (!grown)
-        return false;
-    cfg->kafka = grown;
-    config_pair pair = {strdup(name), strdup(value), strdup(source)};
-    if (!pair.name || !pair.value || !pair.source) {
-        pair_free(&pair);
-        return false;
-    }
-    cfg->kafka[cfg->n_kafka++] = pair;
-    return true;
-}
-
-static bool apply_kafka(config_load_state *state, const char *name, const char *value, const char *label,
-                        const char *source)
-{
-    char reason[768];
-    if (!kafka_setting_check(&state->kafka, state->scratch, name, value, reason, sizeof reason))
-        return config_fault(state, "%s: %s %s", source, label, reason);
-    if (!add_pair(state->cfg, name, value, source))
-        return config_fault(state, "out of memory");
-    return true;
-}
-
-bool config_apply(config_load_state *state, const char *name, const char *value, const char *label,
-                  const char *source)
-{
-    if (kafka_part(name))
-        return apply_kafka(state, kafka_part(name), value, label, source);
-    const config_setting *setting = config_setting_find(name);
-    if (!setting)
-        return config_unknown(state, name, source);
-    char reason[512];
-    if (!config_setting_parse(setting, value, state->cfg, reason, sizeof reason))
-        return config_fault(state, "%s: %s %s", source, label, reason);
-    char **place = &state->cfg->sources[setting - config_table];
-    free(*place);
-    *place = strdup(source);
-    return *place ? true : config_fault(state, "out of memory");
-}
-
-bool config_unknown(config_load_state *state, const char *name, const char *source)
-{
-    if (kafka_part(name)) {
-        char reason[512] = "";
-        kafka_setting_check(&state->kafka, state->scratch, kafka_part(name), "", reason, sizeof reason);
-        return config_fault(state, "%s: %s %s", source, name, reason);
-    }
-    nearest best = {0};
-    for (size_t i = 0; i < CONFIG_N_SETTINGS; i++)
-        nearest_consider(&best, name, config_table[i].name);
-    for (size_t i = 0; i < state->kafka.n && !best.name; i++)
-        if (strcmp(name, state->kafka.names[i]) == 0)
-            return config_fault(state,
-                                "%s: there is no setting %s; settings of librdkafka are written kafka.%s",
-                                source, name, name);
-    if (best.name)
-        return config_fault(state, "%s: there is no setting %s; did you mean %s?", source, name, best.name);
-    return config_fault(state, "%s: there is no setting %s; postbus relay --help lists those there are",
-                        source, name);
-}
 
 static bool load_defaults(config_load_state *state)
 {
@@ -176,7 +74,7 @@ static bool load_variable(config_load_state *state, const char *variable, const 
     const char *kafka = is_kafka ? kafka_name_of(&state->kafka, variable) : NULL;
     if (!kafka)
         return environment_slip(state, variable);
-    snprintf(name, sizeof name, KAFKA_PREFIX "%s", kafka);
+    snprintf(name, sizeof name, CONFIG_KAFKA_PREFIX "%s", kafka);
     return config_apply(state, name, value, name, variable);
 }
 
@@ -200,7 +98,7 @@ static bool load_flags(config_load_state *state, const config_flag *flags, size_
 {
     for (size_t i = 0; i < n_flags; i++) {
         char source[160];
-        if (kafka_part(flags[i].name))
+        if (config_kafka_part(flags[i].name))
             snprintf(source, sizeof source, "--kafka");
         else {
             snprintf(source, sizeof source, "--");
@@ -271,7 +169,7 @@ void config_done(config *cfg)
             free(cfg->sources[i]);
     }
     for (size_t i = 0; i < cfg->n_kafka; i++)
-        pair_free(&cfg->kafka[i]);
+        config_pair_free(&cfg->kafka[i]);
     free(cfg->kafka);
     free(cfg->sources);
     *cfg = (config){0};
@@ -301,7 +199,7 @@ void config_print(const config *cfg, FILE *to)
     for (size_t i = 0; i < cfg->n_kafka; i++) {
         const config_pair *pair = &cfg->kafka[i];
         char name[200];
-        snprintf(name, sizeof name, KAFKA_PREFIX "%s", pair->name);
+        snprintf(name, sizeof name, CONFIG_KAFKA_PREFIX "%s", pair->name);
         print_row(to, name, config_kafka_is_secret(pair->name) ? "********" : pair->value,
                   pair->source ? pair->source : "built in");
     }

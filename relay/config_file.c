@@ -1,5 +1,5 @@
 /* Reads the configuration file by libconfuse; what a value means is not decided here. */
-#include "config_load.h"
+#include "config_file.h"
 
 #include <confuse.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* What the layers of the configuration share while they are read: private to config.c and config_file.c. */
+/* What the layers of the configuration share while they are read: private to the files config*.c. */
 #ifndef POSTBUS_RELAY_CONFIG_LOAD_H
 #define POSTBUS_RELAY_CONFIG_LOAD_H
 
@@ -23,7 +23,11 @@ bool config_apply(config_load_state *state, const char *name, const char *value,
 /* The fault of a name that is no setting's, in the file or on the command line. */
 bool config_unknown(config_load_state *state, const char *name, const char *source);
 
-/* Reads a file by its stream; name is what messages call it. */
-bool config_file_read(config_load_state *state, FILE *file, const char *name);
+/* "linger.ms" for "kafka.linger.ms"; NULL for a setting of ours. */
+#define CONFIG_KAFKA_PREFIX "kafka."
+const char *config_kafka_part(const char *name);
+
+/* Releases what a pair holds, not the pair. */
+void config_pair_free(config_pair *pair);
 
 #endif

@@ -1,11 +1,11 @@
 /* postbus publish: one event by the SQL interface; many lines are publish_lines.c's. */
-#include "publish.h"
+#include "command.h"
 
 #include "database.h"
 #include "postbus_sql.h"
+#include "publish_input.h"
+#include "publish_lines.h"
 
-#include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,44 +56,6 @@ static const command_option options[] = {
     {.name = NULL},
 };
 
-bool publish_headers(const call *c, char **out_json)
-{
-    json_t *headers = json_object();
-    bool ok = headers != NULL;
-    for (size_t i = 0; ok && i < c->n_given; i++) {
-        if (strcmp(c->given[i].option->name, "header") != 0)
-            continue;
-        char *name = c->given[i].value, *equals = strchr(name, '=');
-        ok = equals && equals != name;
-        if (!ok) {
-            misuse(c, "--header is \"%s\"; write --header NAME=VALUE", name);
-            break;
-        }
-        *equals = '\0';
-        ok = !json_object_get(headers, name);
-        if (!ok)
-            misuse(c, "the header \"%s\" is given twice; give each header once", name);
-        else if (json_object_set_new(headers, name, json_string(equals + 1)) != 0) {
-            misuse(c, "the header \"%s\" is not UTF-8 text; headers are text", name);
-            ok = false;
-        }
-        *equals = '=';
-    }
-    *out_json = ok && json_object_size(headers) > 0 ? json_dumps(headers, JSON_COMPACT) : NULL;
-    json_decref(headers);
-    return ok;
-}
-
-FILE *publish_open(const call *c, const char *path)
-{
-    if (strcmp(path, "-") == 0)
-        return stdin;
-    FILE *file = fopen(path, "re");
-    if (!file)
-        fault(c, "the file %s cannot be opened: %s", path, strerror(errno));
-    return file;
-}
-
 static bool read_all(const call *c, FILE *file, char **out, size_t *out_size)
 {
     char *text = NULL, block[65536];
@@ -137,7 +99,7 @@ static int read_value(const call *c, char **out, size_t *out_size)
         *out = strdup(word);
         return *out ? EXIT_OK : fault(c, "out of memory");
     }
-    FILE *file = publish_open(c, path ? path : "-");
+    FILE *file = publish_input_open(c, path ? path : "-");
     if (!file)
         return EXIT_FAULT;
     bool ok = read_all(c, file, out, out_size);
@@ -171,7 +133,7 @@ static int publish_one(const call *c)
         return misuse(c, "--key-field and --batch are for many events; give --lines too");
     char *value = NULL, *headers = NULL;
     size_t size = 0;
-    if (!publish_headers(c, &headers))
+    if (!publish_input_headers(c, &headers))
         return EXIT_USAGE;
     int code = read_value(c, &value, &size);
     if (code == EXIT_OK)

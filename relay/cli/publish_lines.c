@@ -1,10 +1,11 @@
 /* postbus publish --lines: each line an event, sent in arrays; never publishes a part of a batch. */
-#include "publish.h"
+#include "publish_lines.h"
 
 #include "bytes_array.h"
 #include "database.h"
 #include "postbus_sql.h"
 #include "progress_bar.h"
+#include "publish_input.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -203,10 +204,10 @@ int publish_lines(const call *c)
     int code = check_flags(c);
     if (code != EXIT_OK)
         return code;
-    if (!publish_headers(c, &f.headers))
+    if (!publish_input_headers(c, &f.headers))
         return EXIT_USAGE;
     const char *path = call_text(c, "file");
-    f.file = publish_open(c, path ? path : "-");
+    f.file = publish_input_open(c, path ? path : "-");
     code = EXIT_FAULT;
     if (f.file && (f.conn = database_open(c, &code)) != NULL)
         code = run_feed(&f);

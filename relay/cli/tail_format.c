@@ -44,17 +44,27 @@ static rd_kafka_headers_t *headers_of(const rd_kafka_message_t *record)
     return rd_kafka_message_headers(record, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR ? headers : NULL;
 }
 
+/* A walk over a record's headers: begins as {.headers = headers_of(record)}. */
+typedef struct header_walk {
+    const rd_kafka_headers_t *headers; /* NULL: the record has none */
+    size_t n_passed;
+    const char *name;
+    const void *value; /* may be NULL */
+    size_t size;
+} header_walk;
+
+static bool next_header(header_walk *w)
+{
+    return w->headers && rd_kafka_header_get_all(w->headers, w->n_passed++, &w->name, &w->value, &w->size) ==
+                             RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 static void put_headers(FILE *to, const rd_kafka_message_t *record)
 {
-    rd_kafka_headers_t *headers = headers_of(record);
-    const char *name;
-    const void *value;
-    size_t size;
-    for (size_t i = 0;
-         headers && rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
-         i++) {
-        fprintf(to, "%s%s=", i ? "," : "", name);
-        fwrite(value ? value : "", 1, value ? size : 0, to);
+    header_walk w = {.headers = headers_of(record)};
+    while (next_header(&w)) {
+        fprintf(to, "%s%s=", w.n_passed > 1 ? "," : "", w.name);
+        fwrite(w.value ? w.value : "", 1, w.value ? w.size : 0, to);
     }
 }
 
@@ -171,16 +181,11 @@ static void set_bytes(json_t *object, const char *name, const void *bytes, size_
 static json_t *headers_json(const rd_kafka_message_t *record)
 {
     json_t *list = json_array();
-    rd_kafka_headers_t *headers = headers_of(record);
-    const char *name;
-    const void *value;
-    size_t size;
-    for (size_t i = 0;
-         headers && rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
-         i++) {
+    header_walk w = {.headers = headers_of(record)};
+    while (next_header(&w)) {
         json_t *header = json_object();
-        set_bytes(header, "name", name, strlen(name));
-        set_bytes(header, "value", value, size);
+        set_bytes(header, "name", w.name, strlen(w.name));
+        set_bytes(header, "value", w.value, w.size);
         json_array_append_new(list, header);
     }
     return list;

@@ -105,8 +105,9 @@ static int fault_of_missing(const timeline *line, size_t n_missing)
             last = i;
         }
     double second = first < line->n ? (double)(line->committed_ns[first] - line->start_ns) / 1e9 : 0;
-    return bench_fault("%zu of %zu events did not arrive: of numbers %zu to %zu, the first committed at second %.3f",
-                       n_missing, line->n, first, last, second);
+    return bench_fault(
+        "%zu of %zu events did not arrive: of numbers %zu to %zu, the first committed at second %.3f",
+        n_missing, line->n, first, last, second);
 }
 
 static int report(timeline *line, int64_t n_rings)
