@@ -193,14 +193,19 @@ void pg_fixture_create_database(const pg_fixture *pg, const char *database)
     PQfinish(conn);
 }
 
-void pg_fixture_migrate(const pg_fixture *pg, const char *database)
+void pg_fixture_migrate_over(PGconn *conn)
 {
-    PGconn *conn = pg_fixture_connect(pg, database, NULL);
     for (const sql_migration *step = sql_migrations; step->name; step++) {
         pg_run(conn, "BEGIN");
         pg_run(conn, "%s", step->text);
         pg_run(conn, "COMMIT");
     }
+}
+
+void pg_fixture_migrate(const pg_fixture *pg, const char *database)
+{
+    PGconn *conn = pg_fixture_connect(pg, database, NULL);
+    pg_fixture_migrate_over(conn);
     PQfinish(conn);
 }
 

@@ -42,6 +42,8 @@ void pg_fixture_create_database(const pg_fixture *pg, const char *database);
 
 /* Runs the embedded migrations, each in a transaction, in a database that has none. (`postbus migrate` has tests of its own.) */
 void pg_fixture_migrate(const pg_fixture *pg, const char *database);
+/* The same over a connection, as its role. */
+void pg_fixture_migrate_over(PGconn *conn);
 
 /* create_database and migrate in one: a fresh outbox for a test. */
 void pg_fixture_create_outbox(const pg_fixture *pg, const char *database);

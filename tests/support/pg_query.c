@@ -8,49 +8,50 @@
 #include <stdlib.h>
 #include <string.h>
 
+static char last_sql[512]; /* what was executed last, for the words of a failure */
+
 static PGresult *execute(PGconn *conn, const char *sql, va_list arguments)
 {
     char *text = NULL;
     if (vasprintf(&text, sql, arguments) < 0)
         fail_msg("no memory for a statement");
+    snprintf(last_sql, sizeof last_sql, "%s", text);
     PGresult *result = PQexec(conn, text);
     free(text);
     return result;
 }
 
-static void expect_success(PGconn *conn, PGresult *result, const char *sql)
+static PGresult *execute_well(PGconn *conn, const char *sql, va_list arguments)
 {
+    PGresult *result = execute(conn, sql, arguments);
     ExecStatusType status = PQresultStatus(result);
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_EMPTY_QUERY)
-        fail_msg("%.200s: %s", sql, PQerrorMessage(conn));
+        fail_msg("%s: %s", last_sql, PQerrorMessage(conn));
+    return result;
 }
 
 void pg_run(PGconn *conn, const char *sql, ...)
 {
     va_list arguments;
     va_start(arguments, sql);
-    PGresult *result = execute(conn, sql, arguments);
+    PQclear(execute_well(conn, sql, arguments));
     va_end(arguments);
-    expect_success(conn, result, sql);
-    PQclear(result);
 }
 
 PGresult *pg_rows(PGconn *conn, const char *sql, ...)
 {
     va_list arguments;
     va_start(arguments, sql);
-    PGresult *result = execute(conn, sql, arguments);
+    PGresult *result = execute_well(conn, sql, arguments);
     va_end(arguments);
-    expect_success(conn, result, sql);
     return result;
 }
 
-/* Consumes the result. */
-static char *only_value(PGconn *conn, PGresult *result, const char *sql)
+static char *only_value(PGconn *conn, const char *sql, va_list arguments)
 {
-    expect_success(conn, result, sql);
+    PGresult *result = execute_well(conn, sql, arguments);
     if (PQntuples(result) != 1)
-        fail_msg("%.200s: %d rows, not one", sql, PQntuples(result));
+        fail_msg("%s: %d rows, not one", last_sql, PQntuples(result));
     char *text = PQgetisnull(result, 0, 0) ? NULL : strdup(PQgetvalue(result, 0, 0));
     PQclear(result);
     return text;
@@ -60,21 +61,37 @@ char *pg_text(PGconn *conn, const char *sql, ...)
 {
     va_list arguments;
     va_start(arguments, sql);
-    PGresult *result = execute(conn, sql, arguments);
+    char *text = only_value(conn, sql, arguments);
     va_end(arguments);
-    return only_value(conn, result, sql);
+    return text;
 }
 
 int64_t pg_number(PGconn *conn, const char *sql, ...)
 {
     va_list arguments;
     va_start(arguments, sql);
-    PGresult *result = execute(conn, sql, arguments);
+    char *text = only_value(conn, sql, arguments);
     va_end(arguments);
-    char *text = only_value(conn, result, sql);
     int64_t number = text ? strtoll(text, NULL, 10) : -1;
     free(text);
     return number;
+}
+
+void pg_expect(PGconn *conn, const char *expected, const char *sql, ...)
+{
+    va_list arguments;
+    va_start(arguments, sql);
+    char *text = only_value(conn, sql, arguments);
+    va_end(arguments);
+    if (expected && text ? strcmp(text, expected) != 0 : expected || text)
+        fail_msg("%s: '%s' instead of '%s'", last_sql, text ? text : "NULL", expected ? expected : "NULL");
+    free(text);
+}
+
+static void keep_field(const PGresult *result, int field, char *out, size_t out_size)
+{
+    const char *text = PQresultErrorField(result, field);
+    snprintf(out, out_size, "%s", text ? text : "");
 }
 
 const char *pg_refused(PGconn *conn, const char *sql, ...)
@@ -84,10 +101,41 @@ const char *pg_refused(PGconn *conn, const char *sql, ...)
     va_start(arguments, sql);
     PGresult *result = execute(conn, sql, arguments);
     va_end(arguments);
-    const char *found = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    snprintf(state, sizeof state, "%s", found ? found : "");
+    keep_field(result, PG_DIAG_SQLSTATE, state, sizeof state);
     PQclear(result);
     return state;
+}
+
+static pg_refusal refusal_of(PGconn *conn, const char *sql, va_list arguments)
+{
+    pg_refusal r;
+    PGresult *result = execute(conn, sql, arguments);
+    if (PQresultStatus(result) != PGRES_FATAL_ERROR)
+        fail_msg("not refused: %s", last_sql);
+    keep_field(result, PG_DIAG_SQLSTATE, r.sqlstate, sizeof r.sqlstate);
+    keep_field(result, PG_DIAG_MESSAGE_PRIMARY, r.message, sizeof r.message);
+    keep_field(result, PG_DIAG_MESSAGE_HINT, r.hint, sizeof r.hint);
+    PQclear(result);
+    return r;
+}
+
+pg_refusal pg_refusal_of(PGconn *conn, const char *sql, ...)
+{
+    va_list arguments;
+    va_start(arguments, sql);
+    pg_refusal r = refusal_of(conn, sql, arguments);
+    va_end(arguments);
+    return r;
+}
+
+void pg_expect_refused(PGconn *conn, const char *sqlstate, const char *sql, ...)
+{
+    va_list arguments;
+    va_start(arguments, sql);
+    pg_refusal r = refusal_of(conn, sql, arguments);
+    va_end(arguments);
+    if (strcmp(r.sqlstate, sqlstate) != 0)
+        fail_msg("%s: refused with %s (%s) instead of %s", last_sql, r.sqlstate, r.message, sqlstate);
 }
 
 typedef struct backend_wait {

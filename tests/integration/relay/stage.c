@@ -73,6 +73,17 @@ void outbox_free(outbox *o)
     free(o);
 }
 
+void publish(PGconn *conn, const char *topic, const char *key, int n)
+{
+    if (key)
+        pg_run(conn, "SELECT count(postbus.publish('%s', 'v' || i, '%s')) FROM generate_series(1, %d) i",
+               topic, key, n);
+    else
+        pg_run(conn,
+               "SELECT count(postbus.publish('%s', 'v' || i, 'k' || i %% 5)) FROM generate_series(1, %d) i",
+               topic, n);
+}
+
 static proc_fixture *start(const outbox *o, const char *crash_at, const char *const *flags)
 {
     char crash[64];
@@ -311,4 +322,12 @@ void expect_each_arrived_once(const outbox *o, const char *topic)
     told answer = expect_all_arrived(o, topic);
     if (answer.n_repeated > 0)
         fail_msg("%zu of %zu records came again", answer.n_repeated, answer.n_records);
+}
+
+void finish(outbox *o, proc_fixture *relay)
+{
+    expect_drained(o);
+    expect_each_arrived_once(o, o->topic);
+    relay_stop(relay);
+    outbox_free(o);
 }

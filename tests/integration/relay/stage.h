@@ -31,6 +31,9 @@ outbox *outbox_new(void);
 void outbox_free(outbox *o);
 PGconn *outbox_connect(const outbox *o);
 
+/* Publishes n events by one statement; key NULL: of five keys in turn. */
+void publish(PGconn *conn, const char *topic, const char *key, int n);
+
 /* Starts a relay with further flags (ends with NULL; NULL = none). */
 proc_fixture *relay_start(const outbox *o, const char *const *flags);
 /* Starts one that dies at a named point (failpoint.h). */
@@ -63,5 +66,8 @@ typedef struct told {
 told expect_all_arrived(const outbox *o, const char *topic);
 /* The same, and no event came twice. */
 void expect_each_arrived_once(const outbox *o, const char *topic);
+
+/* How most tests end: all is published, each event of the outbox's topic came once, the relay stops cleanly; frees both. */
+void finish(outbox *o, proc_fixture *relay);
 
 #endif

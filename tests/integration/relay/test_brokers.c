@@ -7,13 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static void publish(const outbox *o, const char *topic, int n)
-{
-    pg_run(o->conn,
-           "SELECT count(postbus.publish('%s', 'v' || i, 'k' || i %% 3)) FROM generate_series(1, %d) i",
-           topic, n);
-}
-
 static void expect_nothing_pending(const outbox *o)
 {
     expect_sql(o->conn, "SELECT (pending = 0)::int FROM postbus.backlog()");
@@ -25,11 +18,11 @@ static void a_broker_that_is_down_at_the_start_is_waited_for_with_no_transaction
 {
     (void)state;
     outbox *o = outbox_new();
-    publish(o, o->topic, 100);
+    publish(o->conn, o->topic, NULL, 100);
     kafka_fixture_stop(stage_kafka);
     proc_fixture *relay = relay_start_leading(o, NULL);
     for (int i = 0; i < 5; i++) {
-        publish(o, o->topic, 10);
+        publish(o->conn, o->topic, NULL, 10);
         expect_sql(
             o->conn,
             "SELECT count(*) FROM pg_stat_activity WHERE usename = 'relay' AND datname = current_database() "
@@ -37,10 +30,7 @@ static void a_broker_that_is_down_at_the_start_is_waited_for_with_no_transaction
     }
     assert_int_equal(pg_number(o->conn, "SELECT pending FROM postbus.backlog()"), 150);
     kafka_fixture_start(stage_kafka);
-    expect_drained(o);
-    expect_each_arrived_once(o, o->topic);
-    relay_stop(relay);
-    outbox_free(o);
+    finish(o, relay);
 }
 
 static void a_broker_killed_in_flight_loses_nothing(void **state)
@@ -48,11 +38,11 @@ static void a_broker_killed_in_flight_loses_nothing(void **state)
     (void)state;
     outbox *o = outbox_new();
     proc_fixture *relay = relay_start_leading(o, NULL);
-    publish(o, o->topic, 2000);
+    publish(o->conn, o->topic, NULL, 2000);
     kafka_fixture_kill(stage_kafka);
-    publish(o, o->topic, 2000);
+    publish(o->conn, o->topic, NULL, 2000);
     kafka_fixture_start(stage_kafka);
-    publish(o, o->topic, 100);
+    publish(o->conn, o->topic, NULL, 100);
     expect_drained(o);
     expect_all_arrived(o, o->topic);
     relay_stop(relay);
@@ -66,15 +56,12 @@ static void a_stop_under_load_settles_all_that_was_read(void **state)
     outbox *o = outbox_new();
     for (int i = 0; i < 5; i++) {
         proc_fixture *relay = relay_start_leading(o, flags);
-        publish(o, o->topic, 3000);
-        publish(o, o->topic, 10);
+        publish(o->conn, o->topic, NULL, 3000);
+        publish(o->conn, o->topic, NULL, 10);
         relay_stop(relay);
     }
     proc_fixture *relay = relay_start_leading(o, NULL);
-    expect_drained(o);
-    expect_each_arrived_once(o, o->topic);
-    relay_stop(relay);
-    outbox_free(o);
+    finish(o, relay);
 }
 
 /* The relay is silent and yet does not hold the doorbell's lock: it has read and handed over all it may, and waits for the broker. */
@@ -83,10 +70,10 @@ static proc_fixture *start_with_records_in_flight(const outbox *o, const char *t
     const char *const flags[] = {"--in-flight-bytes",     "65536",    "--page-rows", "50",
                                  "--shutdown-timeout-ms", timeout_ms, NULL};
     proc_fixture *relay = relay_start_leading(o, flags);
-    publish(o, o->topic, 10);
+    publish(o->conn, o->topic, NULL, 10);
     expect_drained(o);
     kafka_fixture_freeze(stage_kafka);
-    publish(o, o->topic, 1000);
+    publish(o->conn, o->topic, NULL, 1000);
     expect_sql(
         o->conn,
         "SELECT count(*) FROM pg_stat_activity a WHERE a.usename = 'relay' AND a.datname = "
@@ -138,8 +125,8 @@ static void a_missing_topic_holds_up_no_other_and_drains_in_order(void **state)
     char *missing = kafka_fixture_new_name("missing");
     proc_fixture *relay = relay_start_leading(o, NULL);
     for (int i = 0; i < 5; i++) {
-        publish(o, missing, 10);
-        publish(o, o->topic, 10);
+        publish(o->conn, missing, NULL, 10);
+        publish(o->conn, o->topic, NULL, 10);
     }
     expect_nothing_pending(o);
     expect_each_arrived_once(o, o->topic);
@@ -147,7 +134,7 @@ static void a_missing_topic_holds_up_no_other_and_drains_in_order(void **state)
     assert_int_equal(pg_number(o->conn, "SELECT count(*) FROM postbus.event WHERE state = 'parked'"), 50);
     kafka_fixture_create_topic(stage_kafka, missing, 2, NULL);
     for (int i = 0; i < 20; i++)
-        publish(o, missing, 5);
+        publish(o->conn, missing, NULL, 5);
     expect_drained(o);
     expect_each_arrived_once(o, missing);
     assert_int_equal(
@@ -167,18 +154,18 @@ static void parked_events_survive_relays_that_stop_and_die(void **state)
     outbox *o = outbox_new();
     char *missing = kafka_fixture_new_name("missing");
     proc_fixture *relay = relay_start_leading(o, flags);
-    publish(o, missing, 100);
+    publish(o->conn, missing, NULL, 100);
     expect_nothing_pending(o);
     relay_kill(relay);
-    publish(o, missing, 100);
+    publish(o->conn, missing, NULL, 100);
     relay = relay_start_leading(o, flags);
     expect_nothing_pending(o);
     relay_stop(relay);
     kafka_fixture_create_topic(stage_kafka, missing, 1, NULL);
-    publish(o, missing, 50);
+    publish(o->conn, missing, NULL, 50);
     for (int i = 0; i < 4; i++) {
         relay = relay_start_crashing(o, i % 2 ? "after_ack:2" : "after_settle:1", flags);
-        publish(o, missing, 5);
+        publish(o->conn, missing, NULL, 5);
         if (!is_drained(o, 3000))
             proc_fixture_wait_exit(relay, SOON_MS);
         proc_fixture_free(relay);
@@ -199,7 +186,7 @@ static void a_stop_in_the_middle_of_a_lane_repeats_nothing(void **state)
     outbox *o = outbox_new();
     char *missing = kafka_fixture_new_name("missing");
     proc_fixture *relay = relay_start_leading(o, flags);
-    publish(o, missing, 2000);
+    publish(o->conn, missing, NULL, 2000);
     expect_nothing_pending(o);
     relay_stop(relay);
     kafka_fixture_create_topic(stage_kafka, missing, 1, NULL);
@@ -226,7 +213,7 @@ static void a_missing_topic_is_created_where_that_is_wanted(void **state)
     outbox *o = outbox_new();
     char *missing = kafka_fixture_new_name("created");
     proc_fixture *relay = relay_start_leading(o, flags);
-    publish(o, missing, 30);
+    publish(o->conn, missing, NULL, 30);
     expect_drained(o);
     expect_each_arrived_once(o, missing);
     proc_fixture_expect_log(relay, "partitions=5", SOON_MS);
@@ -242,11 +229,11 @@ static void a_topic_deleted_and_made_again_gets_what_came_later(void **state)
                                         "topic.metadata.propagation.max.ms=100", NULL};
     outbox *o = outbox_new();
     proc_fixture *relay = relay_start_leading(o, flags);
-    publish(o, o->topic, 10);
+    publish(o->conn, o->topic, NULL, 10);
     expect_drained(o);
     kafka_fixture_delete_topic(stage_kafka, o->topic);
     pg_run(o->conn, "SELECT setval('postbus.outbox_id_seq', 1000)");
-    publish(o, o->topic, 10);
+    publish(o->conn, o->topic, NULL, 10);
     expect_sql(o->conn, "SELECT (parked = 10)::int FROM postbus.backlog()");
     kafka_fixture_create_topic(stage_kafka, o->topic, 1, NULL);
     expect_drained(o);
@@ -274,7 +261,7 @@ static void nothing_of_its_partition_passes_a_refused_record(void **state)
            "60) i",
            o->topic);
     proc_fixture_expect_log(relay, "record.failed", SOON_MS);
-    publish(o, other, 10);
+    publish(o->conn, other, NULL, 10);
     for (int i = 0; i < 3; i++) /* each time by a producer that no broker knows */
         proc_fixture_expect_log(relay, "record.failed", SOON_MS);
     topic_records all = topic_read(kafka_fixture_brokers(stage_kafka), o->topic, 19, SOON_MS);
@@ -302,10 +289,7 @@ static void a_backlog_fits_a_topic_of_small_messages(void **state)
            "repeat(md5((-i)::text) || md5((i * i)::text), 10), 'hex') FROM generate_series(1, 2000) i",
            o->topic);
     proc_fixture *relay = relay_start_leading(o, NULL);
-    expect_drained(o);
-    expect_each_arrived_once(o, o->topic);
-    relay_stop(relay);
-    outbox_free(o);
+    finish(o, relay);
 }
 
 int main(void)

@@ -29,20 +29,13 @@ static const crash crashes[] = {
     {"after more settlings", "after_settle:3", true},
 };
 
-static void publish(const outbox *o, int n)
-{
-    pg_run(o->conn,
-           "SELECT count(postbus.publish('%s', 'v' || i, 'k' || i %% 5)) FROM generate_series(1, %d) i",
-           o->topic, n);
-}
-
 /* Goes on until it dies: so that there is always a later batch. */
 static void feed(const outbox *o, proc_fixture *relay)
 {
     enum { MOST = 5000 };
-    publish(o, N_EVENTS);
+    publish(o->conn, o->topic, NULL, N_EVENTS);
     for (int i = 0; i < MOST && proc_fixture_running(relay); i++)
-        publish(o, 5);
+        publish(o->conn, o->topic, NULL, 5);
 }
 
 static void nothing_is_lost_or_misordered_by_a_crash(void **state)
@@ -54,7 +47,7 @@ static void nothing_is_lost_or_misordered_by_a_crash(void **state)
     assert_int_equal(proc_fixture_wait_exit(relay, SOON_MS), 128 + SIGKILL);
     proc_fixture_free(relay);
     relay = relay_start_leading(o, flags);
-    publish(o, 10);
+    publish(o->conn, o->topic, NULL, 10);
     expect_drained(o);
     told answer = expect_all_arrived(o, o->topic);
     print_message("%s: %zu of %zu records came again\n", c->name, answer.n_repeated, answer.n_records);
@@ -71,7 +64,7 @@ static void settled_events_are_never_repeated(void **state)
     outbox *o = outbox_new();
     proc_fixture *relay = relay_start_leading(o, flags);
     for (int i = 0; i < 3; i++) {
-        publish(o, 50);
+        publish(o->conn, o->topic, NULL, 50);
         expect_drained(o);
         relay_kill(relay);
         relay = relay_start_leading(o, flags);

@@ -9,13 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static void publish(const outbox *o, int n)
-{
-    pg_run(o->conn,
-           "SELECT count(postbus.publish('%s', 'v' || i, 'k' || i %% 3)) FROM generate_series(1, %d) i",
-           o->topic, n);
-}
-
 static void expect_refusal(proc_fixture *relay, const char *sentence)
 {
     assert_int_equal(proc_fixture_wait_exit(relay, SOON_MS), 1);
@@ -77,15 +70,15 @@ static void a_restored_outbox_goes_on_after_rebase_and_loses_nothing(void **stat
     (void)state;
     outbox *o = outbox_new();
     proc_fixture *relay = relay_start_leading(o, NULL);
-    publish(o, 50);
+    publish(o->conn, o->topic, NULL, 50);
     expect_drained(o);
     assert_string_equal(pg_refused(o->conn, "SELECT postbus.rebase()"), "PB007");
     relay_stop(relay);
-    publish(o, 30);
+    publish(o->conn, o->topic, NULL, 30);
     pg_run(o->conn, "UPDATE postbus.instance SET system_identifier = system_identifier + 1");
     expect_refusal(relay_start(o, NULL), "postbus.rebase()");
     assert_int_equal(pg_number(o->conn, "SELECT postbus.rebase()"), 30);
-    publish(o, 20);
+    publish(o->conn, o->topic, NULL, 20);
     relay = relay_start_leading(o, NULL);
     expect_drained(o);
     relay_stop(relay);
@@ -162,11 +155,11 @@ static void take_over(int signal_number)
     proc_fixture *first = relay_start_leading(o, NULL);
     proc_fixture *second = relay_start(o, NULL);
     proc_fixture_expect_log(second, "leader.waiting", SOON_MS);
-    publish(o, 30);
+    publish(o->conn, o->topic, NULL, 30);
     expect_drained(o);
     proc_fixture_end(first, signal_number, SOON_MS);
     proc_fixture_free(first);
-    publish(o, 30);
+    publish(o->conn, o->topic, NULL, 30);
     proc_fixture_expect_log(second, "leader.elected", SOON_MS);
     expect_drained(o);
     expect_each_arrived_once(o, o->topic);
@@ -207,10 +200,10 @@ static void a_leader_whose_session_is_terminated_leads_again_and_loses_nothing(v
     outbox *o = outbox_new();
     proc_fixture *relay = relay_start_leading(o, NULL);
     for (int i = 0; i < 4; i++) {
-        publish(o, 200);
+        publish(o->conn, o->topic, NULL, 200);
         pg_run(o->conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
                         "current_database() AND usename = 'relay'");
-        publish(o, 50);
+        publish(o->conn, o->topic, NULL, 50);
         proc_fixture_expect_log(relay, "session.lost", SOON_MS);
         proc_fixture_expect_log(relay, "leader.elected", SOON_MS);
     }
@@ -226,10 +219,10 @@ static void a_restart_of_postgresql_is_survived(void **state)
     outbox *o = outbox_new();
     proc_fixture *relay = relay_start_leading(o, NULL);
     for (int i = 0; i < 2; i++) {
-        publish(o, 100);
+        publish(o->conn, o->topic, NULL, 100);
         pg_fixture_restart(stage_pg, i ? PG_STOP_IMMEDIATE : PG_STOP_FAST);
         PQreset(o->conn);
-        publish(o, 100);
+        publish(o->conn, o->topic, NULL, 100);
         expect_drained(o);
     }
     expect_all_arrived(o, o->topic);
@@ -242,17 +235,14 @@ static void a_relay_that_starts_before_postgresql_waits_for_it(void **state)
     (void)state;
     static const char *const flags[] = {"--reconnect-max-ms", "200", NULL};
     outbox *o = outbox_new();
-    publish(o, 20);
+    publish(o->conn, o->topic, NULL, 20);
     pg_fixture_stop(stage_pg, PG_STOP_FAST);
     proc_fixture *relay = relay_start(o, flags);
     proc_fixture_expect_log(relay, "session.lost", SOON_MS);
     pg_fixture_start(stage_pg);
     PQreset(o->conn);
     proc_fixture_expect_log(relay, "leader.elected", SOON_MS);
-    expect_drained(o);
-    expect_each_arrived_once(o, o->topic);
-    relay_stop(relay);
-    outbox_free(o);
+    finish(o, relay);
 }
 
 static void a_relay_stops_cleanly_while_postgresql_is_down(void **state)
@@ -260,7 +250,7 @@ static void a_relay_stops_cleanly_while_postgresql_is_down(void **state)
     (void)state;
     outbox *o = outbox_new();
     proc_fixture *relay = relay_start_leading(o, NULL);
-    publish(o, 20);
+    publish(o->conn, o->topic, NULL, 20);
     expect_drained(o);
     pg_fixture_stop(stage_pg, PG_STOP_FAST);
     proc_fixture_expect_log(relay, "session.lost", SOON_MS);

@@ -183,10 +183,7 @@ static void values_of_every_size_arrive_whole(void **state)
            "unnest(ARRAY[0, 1, 2047, 2048, 8191, 8192, 8193, 65535, 65536, 65537, 100000, 999000]) n",
            o->topic);
     proc_fixture *relay = relay_start_leading(o, flags);
-    expect_drained(o);
-    expect_each_arrived_once(o, o->topic);
-    relay_stop(relay);
-    outbox_free(o);
+    finish(o, relay);
 }
 
 static void receipts_say_where_each_event_went(void **state)
@@ -195,8 +192,7 @@ static void receipts_say_where_each_event_went(void **state)
     outbox *o = outbox_new();
     proc_fixture *relay = relay_start_leading(o, NULL);
     for (int i = 0; i < 5; i++)
-        pg_run(o->conn, "SELECT count(postbus.publish('%s', 'v', 'k')) FROM generate_series(1, 40)",
-               o->topic);
+        publish(o->conn, o->topic, "k", 40);
     topic_records all = read_all(o, 200);
     PGresult *events = pg_rows(
         o->conn, "SELECT event_id, partition, broker_offset, state, (completed_at >= created_at)::text "
@@ -221,7 +217,7 @@ static void without_receipts_none_is_written(void **state)
     static const char *const flags[] = {"--receipts=false", NULL};
     outbox *o = outbox_new();
     proc_fixture *relay = relay_start_leading(o, flags);
-    pg_run(o->conn, "SELECT count(postbus.publish('%s', 'v', 'k')) FROM generate_series(1, 40)", o->topic);
+    publish(o->conn, o->topic, "k", 40);
     expect_drained(o);
     assert_int_equal(pg_number(o->conn, "SELECT count(*) FROM postbus.receipt"), 0);
     assert_int_equal(
@@ -238,8 +234,7 @@ static void publishing_leaves_no_dead_tuples(void **state)
     outbox *o = outbox_new();
     proc_fixture *relay = relay_start_leading(o, NULL);
     for (int i = 0; i < 30; i++)
-        pg_run(o->conn, "SELECT count(postbus.publish('%s', 'v', 'k')) FROM generate_series(1, 20)",
-               o->topic);
+        publish(o->conn, o->topic, "k", 20);
     expect_drained(o);
     relay_stop(relay);
     assert_true(pg_number(o->conn, "SELECT count(*) FROM postbus.progress") > 1);

@@ -71,15 +71,15 @@ static void expect_refusal(PGconn *conn, const bad_event *e, int way)
 {
     char sql[1024];
     write_statement(sql, sizeof sql, way, e);
-    run(conn, "BEGIN; SELECT postbus.publish('before', 'x'); SAVEPOINT s");
-    refusal r = refused(conn, "%s", sql);
+    pg_run(conn, "BEGIN; SELECT postbus.publish('before', 'x'); SAVEPOINT s");
+    pg_refusal r = pg_refusal_of(conn, "%s", sql);
     if (strcmp(r.sqlstate, e->sqlstate) != 0)
         fail_msg("%s, way %d: %s %s", e->what, way, r.sqlstate, r.message);
     if (strncmp(r.message, "postbus: ", 9) != 0 || !strstr(r.message, e->named))
         fail_msg("%s, way %d: the message does not name it: %s", e->what, way, r.message);
     if (!r.hint[0])
         fail_msg("%s, way %d: no hint", e->what, way);
-    run(conn, "ROLLBACK TO s; SELECT postbus.publish('after', 'x'); COMMIT");
+    pg_run(conn, "ROLLBACK TO s; SELECT postbus.publish('after', 'x'); COMMIT");
 }
 
 static void each_bad_event_is_refused_by_name_and_the_transaction_goes_on(void **state)
@@ -87,14 +87,14 @@ static void each_bad_event_is_refused_by_name_and_the_transaction_goes_on(void *
     (void)state;
     PGconn *conn = stage_connect("publisher", "main");
     PGconn *owner = stage_connect("owner", "main");
-    int64_t events = number_of(owner, "SELECT count(*) FROM postbus.outbox");
+    int64_t events = pg_number(owner, "SELECT count(*) FROM postbus.outbox");
     size_t n = sizeof bad_events / sizeof *bad_events;
     for (size_t i = 0; i < n; i++)
         for (int way = 0; way < 3; way++)
             expect_refusal(conn, &bad_events[i], way);
-    assert_int_equal(number_of(owner, "SELECT count(*) FROM postbus.outbox") - events, 2 * 3 * n);
+    assert_int_equal(pg_number(owner, "SELECT count(*) FROM postbus.outbox") - events, 2 * 3 * n);
     assert_int_equal(
-        number_of(owner, "SELECT count(*) FROM postbus.outbox WHERE topic NOT IN ('before', 'after')"), 0);
+        pg_number(owner, "SELECT count(*) FROM postbus.outbox WHERE topic NOT IN ('before', 'after')"), 0);
     PQfinish(owner);
     PQfinish(conn);
 }
@@ -103,8 +103,8 @@ static void a_publisher_catches_a_refusal_in_an_exception_block(void **state)
 {
     (void)state;
     PGconn *conn = stage_connect("publisher", "main");
-    run(conn, "DO $$ BEGIN PERFORM postbus.publish('', 'x'); RAISE 'not refused';"
-              " EXCEPTION WHEN SQLSTATE 'PB001' THEN PERFORM postbus.publish('orders', 'x'); END $$");
+    pg_run(conn, "DO $$ BEGIN PERFORM postbus.publish('', 'x'); RAISE 'not refused';"
+                 " EXCEPTION WHEN SQLSTATE 'PB001' THEN PERFORM postbus.publish('orders', 'x'); END $$");
     PQfinish(conn);
 }
 
@@ -128,7 +128,7 @@ static void what_is_just_allowed_is_accepted(void **state)
     };
     PGconn *conn = stage_connect("publisher", "main");
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
-        run(conn, "SELECT %s", good[i]);
+        pg_run(conn, "SELECT %s", good[i]);
     PQfinish(conn);
 }
 
@@ -137,18 +137,18 @@ static void a_changed_limit_holds_from_the_next_publish_on(void **state)
     (void)state;
     PGconn *owner = stage_connect("owner", "main");
     PGconn *conn = stage_connect("publisher", "main");
-    run(owner, "UPDATE postbus.setting SET value = 9000 WHERE name = 'max_value_bytes'");
-    run(conn, "SELECT postbus.publish('t', repeat('x', 9000))");
-    refusal r = refused(conn, "SELECT postbus.publish('t', repeat('x', 9001))");
+    pg_run(owner, "UPDATE postbus.setting SET value = 9000 WHERE name = 'max_value_bytes'");
+    pg_run(conn, "SELECT postbus.publish('t', repeat('x', 9000))");
+    pg_refusal r = pg_refusal_of(conn, "SELECT postbus.publish('t', repeat('x', 9001))");
     assert_string_equal(r.sqlstate, "PB002");
     assert_non_null(strstr(r.message, "9000"));
-    run(owner, "UPDATE postbus.setting SET value = 2000000 WHERE name = 'max_value_bytes'");
-    run(conn, "SELECT postbus.publish('t', repeat('x', 2000000))");
-    assert_refused(conn, "PB002", "SELECT postbus.publish('t', repeat('x', 2000001))");
-    run(owner, "UPDATE postbus.setting SET value = 1000000 WHERE name = 'max_value_bytes'");
-    run(owner, "UPDATE postbus.setting SET value = 2000 WHERE name = 'max_key_bytes'");
-    assert_refused(conn, "PB004", "SELECT postbus.publish('t', 'v', repeat('x', 2001))");
-    run(owner, "UPDATE postbus.setting SET value = 4096 WHERE name = 'max_key_bytes'");
+    pg_run(owner, "UPDATE postbus.setting SET value = 2000000 WHERE name = 'max_value_bytes'");
+    pg_run(conn, "SELECT postbus.publish('t', repeat('x', 2000000))");
+    pg_expect_refused(conn, "PB002", "SELECT postbus.publish('t', repeat('x', 2000001))");
+    pg_run(owner, "UPDATE postbus.setting SET value = 1000000 WHERE name = 'max_value_bytes'");
+    pg_run(owner, "UPDATE postbus.setting SET value = 2000 WHERE name = 'max_key_bytes'");
+    pg_expect_refused(conn, "PB004", "SELECT postbus.publish('t', 'v', repeat('x', 2001))");
+    pg_run(owner, "UPDATE postbus.setting SET value = 4096 WHERE name = 'max_key_bytes'");
     PQfinish(conn);
     PQfinish(owner);
 }
@@ -157,10 +157,11 @@ static void a_limit_below_what_is_checked_without_the_table_is_refused(void **st
 {
     (void)state;
     PGconn *owner = stage_connect("owner", "main");
-    assert_refused(owner, "23514", "UPDATE postbus.setting SET value = 8191 WHERE name = 'max_value_bytes'");
-    assert_refused(owner, "23514", "UPDATE postbus.setting SET value = 1023 WHERE name = 'max_key_bytes'");
-    assert_refused(owner, "23514",
-                   "UPDATE postbus.setting SET value = 1023 WHERE name = 'max_headers_bytes'");
+    pg_expect_refused(owner, "23514",
+                      "UPDATE postbus.setting SET value = 8191 WHERE name = 'max_value_bytes'");
+    pg_expect_refused(owner, "23514", "UPDATE postbus.setting SET value = 1023 WHERE name = 'max_key_bytes'");
+    pg_expect_refused(owner, "23514",
+                      "UPDATE postbus.setting SET value = 1023 WHERE name = 'max_headers_bytes'");
     PQfinish(owner);
 }
 
@@ -168,11 +169,12 @@ static void the_limit_counts_bytes_of_the_value_and_not_of_its_compressed_form(v
 {
     (void)state;
     PGconn *owner = stage_connect("owner", "main");
-    run(owner, "CREATE TABLE source AS SELECT decode(repeat('00', 1000001), 'hex') AS v, "
-               "jsonb_build_object('a', repeat('x', 40000)) AS h");
-    assert_true(number_of(owner, "SELECT pg_column_size(v) FROM source") < 100000);
-    assert_refused(owner, "PB002", "INSERT INTO postbus.outbox (topic, value) SELECT 't', v FROM source");
-    assert_refused(owner, "PB003", "INSERT INTO postbus.outbox (topic, headers) SELECT 't', h FROM source");
+    pg_run(owner, "CREATE TABLE source AS SELECT decode(repeat('00', 1000001), 'hex') AS v, "
+                  "jsonb_build_object('a', repeat('x', 40000)) AS h");
+    assert_true(pg_number(owner, "SELECT pg_column_size(v) FROM source") < 100000);
+    pg_expect_refused(owner, "PB002", "INSERT INTO postbus.outbox (topic, value) SELECT 't', v FROM source");
+    pg_expect_refused(owner, "PB003",
+                      "INSERT INTO postbus.outbox (topic, headers) SELECT 't', h FROM source");
     PQfinish(owner);
 }
 
@@ -210,7 +212,7 @@ static void a_batch_of_arrays_of_different_lengths_is_refused(void **state)
     };
     PGconn *conn = stage_connect("publisher", "main");
     for (size_t i = 0; i < sizeof batches / sizeof *batches; i++) {
-        refusal r = refused(conn, "SELECT * FROM postbus.publish_batch(%s)", batches[i]);
+        pg_refusal r = pg_refusal_of(conn, "SELECT * FROM postbus.publish_batch(%s)", batches[i]);
         assert_string_equal(r.sqlstate, "PB006");
         assert_true(r.hint[0]);
     }

@@ -126,7 +126,7 @@ static void expect_refusals(const char *role, const attempt *attempts, size_t n)
 {
     PGconn *conn = stage_connect(role, "main");
     for (size_t i = 0; i < n; i++) {
-        refusal r = refused(conn, "%s", attempts[i].sql);
+        pg_refusal r = pg_refusal_of(conn, "%s", attempts[i].sql);
         bool privilege = strcmp(r.sqlstate, "42501") == 0;
         bool no_merge = attempts[i].sqlstate && strcmp(attempts[i].sqlstate, "MERGE") == 0 &&
                         PQserverVersion(conn) < 150000;
@@ -176,25 +176,25 @@ static void each_role_may_do_its_own_work(void **state)
 {
     (void)state;
     PGconn *conn = stage_connect("publisher", "main");
-    run(conn, "SELECT postbus.publish('t', 'v'); INSERT INTO postbus.outbox (topic, value, key, type, "
-              "headers, event_id)"
-              " VALUES ('t', 'v', 'k', 'y', '{}', gen_random_uuid()); SELECT postbus.event_id(1)");
+    pg_run(conn, "SELECT postbus.publish('t', 'v'); INSERT INTO postbus.outbox (topic, value, key, type, "
+                 "headers, event_id)"
+                 " VALUES ('t', 'v', 'k', 'y', '{}', gen_random_uuid()); SELECT postbus.event_id(1)");
     PQfinish(conn);
     conn = stage_connect("viewer", "main");
-    run(conn, "TABLE postbus.event; TABLE postbus.current_progress; TABLE postbus.setting; TABLE "
-              "postbus.leadership;"
-              "TABLE postbus.instance; SELECT * FROM postbus.backlog(); SELECT max(published) FROM "
-              "postbus.progress");
+    pg_run(conn, "TABLE postbus.event; TABLE postbus.current_progress; TABLE postbus.setting; TABLE "
+                 "postbus.leadership;"
+                 "TABLE postbus.instance; SELECT * FROM postbus.backlog(); SELECT max(published) FROM "
+                 "postbus.progress");
     PQfinish(conn);
     conn = stage_connect("relay", "main");
-    run(conn,
-        "BEGIN; TABLE postbus.outbox; SELECT last_value, is_called FROM postbus.outbox_id_seq;"
-        "INSERT INTO postbus.leadership (relay, backend) VALUES ('r', 1) RETURNING epoch;"
-        "INSERT INTO postbus.progress (leaf, epoch, s1, x1, l1, s2, x2, l2, done_id, floor_id, published)"
-        " VALUES (0, 1, '3:3:', '3', 0, '3:3:', '3', 0, 0, 0, 0);"
-        "INSERT INTO postbus.receipt VALUES (0, 1, 1, now(), '{1}', '{0}', '{0}');"
-        "INSERT INTO postbus.parked (id, topic, reason) VALUES (1, 't', 'r'); DELETE FROM postbus.parked "
-        "WHERE id = 1; ROLLBACK");
+    pg_run(conn,
+           "BEGIN; TABLE postbus.outbox; SELECT last_value, is_called FROM postbus.outbox_id_seq;"
+           "INSERT INTO postbus.leadership (relay, backend) VALUES ('r', 1) RETURNING epoch;"
+           "INSERT INTO postbus.progress (leaf, epoch, s1, x1, l1, s2, x2, l2, done_id, floor_id, published)"
+           " VALUES (0, 1, '3:3:', '3', 0, '3:3:', '3', 0, 0, 0, 0);"
+           "INSERT INTO postbus.receipt VALUES (0, 1, 1, now(), '{1}', '{0}', '{0}');"
+           "INSERT INTO postbus.parked (id, topic, reason) VALUES (1, 't', 'r'); DELETE FROM postbus.parked "
+           "WHERE id = 1; ROLLBACK");
     PQfinish(conn);
 }
 
@@ -202,11 +202,11 @@ static void nothing_of_ours_is_open_to_the_public(void **state)
 {
     (void)state;
     PGconn *owner = stage_connect("owner", "main");
-    assert_int_equal(number_of(owner,
+    assert_int_equal(pg_number(owner,
                                "SELECT count(*) FROM pg_proc p WHERE pronamespace = 'postbus'::regnamespace"
                                " AND has_function_privilege('stranger', p.oid, 'EXECUTE')"),
                      0);
-    assert_int_equal(number_of(owner,
+    assert_int_equal(pg_number(owner,
                                "SELECT count(*) FROM pg_class c WHERE relnamespace = 'postbus'::regnamespace "
                                "AND relkind IN ('r', 'p', 'v')"
                                " AND has_any_column_privilege('stranger', c.oid, 'SELECT, INSERT, UPDATE')"),

@@ -70,20 +70,21 @@ static const char *const operators[][3] = {
 
 static void set_the_trap(PGconn *owner)
 {
-    run(owner, "%s", trap);
+    pg_run(owner, "%s", trap);
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
-        run(owner,
+        pg_run(
+            owner,
             "CREATE FUNCTION trap.%s(%s) RETURNS %s LANGUAGE plpgsql AS $$ BEGIN PERFORM trap.spring('%s'); "
             "RETURN%s; END $$",
             functions[i].name, functions[i].arguments, functions[i].returns, functions[i].name,
             strcmp(functions[i].returns, "void") == 0 ? "" : " NULL");
     for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
-        run(owner,
-            "CREATE FUNCTION trap.op%zu(%s, %s) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN PERFORM "
-            "trap.spring('operator %s'); RETURN true; END $$;"
-            "CREATE OPERATOR trap.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = trap.op%zu)",
-            i, operators[i][1], operators[i][2], operators[i][0], operators[i][0], operators[i][1],
-            operators[i][2], i);
+        pg_run(owner,
+               "CREATE FUNCTION trap.op%zu(%s, %s) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN PERFORM "
+               "trap.spring('operator %s'); RETURN true; END $$;"
+               "CREATE OPERATOR trap.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = trap.op%zu)",
+               i, operators[i][1], operators[i][2], operators[i][0], operators[i][0], operators[i][1],
+               operators[i][2], i);
 }
 
 static int start_with_the_trap(void **state)
@@ -99,27 +100,28 @@ static int start_with_the_trap(void **state)
 /* Publishes by every way, also what takes the checks' slow paths, with doorbell armed and not. */
 static void publish_every_way(PGconn *conn)
 {
-    run(conn, "SELECT postbus.publish('t', 'v', 'k', 'y', '{\"a\":\"b\"}', NULL)");
-    run(conn, "SELECT postbus.publish('t', '{}'::pg_catalog.jsonb)");
-    run(conn, "SELECT postbus.publish('...', pg_catalog.decode(pg_catalog.repeat('00', 9000), 'hex'), "
-              "pg_catalog.decode(pg_catalog.repeat('00', 2000), 'hex'))");
-    run(conn, "SELECT postbus.publish('t', 'v', headers => pg_catalog.jsonb_build_object('a', "
-              "pg_catalog.repeat('x', 2000)))");
-    run(conn, "SELECT * FROM postbus.publish_batch(ARRAY['t', '...']::pg_catalog.text[], ARRAY['v', "
-              "'w']::pg_catalog.bytea[])");
-    run(conn, "INSERT INTO postbus.outbox (topic, value, key, type, headers) VALUES ('t', 'v', 'k', 'y', "
-              "'{\"a\":\"b\"}')");
-    run(conn, "INSERT INTO postbus.outbox (topic, value) VALUES ('...', "
-              "pg_catalog.decode(pg_catalog.repeat('00', 9000), 'hex'))");
-    assert_refused(conn, "PB001", "SELECT postbus.publish('a b', 'v')");
-    assert_refused(conn, "PB003", "SELECT postbus.publish('t', 'v', headers => '{\"a\":1}')");
-    assert_refused(conn, "PB006", "SELECT * FROM postbus.publish_batch(ARRAY['t']::pg_catalog.text[], NULL)");
-    run(conn, "SELECT postbus.event_id(7), postbus.id_of(postbus.event_id(7))");
+    pg_run(conn, "SELECT postbus.publish('t', 'v', 'k', 'y', '{\"a\":\"b\"}', NULL)");
+    pg_run(conn, "SELECT postbus.publish('t', '{}'::pg_catalog.jsonb)");
+    pg_run(conn, "SELECT postbus.publish('...', pg_catalog.decode(pg_catalog.repeat('00', 9000), 'hex'), "
+                 "pg_catalog.decode(pg_catalog.repeat('00', 2000), 'hex'))");
+    pg_run(conn, "SELECT postbus.publish('t', 'v', headers => pg_catalog.jsonb_build_object('a', "
+                 "pg_catalog.repeat('x', 2000)))");
+    pg_run(conn, "SELECT * FROM postbus.publish_batch(ARRAY['t', '...']::pg_catalog.text[], ARRAY['v', "
+                 "'w']::pg_catalog.bytea[])");
+    pg_run(conn, "INSERT INTO postbus.outbox (topic, value, key, type, headers) VALUES ('t', 'v', 'k', 'y', "
+                 "'{\"a\":\"b\"}')");
+    pg_run(conn, "INSERT INTO postbus.outbox (topic, value) VALUES ('...', "
+                 "pg_catalog.decode(pg_catalog.repeat('00', 9000), 'hex'))");
+    pg_expect_refused(conn, "PB001", "SELECT postbus.publish('a b', 'v')");
+    pg_expect_refused(conn, "PB003", "SELECT postbus.publish('t', 'v', headers => '{\"a\":1}')");
+    pg_expect_refused(conn, "PB006",
+                      "SELECT * FROM postbus.publish_batch(ARRAY['t']::pg_catalog.text[], NULL)");
+    pg_run(conn, "SELECT postbus.event_id(7), postbus.id_of(postbus.event_id(7))");
 }
 
 static void assert_not_sprung(PGconn *owner)
 {
-    char *sprung = value_of(
+    char *sprung = pg_text(
         owner, "SELECT pg_catalog.string_agg(DISTINCT what || ' as ' || as_whom, ', ') FROM trap.sprung");
     if (sprung)
         fail_msg("sprung: %s", sprung);
@@ -133,10 +135,10 @@ static void publishing_ignores_every_shadow_in_the_callers_path(void **state)
     PGconn *relay = stage_connect("relay", "main");
     for (int armed = 0; armed < 2; armed++) {
         if (armed)
-            run(relay, "SELECT pg_advisory_lock(8101821198368076544)");
+            pg_run(relay, "SELECT pg_advisory_lock(8101821198368076544)");
         for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
             PGconn *conn = stage_connect("publisher", "main");
-            run(conn, "SET search_path = %s", paths[i]);
+            pg_run(conn, "SET search_path = %s", paths[i]);
             publish_every_way(conn);
             PQfinish(conn);
             assert_not_sprung(owner);
@@ -150,10 +152,11 @@ static void the_shadows_do_work_where_nothing_guards_against_them(void **state)
 {
     (void)state;
     PGconn *owner = stage_connect("owner", "main");
-    run(owner,
+    pg_run(
+        owner,
         "BEGIN; SET LOCAL search_path = trap, pg_catalog; SELECT octet_length('x'::pg_catalog.text), 1 <= 2");
-    assert_int_equal(number_of(owner, "SELECT pg_catalog.count(*) FROM trap.sprung"), 2);
-    run(owner, "ROLLBACK");
+    assert_int_equal(pg_number(owner, "SELECT pg_catalog.count(*) FROM trap.sprung"), 2);
+    pg_run(owner, "ROLLBACK");
     PQfinish(owner);
 }
 
@@ -162,15 +165,15 @@ static void temporary_objects_named_as_ours_change_nothing(void **state)
     (void)state;
     PGconn *owner = stage_connect("owner", "main");
     PGconn *conn = stage_connect("publisher", "main");
-    int64_t before = number_of(owner, "SELECT count(*) FROM postbus.outbox");
-    run(conn, "CREATE TEMP TABLE outbox (topic text, value bytea); CREATE TEMP TABLE setting (name text, "
-              "value bigint);"
-              "CREATE TEMP TABLE progress (x int); CREATE TEMP SEQUENCE outbox_id_seq;"
-              "CREATE FUNCTION pg_temp.check_topic(topic text) RETURNS boolean LANGUAGE sql AS 'SELECT "
-              "true'; SET search_path = pg_temp, public");
+    int64_t before = pg_number(owner, "SELECT count(*) FROM postbus.outbox");
+    pg_run(conn, "CREATE TEMP TABLE outbox (topic text, value bytea); CREATE TEMP TABLE setting (name text, "
+                 "value bigint);"
+                 "CREATE TEMP TABLE progress (x int); CREATE TEMP SEQUENCE outbox_id_seq;"
+                 "CREATE FUNCTION pg_temp.check_topic(topic text) RETURNS boolean LANGUAGE sql AS 'SELECT "
+                 "true'; SET search_path = pg_temp, public");
     publish_every_way(conn);
-    assert_int_equal(number_of(conn, "SELECT count(*) FROM pg_temp.outbox"), 0);
-    assert_int_equal(number_of(owner, "SELECT count(*) FROM postbus.outbox") - before, 8);
+    assert_int_equal(pg_number(conn, "SELECT count(*) FROM pg_temp.outbox"), 0);
+    assert_int_equal(pg_number(owner, "SELECT count(*) FROM postbus.outbox") - before, 8);
     PQfinish(conn);
     PQfinish(owner);
 }
@@ -180,10 +183,10 @@ static void looking_on_ignores_the_shadows_too(void **state)
     (void)state;
     PGconn *owner = stage_connect("owner", "main");
     PGconn *conn = stage_connect("viewer", "main");
-    run(conn, "SET search_path = trap, pg_catalog");
-    run(conn, "TABLE postbus.event");
-    run(conn, "SELECT * FROM postbus.backlog()");
-    run(conn, "TABLE postbus.current_progress");
+    pg_run(conn, "SET search_path = trap, pg_catalog");
+    pg_run(conn, "TABLE postbus.event");
+    pg_run(conn, "SELECT * FROM postbus.backlog()");
+    pg_run(conn, "TABLE postbus.current_progress");
     assert_not_sprung(owner);
     PQfinish(conn);
     PQfinish(owner);
@@ -193,7 +196,7 @@ static void every_function_that_runs_as_its_owner_has_a_path_of_its_own(void **s
 {
     (void)state;
     PGconn *owner = stage_connect("owner", "main");
-    assert_value(
+    pg_expect(
         owner, NULL,
         "SELECT string_agg(oid::regprocedure::text, ', ') FROM pg_proc WHERE pronamespace = "
         "'postbus'::regnamespace"
