@@ -1,4 +1,5 @@
 /* postbus tail: a plain consumer that prints; never joins a group and never commits an offset. */
+#include "clock.h"
 #include "command.h"
 #include "config_kafka.h"
 #include "stop.h"
@@ -10,12 +11,13 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define ANSWER_MS 10000 /* a broker that does not answer for so long is taken for gone */
 #define WAIT_MS 200     /* how long a poll waits, and so how late a signal is heard */
 #define LOOK_AGAIN_MS 500
+#define PARTITIONS_AGAIN_US 3000000 /* partitions that are added are noticed so much later at most, */
+#define PARTITIONS_ANSWER_MS 1000   /* and for so long nothing is printed where a broker is slow to tell */
 
 static const command_option options[] = {
     {.name = "from",
@@ -59,7 +61,8 @@ typedef struct tailing {
     bool exit_at_end;
     int stop_fd;
     rd_kafka_topic_partition_list_t *partitions;
-    bool *at_end; /* of each of them */
+    bool *at_end;          /* of each of them; only where exit_at_end */
+    int64_t look_again_us; /* when to ask for further partitions */
 } tailing;
 
 static void quiet(const rd_kafka_t *rk, int level, const char *facility, const char *text)
@@ -130,6 +133,18 @@ static const rd_kafka_metadata_topic_t *topic_in(const rd_kafka_metadata_t *meta
     return NULL;
 }
 
+/* Adds to a list those partitions of a topic that neither it nor t->partitions holds. */
+static void add_missing(const tailing *t, const rd_kafka_metadata_topic_t *topic,
+                        rd_kafka_topic_partition_list_t *to)
+{
+    for (int p = 0; p < topic->partition_cnt; p++) {
+        int32_t id = topic->partitions[p].id;
+        if (!rd_kafka_topic_partition_list_find(t->partitions, topic->topic, id) &&
+            !rd_kafka_topic_partition_list_find(to, topic->topic, id))
+            rd_kafka_topic_partition_list_add(to, topic->topic, id)->offset = RD_KAFKA_OFFSET_BEGINNING;
+    }
+}
+
 /* The first topic that does not exist, or NULL: then t->partitions is filled. All topics are asked for, because asking for one may
  * make the broker create it. */
 static const char *collect(tailing *t, const rd_kafka_metadata_t *metadata)
@@ -137,12 +152,8 @@ static const char *collect(tailing *t, const rd_kafka_metadata_t *metadata)
     for (size_t i = 0; i < t->c->n_words; i++)
         if (!topic_in(metadata, t->c->words[i]))
             return t->c->words[i];
-    for (size_t i = 0; i < t->c->n_words; i++) {
-        const rd_kafka_metadata_topic_t *topic = topic_in(metadata, t->c->words[i]);
-        for (int p = 0; p < topic->partition_cnt; p++)
-            if (!rd_kafka_topic_partition_list_find(t->partitions, topic->topic, topic->partitions[p].id))
-                rd_kafka_topic_partition_list_add(t->partitions, topic->topic, topic->partitions[p].id);
-    }
+    for (size_t i = 0; i < t->c->n_words; i++)
+        add_missing(t, topic_in(metadata, t->c->words[i]), t->partitions);
     return NULL;
 }
 
@@ -197,6 +208,42 @@ static int seek_all(tailing *t)
                  : EXIT_OK;
 }
 
+/* All that a partition holds which was added since the start is new: it is read from its beginning, whatever --from says. */
+static int take_new_partitions(tailing *t, const rd_kafka_metadata_t *metadata)
+{
+    rd_kafka_topic_partition_list_t *added = rd_kafka_topic_partition_list_new(4);
+    for (size_t i = 0; i < t->c->n_words; i++) {
+        const rd_kafka_metadata_topic_t *topic = topic_in(metadata, t->c->words[i]);
+        if (topic)
+            add_missing(t, topic, added);
+    }
+    int code = EXIT_OK;
+    rd_kafka_error_t *error = added->cnt > 0 ? rd_kafka_incremental_assign(t->consumer, added) : NULL;
+    if (error)
+        code = fault(t->c, "partitions that were added cannot be read: %s; start it again",
+                     rd_kafka_error_string(error));
+    for (int i = 0; !error && i < added->cnt; i++)
+        rd_kafka_topic_partition_list_add(t->partitions, added->elems[i].topic, added->elems[i].partition);
+    rd_kafka_error_destroy(error);
+    rd_kafka_topic_partition_list_destroy(added);
+    return code;
+}
+
+/* Asks, where it is time, for the topics that are read. That a broker does not answer, reading itself will tell. */
+static int look_for_new_partitions(tailing *t)
+{
+    int64_t now_us = clock_now_us();
+    if (t->exit_at_end || now_us < t->look_again_us)
+        return EXIT_OK;
+    t->look_again_us = now_us + PARTITIONS_AGAIN_US;
+    const rd_kafka_metadata_t *metadata;
+    if (rd_kafka_metadata(t->consumer, 0, NULL, &metadata, PARTITIONS_ANSWER_MS))
+        return EXIT_OK;
+    int code = take_new_partitions(t, metadata);
+    rd_kafka_metadata_destroy(metadata);
+    return code;
+}
+
 static bool all_at_end(tailing *t, const rd_kafka_message_t *record)
 {
     bool all = true;
@@ -213,7 +260,7 @@ static bool all_at_end(tailing *t, const rd_kafka_message_t *record)
 static int take(tailing *t, const rd_kafka_message_t *record, bool *out_ended)
 {
     if (record->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-        *out_ended = all_at_end(t, record) && t->exit_at_end;
+        *out_ended = t->exit_at_end && all_at_end(t, record);
         return EXIT_OK;
     }
     if (record->err == RD_KAFKA_RESP_ERR__TRANSPORT || record->err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
@@ -238,6 +285,9 @@ static int print_records(tailing *t)
     int code = EXIT_OK;
     bool ended = false;
     while (code == EXIT_OK && !ended && !told_to_stop(t, 0)) {
+        code = look_for_new_partitions(t);
+        if (code != EXIT_OK)
+            break;
         rd_kafka_message_t *record = rd_kafka_consumer_poll(t->consumer, 0);
         if (!record) { /* all that was there is printed: show it before waiting */
             fflush(stdout);
@@ -266,13 +316,6 @@ static int tail(tailing *t)
     return code;
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
-}
-
 static int read_flags(tailing *t)
 {
     const call *c = t->c;
@@ -281,7 +324,7 @@ static int read_flags(tailing *t)
     t->left = call_count(c, "count", -1);
     if (!from)
         from = t->exit_at_end ? "beginning" : "end";
-    if (!tail_position_parse(from, now_ms(), &t->from))
+    if (!tail_position_parse(from, clock_wall_ms(), &t->from))
         return misuse(c,
                       "--from is \"%s\"; write beginning, end, a time such as 2026-01-31T12:00:00Z, or an "
                       "age such as 15min",
@@ -328,7 +371,8 @@ const command command_tail = {
     .description =
         "Prints the records of one or more topics as a plain consumer: it joins no group and commits "
         "nothing. A topic that does "
-        "not exist yet is waited for. Of the settings of librdkafka those for connecting are used.",
+        "not exist yet is waited for, and partitions that are added while it runs are read too. Of the "
+        "settings of librdkafka those for connecting are used.",
     .examples = "postbus tail orders\n"
                 "postbus tail orders payments --from 15min --json\n"
                 "postbus tail orders --exit-at-end --format '%k %v\\n'",

@@ -1,4 +1,4 @@
-/* Creates, configures and deletes topics for tests; waits for the broker's answer and never retries by itself. */
+/* Creates, grows, configures and deletes topics for tests; waits for the broker's answer and never retries by itself. */
 #include "kafka_admin.h"
 
 #include <stdio.h>
@@ -81,6 +81,11 @@ static bool judge(rd_kafka_event_t *event, char *message, size_t message_size)
         const rd_kafka_topic_result_t **topics = rd_kafka_CreateTopics_result_topics(created, &n);
         return topic_served(topics, n, message, message_size);
     }
+    case RD_KAFKA_EVENT_CREATEPARTITIONS_RESULT: {
+        const rd_kafka_CreatePartitions_result_t *grown = rd_kafka_event_CreatePartitions_result(event);
+        const rd_kafka_topic_result_t **topics = rd_kafka_CreatePartitions_result_topics(grown, &n);
+        return topic_served(topics, n, message, message_size);
+    }
     case RD_KAFKA_EVENT_DELETETOPICS_RESULT: {
         const rd_kafka_DeleteTopics_result_t *deleted = rd_kafka_event_DeleteTopics_result(event);
         const rd_kafka_topic_result_t **topics = rd_kafka_DeleteTopics_result_topics(deleted, &n);
@@ -145,6 +150,23 @@ bool kafka_admin_configure_topic(const char *brokers, const char *topic, const c
         good = finish(admin, queue, message, message_size);
     }
     rd_kafka_ConfigResource_destroy(resource);
+    return good;
+}
+
+bool kafka_admin_grow_topic(const char *brokers, const char *topic, int n_partitions, char *message,
+                            size_t message_size)
+{
+    rd_kafka_NewPartitions_t *wanted =
+        rd_kafka_NewPartitions_new(topic, (size_t)n_partitions, message, message_size);
+    rd_kafka_t *admin = wanted ? connect_admin(brokers, message, message_size) : NULL;
+    bool good = false;
+    if (admin) {
+        rd_kafka_queue_t *queue = rd_kafka_queue_new(admin);
+        rd_kafka_CreatePartitions(admin, &wanted, 1, NULL, queue);
+        good = finish(admin, queue, message, message_size);
+    }
+    if (wanted)
+        rd_kafka_NewPartitions_destroy(wanted);
     return good;
 }
 

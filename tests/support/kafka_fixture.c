@@ -156,6 +156,13 @@ void kafka_fixture_create_topic(const kafka_fixture *kafka, const char *topic, i
         fail_msg("topic %s: %s", topic, message);
 }
 
+void kafka_fixture_grow_topic(const kafka_fixture *kafka, const char *topic, int n_partitions)
+{
+    char message[512];
+    if (!kafka_admin_grow_topic(kafka->brokers, topic, n_partitions, message, sizeof message))
+        fail_msg("topic %s: %s", topic, message);
+}
+
 void kafka_fixture_delete_topic(const kafka_fixture *kafka, const char *topic)
 {
     char message[512];
