@@ -35,6 +35,7 @@ typedef struct config {
     int64_t leader_retry_ms;          /* how often a standby tries to take the lead */
     int64_t reconnect_max_ms;         /* cap of the backoff between connection attempts */
     int64_t shutdown_timeout_ms;      /* SIGTERM: how long to flush and settle before giving up */
+    char *http_listen;                /* where /metrics, /healthz and /readyz are served; "" = nowhere */
     log_level log_level;
     bool log_json;
     config_pair

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "listen.h"
+
 #define KIB INT64_C(1024)
 #define MIB (1024 * KIB)
 #define GIB (1024 * MIB)
@@ -75,6 +77,10 @@ const config_setting config_table[CONFIG_N_SETTINGS] = {
      .highest = 3600000, .placeholder = "TIME",
      .effect = "After SIGTERM or SIGINT: how long the relay flushes and settles before it gives up with exit "
                "code 3."},
+    {"http_listen", SETTING_LISTEN, AT(http_listen), .preset = "", .placeholder = "[ADDRESS:]PORT",
+     .effect = "Where /metrics, /healthz and /readyz are served over HTTP: a port, which is then one of "
+               "127.0.0.1, or an IP address and a port such as 0.0.0.0:9464 or [::1]:9464. They are open to "
+               "whoever can connect. Empty: nowhere."},
     {"log_level", SETTING_LEVEL, AT(log_level), .preset = "info", .placeholder = "LEVEL",
      .effect = "The least level that is logged: debug, info, warn or error."},
     {"log_json", SETTING_BOOL, AT(log_json), .preset = "false",
@@ -168,6 +174,9 @@ void config_setting_range(const config_setting *setting, char *out, size_t out_s
     case SETTING_LEVEL:
         snprintf(out, out_size, "debug, info, warn or error");
         break;
+    case SETTING_LISTEN:
+        snprintf(out, out_size, "empty, a port, or an IP address, a colon and a port");
+        break;
     }
 }
 
@@ -250,6 +259,9 @@ bool config_setting_parse(const config_setting *setting, const char *text, confi
     case SETTING_TEXT:
         ok = set_text(place, text);
         break;
+    case SETTING_LISTEN:
+        ok = (text[0] == '\0' || listen_parse(text, &(listen_address){0})) && set_text(place, text);
+        break;
     case SETTING_BOOL:
         ok = parse_bool(text, place);
         break;
@@ -291,7 +303,8 @@ char *config_setting_text(const config_setting *setting, const config *cfg)
 {
     const void *place = (const char *)cfg + setting->offset;
     switch (setting->kind) {
-    case SETTING_TEXT: {
+    case SETTING_TEXT:
+    case SETTING_LISTEN: {
         const char *text = *(char *const *)place;
         return strdup(text ? text : "");
     }

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
+
 #define EPOCH_2000_US 946684800000000LL
 #define PER_RECORD_BYTES                                                                                     \
     400 /* what librdkafka keeps for a record besides its value: its message, key and headers */
@@ -61,6 +63,10 @@ page *page_new(PGresult *result)
         p->value_bytes += counted_bytes(result, i);
     }
     p->bytes = PQresultMemorySize(result) + (size_t)n * (sizeof(row) + PER_RECORD_BYTES);
+    if (n > 0) {
+        p->arrived_us = clock_now_us();
+        p->oldest_us = big_endian64(PQgetvalue(result, 0, COL_CREATED_AT)) + EPOCH_2000_US;
+    }
     return p;
 }
 

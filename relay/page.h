@@ -34,6 +34,8 @@ struct page {
     size_t *account;    /* where bytes is added up, NULL: nowhere yet */
     size_t bytes;       /* what it holds of the memory limit */
     size_t value_bytes; /* of values, keys and headers */
+    int64_t arrived_us; /* by clock_now_us */
+    int64_t oldest_us;  /* created_at of the first row, since 1970 */
     int n_rows;
     int n_open; /* rows neither acknowledged nor parked */
     row rows[];

@@ -13,6 +13,7 @@
 #include "doorbell.h"
 #include "failpoint.h"
 #include "lane.h"
+#include "monitor.h"
 #include "postbus_sql.h"
 #include "read.h"
 #include "session.h"
@@ -44,6 +45,7 @@ typedef struct relay {
     fences fences;
     settler settler;
     lanes lanes;
+    monitor monitor;
     int64_t retry_at_us, backoff_us, check_at_us;
     int64_t epoch;
     bool standby_logged, unlead;
@@ -65,6 +67,8 @@ static void on_acked(void *arg, row *r)
     relay *y = arg;
     bool of_lane = r->page->lane != NULL;
     page_row_done(r->page, r, ROW_ACKED);
+    if (r->page->n_open == 0)
+        monitor_page_acked(&y->monitor, r->page);
     if (!of_lane && y->settler.first_ack_us == 0) /* the clock is asked once, not for each row */
         settler_note(&y->settler, clock_now_us());
 }
@@ -76,6 +80,7 @@ static void leave(relay *y)
     if (y->stopping && y->state == RELAY_LEADING && batch_queue_has_open_rows(&y->queue) && !y->finished)
         y->stop_code = 3;
     ship_reset(&y->ship, LAST_REPORTS_MS, clock_now_us());
+    monitor_left(&y->monitor);
     reader_drop(&y->reader);
     topic_table_close_lanes(&y->ship.topics);
     batch_queue_done(&y->queue);
@@ -89,6 +94,7 @@ static void lose_session(relay *y, const char *why)
 {
     log_event(LOG_LEVEL_WARN, "session.lost", "reason=%s retry_ms=%lld", why,
               (long long)(y->backoff_us / 1000));
+    monitor_lost(&y->monitor, why);
     leave(y);
     y->retry_at_us = clock_now_us() + y->backoff_us;
     y->backoff_us *= 2;
@@ -188,6 +194,7 @@ static void on_lead_answer(void *arg, PGresult *res)
         log_event(LOG_LEVEL_INFO, "leader.waiting", "relay=%s reason=%s", y->cfg->relay_id,
                   "another relay leads this database");
     y->standby_logged = true;
+    monitor_stands_by(&y->monitor);
     y->state = RELAY_STANDBY;
     y->retry_at_us = clock_now_us() + y->cfg->leader_retry_ms * 1000;
 }
@@ -317,6 +324,7 @@ static void on_leading(void *arg)
     log_event(LOG_LEVEL_INFO, "leader.elected", "relay=%s epoch=%lld backend=%d published=%lld",
               y->cfg->relay_id, (long long)y->epoch, PQbackendPID(session_conn(y->session)),
               (long long)y->settler.published);
+    monitor_elected(&y->monitor, y->epoch);
     if (y->options->on_ready)
         y->options->on_ready(y->options->on_ready_arg);
 }
@@ -500,32 +508,35 @@ static void take_stop(relay *y, int64_t now_us)
         return;
     }
     log_event(LOG_LEVEL_INFO, "relay.stopping", "in_flight=%d", ship_in_flight(&y->ship));
+    monitor_stopping(&y->monitor);
     y->stopping = true;
     y->stop_by_us = now_us + y->cfg->shutdown_timeout_ms * 1000;
 }
 
 static void wait_for_events(relay *y, int64_t until_us)
 {
-    struct pollfd fds[3] = {
+    struct pollfd fds[3 + MONITOR_N_FDS] = {
         {.fd = y->options->stop_fd, .events = POLLIN},
         {.fd = y->ship.event_fd, .events = POLLIN},
         {.fd = y->session ? session_fd(y->session) : -1,
          .events = y->session ? session_events(y->session) : 0},
     };
     int64_t now_us = clock_now_us();
+    until_us = earlier(until_us, monitor_poll(&y->monitor, fds + 3, now_us));
     if (y->stopping)
         until_us = earlier(until_us, y->stop_by_us);
     int64_t wait_us = until_us == CLOCK_NEVER ? 1000000 : until_us - now_us;
     if (wait_us < 0)
         wait_us = 0;
     struct timespec timeout = {.tv_sec = wait_us / 1000000, .tv_nsec = wait_us % 1000000 * 1000};
-    int n = ppoll(fds, 3, &timeout, NULL);
+    int n = ppoll(fds, 3 + MONITOR_N_FDS, &timeout, NULL);
     if (n > 0 && fds[0].revents)
         take_stop(y, clock_now_us());
     if (n > 0 && fds[1].revents)
         ship_serve(&y->ship, clock_now_us());
     if (n > 0 && fds[2].revents)
         session_process(y->session);
+    monitor_serve(&y->monitor, fds + 3);
 }
 
 /* Rings can come with an answer and then sit in libpq while the socket is silent: they are taken before every wait. */
@@ -535,6 +546,15 @@ static bool take_rings(relay *y)
     if (rings > 0 && y->state == RELAY_LEADING)
         doorbell_rung(&y->bell, rings);
     return rings > 0;
+}
+
+static void tell_monitor(relay *y, int64_t now_us)
+{
+    bool joining = y->state == RELAY_JOINING;
+    health_role role = y->state == RELAY_LEADING                                     ? HEALTH_LEADING
+                       : y->state == RELAY_STANDBY || (joining && y->standby_logged) ? HEALTH_STANDBY
+                                                                                     : HEALTH_AWAY;
+    monitor_turn(&y->monitor, role, joining, now_us);
 }
 
 static void log_safety_finds(const relay *y, uint64_t *logged)
@@ -553,6 +573,7 @@ static void loop(relay *y)
         if (y->finished)
             break;
         log_safety_finds(y, &safety_logged);
+        tell_monitor(y, clock_now_us());
         wait_for_events(y, take_rings(y) ? 0 : until_us);
         if (y->stopping && !y->finished && clock_now_us() >= y->stop_by_us) {
             log_event(LOG_LEVEL_ERROR, "relay.quits", "reason=%s in_flight=%d",
@@ -569,6 +590,15 @@ int relay_run(const config *cfg, const relay_run_options *options)
         log_event(LOG_LEVEL_ERROR, "relay.refused", "reason=%s", y.ship.reason);
         return 1;
     }
+    char reason[200];
+    if (!monitor_start(&y.monitor, cfg, (monitor_rooms){&y.ship, &y.queue, &y.bell, &y.reader, &y.settler},
+                       reason, sizeof reason)) {
+        log_event(LOG_LEVEL_ERROR, "relay.refused", "reason=%s remedy=%s", reason,
+                  "choose another address or port");
+        monitor_done(&y.monitor);
+        ship_done(&y.ship);
+        return 1;
+    }
     doorbell_init(&y.bell, cfg->idle_ms, cfg->safety_poll_ms, clock_now_us());
     log_event(LOG_LEVEL_INFO, "relay.started", "relay=%s", cfg->relay_id);
     loop(&y);
@@ -576,6 +606,7 @@ int relay_run(const config *cfg, const relay_run_options *options)
         ship_reset(&y.ship, 0, clock_now_us());
     uint64_t acked = y.ship.n_acked, settles = y.settler.n_settles;
     leave(&y);
+    monitor_done(&y.monitor);
     settler_done(&y.settler);
     ship_done(&y.ship);
     log_event(LOG_LEVEL_INFO, "relay.stopped",

@@ -24,6 +24,8 @@ void settler_start(settler *s, const config *cfg, session *pg, batch_queue *queu
                    .epoch = epoch,
                    .published = published,
                    .n_settles = s->n_settles,
+                   .events = s->events,
+                   .times = s->times,
                    .run = s->run};
     session_prepare(pg, "settle", sql_query("settle"));
     session_prepare(pg, "receipt", sql_query("receipt"));
@@ -162,6 +164,7 @@ bool settler_send(settler *s)
         return false;
     send_progress(s);
     s->under_way = true;
+    s->target_ack_us = s->first_ack_us;
     s->first_ack_us = 0;
     return true;
 }
@@ -187,6 +190,9 @@ void settler_committed(settler *s)
     s->under_way = false;
     s->published += (int64_t)s->n_target_published;
     s->n_settles++;
+    histogram_note(&s->events, (int64_t)s->n_target_rows);
+    if (s->target_ack_us != 0)
+        histogram_note_us(&s->times, clock_now_us() - s->target_ack_us);
     note_parked(s, s->queue->settled);
     batch_queue_settle(s->queue, s->target);
     failpoint("after_settle");

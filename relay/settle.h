@@ -5,6 +5,7 @@
 #include "batch.h"
 #include "config.h"
 #include "fences.h"
+#include "histogram.h"
 #include "session.h"
 
 typedef struct settler {
@@ -20,8 +21,10 @@ typedef struct settler {
     int64_t target_done_id; /* the last row it covers of the target's batch; 0: none */
     row *run;               /* room for one receipt's rows, kept from one settling to the next */
     size_t n_run;
-    int64_t first_ack_us; /* when the oldest acknowledgement that is not settled came; 0: none */
+    int64_t first_ack_us;  /* when the oldest acknowledgement that is not settled came; 0: none */
+    int64_t target_ack_us; /* of the oldest that the settling under way covers */
     uint64_t n_settles;
+    histogram events, times; /* of settlings: how many rows, and how long after the first acknowledgement */
 } settler;
 
 void settler_start(settler *s, const config *cfg, session *pg, batch_queue *queue, fences *bounds,

@@ -205,6 +205,7 @@ static void report(ship *s, const rd_kafka_message_t *m)
         return;
     }
     r->state = ROW_WAITING;
+    s->n_doubtful += rd_kafka_message_status(m) != RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
     if (s->purging)
         return;
     if (!s->broken)

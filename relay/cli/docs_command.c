@@ -28,15 +28,18 @@ static int run(const call *c)
         docs_configuration(stdout);
     else if (strcmp(c->words[0], "commands") == 0)
         docs_commands(stdout);
+    else if (strcmp(c->words[0], "metrics") == 0)
+        docs_metrics(stdout);
     else
-        return misuse(c, "there is no reference \"%s\"; name configuration, commands, or man and a page",
-                      c->words[0]);
+        return misuse(
+            c, "there is no reference \"%s\"; name configuration, commands, metrics, or man and a page",
+            c->words[0]);
     return EXIT_OK;
 }
 
 const command command_docs = {
     .name = "docs",
-    .synopsis = "configuration | commands | man PAGE",
+    .synopsis = "configuration | commands | metrics | man PAGE",
     .summary = "prints the reference pages",
     .description = "Prints a page of the reference in Markdown, or a manual page. docs/reference and the "
                    "manual are made with it.",
@@ -44,6 +47,6 @@ const command command_docs = {
         "postbus docs configuration > docs/reference/configuration.md\npostbus docs man relay | man -l -",
     .least_words = 1,
     .most_words = 2,
-    .words_remedy = "write postbus docs configuration, postbus docs commands, or postbus docs man PAGE",
+    .words_remedy = "write postbus docs configuration, commands or metrics, or postbus docs man PAGE",
     .run = run,
 };

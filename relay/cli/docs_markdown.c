@@ -3,11 +3,13 @@
 
 #include "config_kafka.h"
 #include "help.h"
+#include "metrics.h"
 
 #include <string.h>
 
-static const char generated[] =
-    "<!-- Made by `postbus docs`; change the tables in relay/config_table.c and relay/cli instead. -->\n\n";
+static const char generated[] = "<!-- Made by `postbus docs`; change the tables in relay/config_table.c, "
+                                "relay/metrics_table.c and relay/cli "
+                                "instead. -->\n\n";
 
 static void put_setting(FILE *to, const config_setting *setting)
 {
@@ -141,4 +143,44 @@ void docs_commands(FILE *to)
         put_command_flags(to, cmd);
         fprintf(to, "Examples:\n\n```\n%s\n```\n", cmd->examples);
     }
+}
+
+/* A label's name is part of the promise, its values are not. */
+static const char *labels_of(const metric *row)
+{
+    if (row->kind == METRIC_BY_PARKED)
+        return "topic, reason";
+    return row->kind == METRIC_BUILD ? "version, librdkafka, libpq" : "";
+}
+
+static const char *sample_ending(const metric *row)
+{
+    if (row->kind == METRIC_BUILD)
+        return "_info";
+    return row->kind == METRIC_COUNTER || row->kind == METRIC_SECONDS ? "_total" : "";
+}
+
+static void put_histogram_bounds(FILE *to)
+{
+    fputs("Each histogram has the buckets", to);
+    for (int i = 0; i < HISTOGRAM_N_BOUNDS; i++)
+        fprintf(to, "%s %lld", i ? "," : "", (long long)histogram_bounds[i]);
+    fputs(" (events, or milliseconds) and +Inf.\n\n", to);
+}
+
+void docs_metrics(FILE *to)
+{
+    fprintf(to, "%s# Metrics\n\n", generated);
+    fputs("With [http_listen](configuration.md#http_listen) set, the relay serves them at `/metrics` in the "
+          "form of OpenMetrics 1.0, which Prometheus reads. "
+          "[Monitoring](../monitoring.md) says which of them to watch.\n\n"
+          "Counters begin at 0 with the process and never fall while it lives, whatever becomes of its "
+          "sessions and producers. What is not known is left "
+          "out: a missing sample is never a zero. The number of time series is bounded by this table.\n\n",
+          to);
+    put_histogram_bounds(to);
+    fputs("| name | type | labels | what it promises |\n|---|---|---|---|\n", to);
+    for (const metric *row = metrics_table; row->name; row++)
+        fprintf(to, "| `%s%s` | %s | %s | %s |\n", row->name, sample_ending(row), metric_type(row),
+                labels_of(row), row->help);
 }

@@ -1,0 +1,453 @@
+/* What a relay tells over HTTP and to systemd is true: of a leader, of a standby, of one without a database, of one without brokers. */
+#include "cmocka_all.h"
+#include "http_client.h"
+#include "pg_query.h"
+#include "stage.h"
+#include "wait_until.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static const char *const listening[] = {"--http-listen", "0", "--reconnect-max-ms", "200", NULL};
+
+typedef struct listener {
+    proc_fixture *relay;
+    int port;
+} listener;
+
+/* The line may be before or after others that were awaited. */
+static bool has_said_where(void *arg)
+{
+    static const char key[] = "http.listening address=127.0.0.1:";
+    listener *l = arg;
+    char *log = proc_fixture_log(l->relay);
+    const char *at = strstr(log, key);
+    l->port = at ? atoi(at + sizeof key - 1) : 0;
+    free(log);
+    return l->port > 0;
+}
+
+static int port_of(proc_fixture *relay)
+{
+    listener l = {.relay = relay};
+    if (!wait_until(has_said_where, &l, SOON_MS))
+        fail_msg("the relay does not say where it listens");
+    return l.port;
+}
+
+/* ---- asking ---- */
+
+typedef struct question {
+    int port;
+    const char *path;
+    int status;
+    const char *text; /* to be in the body */
+    char last[8000];
+} question;
+
+static bool is_answered(void *arg)
+{
+    question *q = arg;
+    char *answer = http_get(q->port, q->path);
+    snprintf(q->last, sizeof q->last, "%s", answer);
+    bool is = http_status(answer) == q->status && strstr(http_body(answer), q->text);
+    free(answer);
+    return is;
+}
+
+static void expect_answer(int port, const char *path, int status, const char *text)
+{
+    question q = {.port = port, .path = path, .status = status, .text = text};
+    if (!wait_until(is_answered, &q, SOON_MS))
+        fail_msg("%s never answered %d with \"%s\", but:\n%s", path, status, text, q.last);
+}
+
+static char *scrape(int port)
+{
+    char *answer = http_get(port, "/metrics");
+    assert_int_equal(http_status(answer), 200);
+    char *text = strdup(http_body(answer));
+    free(answer);
+    return text;
+}
+
+/* The value of a sample, -1 where there is none. */
+static double sample(const char *text, const char *name)
+{
+    char with[200];
+    snprintf(with, sizeof with, "\n%s ", name);
+    const char *at = strstr(text, with);
+    return at ? strtod(at + strlen(with), NULL) : -1;
+}
+
+typedef struct wish {
+    int port;
+    const char *name;
+    double least, last;
+} wish;
+
+static bool has_come(void *arg)
+{
+    wish *w = arg;
+    char *text = scrape(w->port);
+    w->last = sample(text, w->name);
+    free(text);
+    return w->last >= w->least;
+}
+
+static void expect_sample(int port, const char *name, double least)
+{
+    wish w = {.port = port, .name = name, .least = least};
+    if (!wait_until(has_come, &w, SOON_MS))
+        fail_msg("%s stays at %g instead of %g", name, w.last, least);
+}
+
+/* ---- roles ---- */
+
+static void a_leader_is_ready_and_says_so(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    proc_fixture *relay = relay_start_leading(o, listening);
+    int port = port_of(relay);
+    expect_answer(port, "/readyz", 200, "leading");
+    expect_answer(port, "/healthz", 200, "alive");
+    expect_sample(port, "postbus_leader", 1);
+    expect_sample(port, "postbus_ready", 1);
+    expect_sample(port, "postbus_epoch", 1);
+    relay_stop(relay);
+    outbox_free(o);
+}
+
+static void a_standby_is_ready_and_does_not_claim_to_lead(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    proc_fixture *first = relay_start_leading(o, NULL);
+    proc_fixture *second = relay_start(o, listening);
+    int port = port_of(second);
+    expect_answer(port, "/readyz", 200, "standing by");
+    char *text = scrape(port);
+    assert_true(sample(text, "postbus_leader") == 0);
+    assert_true(sample(text, "postbus_epoch") == -1);
+    free(text);
+    expect_sample(port, "postbus_backlog_events", 0); /* it looks at the database too */
+    relay_stop(first);
+    expect_answer(port, "/readyz", 200, "leading");
+    expect_sample(port, "postbus_leader", 1);
+    relay_stop(second);
+    outbox_free(o);
+}
+
+static void without_its_database_it_is_alive_and_not_ready_and_counters_do_not_fall(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    proc_fixture *relay = relay_start_leading(o, listening);
+    int port = port_of(relay);
+    publish(o->conn, o->topic, "k", 50);
+    expect_drained(o);
+    expect_sample(port, "postbus_published_events_total", 50);
+    pg_fixture_stop(stage_pg, PG_STOP_FAST);
+    expect_answer(port, "/readyz", 503, "no session with PostgreSQL: ");
+    expect_answer(port, "/healthz", 200, "alive");
+    expect_sample(port, "postbus_sessions_lost_total", 1);
+    pg_fixture_start(stage_pg);
+    PQreset(o->conn);
+    expect_answer(port, "/readyz", 200, "leading");
+    char *text = scrape(port);
+    assert_true(sample(text, "postbus_published_events_total") >= 50);
+    assert_true(sample(text, "postbus_settlements_total") >= 1);
+    assert_true(sample(text, "postbus_page_events_sum") >= 50);
+    assert_true(sample(text, "postbus_settled_events_sum") >= 50);
+    assert_true(sample(text, "postbus_elections_total") == 2);
+    free(text);
+    relay_stop(relay);
+    outbox_free(o);
+}
+
+/* Nobody listens at port 1. The relay leads, reads, and cannot publish: the backlog is what the database says. */
+static void without_brokers_it_is_not_ready_and_tells_the_backlog(void **state)
+{
+    (void)state;
+    static const char *const flags[] = {"--http-listen", "0", "--brokers", "127.0.0.1:1", NULL};
+    outbox *o = outbox_new();
+    proc_fixture *relay = relay_start_leading(o, flags);
+    int port = port_of(relay);
+    expect_answer(port, "/readyz", 200, "leading");
+    publish(o->conn, o->topic, "k", 7);
+    expect_answer(port, "/readyz", 503, "no event that was read has been acknowledged and settled for 1");
+    expect_sample(port, "postbus_stalled_seconds", 10);
+    expect_sample(port, "postbus_backlog_events", 7);
+    expect_sample(port, "postbus_backlog_oldest_age_seconds", 0.001);
+    expect_sample(port, "postbus_backlog_known_age_seconds", 0);
+    assert_int_equal(proc_fixture_end(relay, SIGKILL, SOON_MS), 128 + SIGKILL);
+    proc_fixture_free(relay);
+    outbox_free(o);
+}
+
+static void parked_events_are_told_by_topic_and_reason(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    proc_fixture *relay = relay_start_leading(o, listening);
+    int port = port_of(relay);
+    publish(o->conn, "nowhere.to.be.found", "k", 3);
+    expect_sql(o->conn, "SELECT (parked = 3)::int FROM postbus.backlog()");
+    char *reason = pg_text(o->conn, "SELECT DISTINCT reason FROM postbus.parked");
+    char name[200];
+    snprintf(name, sizeof name, "postbus_parked_events{topic=\"nowhere.to.be.found\",reason=\"%s\"}", reason);
+    expect_sample(port, name, 3);
+    free(reason);
+    relay_stop(relay);
+    outbox_free(o);
+}
+
+/* ---- doubts ---- */
+
+static void what_was_acknowledged_and_not_settled_may_come_twice(void **state)
+{
+    (void)state;
+    static const char *const flags[] = {"--http-listen", "0", "--settle-ms", "60000", NULL};
+    outbox *o = outbox_new();
+    proc_fixture *relay = relay_start_leading(o, flags);
+    int port = port_of(relay);
+    publish(o->conn, o->topic, "k", 20);
+    expect_sample(port, "postbus_published_events_total", 20);
+    pg_run(o->conn,
+           "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+           "AND usename = 'relay'");
+    expect_sample(port, "postbus_possible_duplicates_total", 20);
+    expect_sample(port, "postbus_published_events_total", 40);
+    relay_stop(relay);
+    expect_drained(o);
+    told answer = expect_all_arrived(o, o->topic);
+    assert_int_equal(answer.n_repeated, 20);
+    outbox_free(o);
+}
+
+/* ---- the form ---- */
+
+static void the_text_is_read_by_prometheus_own_parser(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    proc_fixture *relay = relay_start_leading(o, listening);
+    int port = port_of(relay);
+    publish(o->conn, o->topic, "k", 10);
+    publish(o->conn, "nowhere.to.be.found", "k", 1);
+    expect_sample(port, "postbus_published_events_total", 10);
+    char path[] = "/tmp/postbus-metrics.XXXXXX";
+    FILE *file = fdopen(mkstemp(path), "w");
+    assert_non_null(file);
+    char *text = scrape(port), *said = NULL;
+    fputs(text, file);
+    fclose(file);
+    free(text);
+    const char *const argv[] = {POSTBUS_PARSE_METRICS, path, POSTBUS_METRICS_PAGE, NULL};
+    int code = proc_fixture_run(argv, NULL, &said, SOON_MS);
+    unlink(path);
+    if (code == 77)
+        print_message("not parsed: %s", said);
+    else if (code != 0)
+        fail_msg("%s", said);
+    free(said);
+    relay_stop(relay);
+    outbox_free(o);
+}
+
+/* ---- bad requests ---- */
+
+static int status_of(int port, const char *request, size_t size)
+{
+    int fd = http_connect(port);
+    http_send(fd, request, size);
+    char *answer = http_receive(fd);
+    int status = http_status(answer);
+    free(answer);
+    return status;
+}
+
+static int status_of_text(int port, const char *request)
+{
+    return status_of(port, request, strlen(request));
+}
+
+static void requests_that_are_wrong_get_short_answers(int port)
+{
+    assert_int_equal(status_of_text(port, "GET /secret HTTP/1.1\r\nHost: x\r\n\r\n"), 404);
+    assert_int_equal(status_of_text(port, "GET /metrics/../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n"), 404);
+    assert_int_equal(
+        status_of_text(port, "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"), 405);
+    assert_int_equal(status_of_text(port, "DELETE /readyz HTTP/1.1\r\nHost: x\r\n\r\n"), 405);
+    assert_int_equal(status_of_text(port, "BREW /readyz HTTP/1.1\r\nHost: x\r\n\r\n"), 405);
+    assert_int_equal(status_of_text(port, "GET /healthz HTTP/1.0\r\n\r\n"), 200);
+}
+
+static void requests_that_are_huge_are_cut_off(int port)
+{
+    static char huge[100000];
+    memset(huge, 'a', sizeof huge);
+    memcpy(huge, "GET /metrics HTTP/1.1\r\nHost: x\r\nX: ", 35);
+    memcpy(huge + sizeof huge - 4, "\r\n\r\n", 4);
+    int status = status_of(port, huge, sizeof huge);
+    assert_true(status == 431 ||
+                status == 0); /* 0: closed so early that the answer was lost with what was not read */
+    memset(huge, 'a', sizeof huge);
+    memcpy(huge, "GET /", 5);
+    status = status_of(port, huge, sizeof huge);
+    assert_true(status == 414 || status == 0);
+    memset(huge, '\0', sizeof huge);
+    status = status_of(port, huge, sizeof huge);
+    assert_true(status == 0 || status >= 400);
+}
+
+static void connections_that_say_nothing_wait_for_their_end(int port, int *fds, int n)
+{
+    for (int i = 0; i < n; i++) {
+        fds[i] = http_connect(port);
+        if (i % 2)
+            http_send(fds[i], "GET /metrics HTTP", 17);
+    }
+}
+
+static void bad_requests_are_answered_and_disturb_nothing(void **state)
+{
+    (void)state;
+    enum { MANY = 40 }; /* more than are served at once */
+    int fds[MANY];
+    outbox *o = outbox_new();
+    proc_fixture *relay = relay_start_leading(o, listening);
+    int port = port_of(relay);
+    requests_that_are_wrong_get_short_answers(port);
+    requests_that_are_huge_are_cut_off(port);
+    connections_that_say_nothing_wait_for_their_end(port, fds, MANY);
+    publish(o->conn, o->topic, "k", 100);
+    expect_drained(o);
+    expect_answer(port, "/readyz", 200, "leading"); /* once those that said nothing are closed */
+    for (int i = 0; i < MANY; i++)
+        close(fds[i]);
+    expect_each_arrived_once(o, o->topic);
+    relay_stop(relay);
+    outbox_free(o);
+}
+
+static void an_address_that_is_taken_is_refused(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    proc_fixture *first = relay_start(o, listening);
+    char taken[16];
+    snprintf(taken, sizeof taken, "%d", port_of(first));
+    const char *const flags[] = {"--http-listen", taken, NULL};
+    proc_fixture *second = relay_start(o, flags);
+    assert_int_equal(proc_fixture_wait_exit(second, SOON_MS), 1);
+    char *log = proc_fixture_log(second);
+    assert_non_null(strstr(log, "Address already in use"));
+    free(log);
+    proc_fixture_free(second);
+    relay_stop(first);
+    outbox_free(o);
+}
+
+static void without_http_listen_nothing_is_served(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    proc_fixture *relay = relay_start_leading(o, NULL);
+    char *log = proc_fixture_log(relay);
+    assert_null(strstr(log, "http.listening"));
+    free(log);
+    assert_int_equal(pg_number(o->conn,
+                               "SELECT count(*) FROM pg_stat_activity WHERE usename = 'relay' AND datname = "
+                               "current_database()"),
+                     1);
+    relay_stop(relay);
+    outbox_free(o);
+}
+
+/* ---- systemd ---- */
+
+typedef struct supervisor {
+    int fd;
+    char path[64], name[100];
+} supervisor;
+
+static void supervise(supervisor *s)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    struct timeval deadline = {.tv_sec = SOON_MS / 1000};
+    snprintf(s->path, sizeof s->path, "/tmp/postbus-notify-%d", (int)getpid());
+    snprintf(s->name, sizeof s->name, "NOTIFY_SOCKET=%s", s->path);
+    strcpy(at.sun_path, s->path);
+    s->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(s->fd, (struct sockaddr *)&at, sizeof at), 0);
+    setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline);
+}
+
+/* Others may come before it. */
+static void expect_told(const supervisor *s, const char *text)
+{
+    char got[400];
+    ssize_t n;
+    int64_t until_ms = wait_now_ms() + SOON_MS;
+    while (wait_now_ms() < until_ms && (n = recv(s->fd, got, sizeof got - 1, 0)) > 0) {
+        got[n] = '\0';
+        if (strcmp(got, text) == 0)
+            return;
+    }
+    fail_msg("systemd was not told %s", text);
+}
+
+static proc_fixture *start_supervised(const outbox *o, const supervisor *s)
+{
+    const char *const argv[] = {
+        "relay", "--database", o->conninfo, "--brokers", kafka_fixture_brokers(stage_kafka), NULL};
+    const char *const environment[] = {s->name, "WATCHDOG_USEC=1000000", NULL};
+    return proc_fixture_start_postbus(argv, &(proc_fixture_options){.environment = environment});
+}
+
+static void systemd_is_told_of_start_progress_and_end(void **state)
+{
+    (void)state;
+    supervisor s;
+    outbox *o = outbox_new();
+    supervise(&s);
+    proc_fixture *relay = start_supervised(o, &s);
+    expect_told(&s, "READY=1");
+    expect_told(&s, "STATUS=leading");
+    for (int i = 0; i < 3; i++)
+        expect_told(&s, "WATCHDOG=1");
+    proc_fixture *standby = start_supervised(o, &s);
+    expect_told(&s, "READY=1");
+    expect_told(&s, "STATUS=standing by");
+    relay_stop(standby);
+    expect_told(&s, "STOPPING=1");
+    relay_stop(relay);
+    expect_told(&s, "STOPPING=1");
+    close(s.fd);
+    unlink(s.path);
+    outbox_free(o);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_leader_is_ready_and_says_so),
+        cmocka_unit_test(a_standby_is_ready_and_does_not_claim_to_lead),
+        cmocka_unit_test(without_its_database_it_is_alive_and_not_ready_and_counters_do_not_fall),
+        cmocka_unit_test(without_brokers_it_is_not_ready_and_tells_the_backlog),
+        cmocka_unit_test(parked_events_are_told_by_topic_and_reason),
+        cmocka_unit_test(what_was_acknowledged_and_not_settled_may_come_twice),
+        cmocka_unit_test(the_text_is_read_by_prometheus_own_parser),
+        cmocka_unit_test(bad_requests_are_answered_and_disturb_nothing),
+        cmocka_unit_test(an_address_that_is_taken_is_refused),
+        cmocka_unit_test(without_http_listen_nothing_is_served),
+        cmocka_unit_test(systemd_is_told_of_start_progress_and_end),
+    };
+    return cmocka_run_group_tests(tests, stage_open, stage_close);
+}
