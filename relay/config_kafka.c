@@ -9,6 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define SECRET_FILE "_file"
+
 const kafka_rule kafka_rules[] = {
     {"bootstrap.servers metadata.broker.list", NULL, NULL,
      "the brokers are given by brokers (--brokers, POSTBUS_BROKERS)"},
@@ -100,7 +102,10 @@ static bool read_row(kafka_names *names, char *line)
     char name[128], role;
     if (sscanf(line, "%127[a-z0-9._] | %c |", name, &role) != 2 || strchr("CP*", role) == NULL)
         return true;
-    return names_add(names, name, role);
+    char file[128 + sizeof SECRET_FILE];
+    snprintf(file, sizeof file, "%s" SECRET_FILE, name);
+    bool secret = role != 'C' && config_kafka_is_secret(name);
+    return names_add(names, name, role) && (!secret || names_add(names, file, 'F'));
 }
 
 bool kafka_names_read(kafka_names *out)
@@ -138,6 +143,12 @@ size_t kafka_names_find(const kafka_names *names, const char *name)
     while (i < names->n && strcmp(names->names[i], name) != 0)
         i++;
     return i;
+}
+
+bool kafka_names_is_file(const kafka_names *names, const char *name)
+{
+    size_t at = kafka_names_find(names, name);
+    return at < names->n && names->roles[at] == 'F';
 }
 
 static void explain_unknown(const kafka_names *names, const char *name, char *message, size_t message_size)

@@ -10,7 +10,8 @@
 /* What librdkafka lists of itself. */
 typedef struct kafka_names {
     char **names;
-    char *roles; /* 'C' for consumers only, 'P' for producers only, '*' */
+    char *
+        roles; /* 'C' for consumers only, 'P' for producers only, '*', and 'F' for the NAME_file that a secret NAME is read from */
     size_t n;
 } kafka_names;
 
@@ -19,6 +20,9 @@ void kafka_names_done(kafka_names *names);
 
 /* The position of name, or names->n. */
 size_t kafka_names_find(const kafka_names *names, const char *name);
+
+/* Whether name is one of role 'F': its value is the path of a file, its secret is called by the name without "_file". */
+bool kafka_names_is_file(const kafka_names *names, const char *name);
 
 /* The reason why this relay must not have this setting, or NULL. */
 const char *kafka_refusal(const char *name, const char *value);

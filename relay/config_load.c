@@ -57,7 +57,7 @@ static bool add_pair(config *cfg, const char *name, const char *value, const cha
     return true;
 }
 
-static bool apply_kafka(config_load_state *state, const char *name, const char *value, const char *label,
+static bool apply_plain(config_load_state *state, const char *name, const char *value, const char *label,
                         const char *source)
 {
     char reason[768];
@@ -66,6 +66,23 @@ static bool apply_kafka(config_load_state *state, const char *name, const char *
     if (!add_pair(state->cfg, name, value, source))
         return config_fault(state, "out of memory");
     return true;
+}
+
+/* kafka.sasl.password_file is kafka.sasl.password, said in a file of its own. */
+static bool apply_kafka(config_load_state *state, const char *name, const char *value, const char *label,
+                        const char *source)
+{
+    if (!kafka_names_is_file(&state->kafka, name))
+        return apply_plain(state, name, value, label, source);
+    char reason[768], bare[160], from[768];
+    char *secret = config_secret_read(value, reason, sizeof reason);
+    if (!secret)
+        return config_fault(state, "%s: %s %s", source, label, reason);
+    snprintf(bare, sizeof bare, "%.*s", (int)(strrchr(name, '_') - name), name);
+    snprintf(from, sizeof from, "%s of %s", value, source);
+    bool ok = apply_plain(state, bare, secret, label, from);
+    free(secret);
+    return ok;
 }
 
 bool config_apply(config_load_state *state, const char *name, const char *value, const char *label,

@@ -23,6 +23,10 @@ bool config_apply(config_load_state *state, const char *name, const char *value,
 /* The fault of a name that is no setting's, in the file or on the command line. */
 bool config_unknown(config_load_state *state, const char *name, const char *source);
 
+/* The content of the file at path, without the line feed at its end, for the caller to free; NULL: the reason, without the content,
+ * is in message. */
+char *config_secret_read(const char *path, char *message, size_t message_size);
+
 /* "linger.ms" for "kafka.linger.ms"; NULL for a setting of ours. */
 #define CONFIG_KAFKA_PREFIX "kafka."
 const char *config_kafka_part(const char *name);

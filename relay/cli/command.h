@@ -10,6 +10,7 @@ typedef enum exit_code {
     EXIT_FAULT = 1,     /* it could not be done */
     EXIT_USAGE = 2,     /* command line, environment or configuration file are wrong; nothing was done */
     EXIT_UNSETTLED = 3, /* the relay was stopped before all it had sent was settled */
+    EXIT_FINDINGS = 4,  /* doctor: at least one check found an error */
 } exit_code;
 
 typedef enum option_kind { OPTION_SWITCH, OPTION_TEXT, OPTION_COUNT } option_kind;
@@ -50,7 +51,7 @@ typedef struct command {
 /* The commands, in the order of the overview; ends with NULL. */
 extern const command *const commands[];
 extern const command command_migrate, command_relay, command_publish, command_tail, command_status,
-    command_dev, command_docs;
+    command_dev, command_docs, command_doctor;
 
 /* Also finds command_docs, which is not in the overview. */
 const command *command_find(const char *name);

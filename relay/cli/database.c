@@ -27,7 +27,7 @@ static void ignore_notice(void *arg, const char *message)
     (void)message;
 }
 
-static PGconn *connect_to(const call *c)
+PGconn *database_connect(const call *c)
 {
     char name[64];
     snprintf(name, sizeof name, "postbus %s", c->command->name);
@@ -47,7 +47,7 @@ PGconn *database_open(const call *c, int *out_code)
         *out_code = misuse(c, "no database is given; use --database CONNINFO or POSTBUS_DATABASE");
         return NULL;
     }
-    PGconn *conn = connect_to(c);
+    PGconn *conn = database_connect(c);
     if (!conn || PQstatus(conn) != CONNECTION_OK) {
         char said[1024], *masked = config_mask_conninfo(c->cfg.database);
         one_line(conn ? PQerrorMessage(conn) : "out of memory", said, sizeof said);

@@ -6,6 +6,9 @@
 
 #include "command.h"
 
+/* Connects and says nothing; the caller looks at PQstatus. NULL: no memory. */
+PGconn *database_connect(const call *c);
+
 /* Connects, with EXIT_OK in *out_code; NULL: the reason was printed, and *out_code is the command's exit code. */
 PGconn *database_open(const call *c, int *out_code);
 

@@ -2,6 +2,7 @@
 #include "docs.h"
 
 #include "config_kafka.h"
+#include "doctor.h"
 #include "help.h"
 
 #include <stdarg.h>
@@ -128,6 +129,15 @@ static void put_see_also(FILE *to)
     fputs(",\n.BR postbus.conf (5)\n", to);
 }
 
+static void put_checks(FILE *to)
+{
+    fputs(".SH CHECKS\n", to);
+    for (const doctor_check *check = doctor_checks; check->name; check++) {
+        put_item(to, check->name, check->looks_at);
+        put_format(to, "%s %s\n", check->why, check->remedy);
+    }
+}
+
 static void man_program(FILE *to)
 {
     put_title(to, "postbus", 1, "events of PostgreSQL transactions on Kafka");
@@ -156,6 +166,8 @@ void docs_man(FILE *to, const command *cmd)
     fputs("\n.SH DESCRIPTION\n", to);
     put_paragraphs(to, cmd->description);
     put_flags(to, cmd);
+    if (cmd == &command_doctor)
+        put_checks(to);
     put_examples(to, cmd->examples);
     put_exit_codes(to);
     put_see_also(to);

@@ -2,6 +2,7 @@
 #include "docs.h"
 
 #include "config_kafka.h"
+#include "doctor.h"
 #include "help.h"
 #include "metrics.h"
 
@@ -37,6 +38,16 @@ static void put_words(FILE *to, const char *words, const char *before)
     }
 }
 
+/* Those of librdkafka 2.0.2, so that the page does not change with the library it is made with. */
+static void put_secrets(FILE *to)
+{
+    put_words(
+        to,
+        "sasl.password ssl.key.password ssl.key.pem ssl.keystore.password sasl.oauthbearer.client.secret "
+        "sasl.oauthbearer.config",
+        "kafka.");
+}
+
 static void put_kafka(FILE *to)
 {
     fputs("## Settings of librdkafka\n\n"
@@ -44,7 +55,16 @@ static void put_kafka(FILE *to)
           "`POSTBUS_KAFKA_NAME` in the "
           "environment (capitals, `_` for `.`), `--kafka NAME=VALUE` as a flag. Names and values are checked "
           "before anything starts; a setting for "
-          "consumers is refused, because it would have no effect. These are refused because they would break "
+          "consumers is refused, because it would have no effect.\n\n"
+          "Each that holds a secret can be read from a file of its own instead, as container platforms hand "
+          "them "
+          "out: `kafka.sasl.password_file = \"/run/secrets/kafka\"`, "
+          "`POSTBUS_KAFKA_SASL_PASSWORD_FILE`, `--kafka sasl.password_file=PATH`. A line feed at the end of "
+          "the file does not "
+          "count. They are: ",
+          to);
+    put_secrets(to);
+    fputs(".\n\nThese are refused because they would break "
           "a promise:\n\n"
           "| setting | accepted | why |\n|---|---|---|\n",
           to);
@@ -127,6 +147,13 @@ static void put_command_flags(FILE *to, const command *cmd)
     fputc('\n', to);
 }
 
+static void put_checks(FILE *to)
+{
+    fputs("\n| check | looks at | why | remedy |\n|---|---|---|---|\n", to);
+    for (const doctor_check *check = doctor_checks; check->name; check++)
+        fprintf(to, "| `%s` | %s | %s | %s |\n", check->name, check->looks_at, check->why, check->remedy);
+}
+
 void docs_commands(FILE *to)
 {
     fprintf(to,
@@ -142,6 +169,8 @@ void docs_commands(FILE *to)
                 *cmd->synopsis ? " " : "", cmd->synopsis, cmd->description);
         put_command_flags(to, cmd);
         fprintf(to, "Examples:\n\n```\n%s\n```\n", cmd->examples);
+        if (cmd == &command_doctor)
+            put_checks(to);
     }
 }
 

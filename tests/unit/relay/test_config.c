@@ -340,6 +340,89 @@ static void secrets_of_kafka_are_not_in_messages(void **state)
     assert_non_null(strstr(message, "sasl.password"));
 }
 
+static char secret_path[] = "/tmp/postbus-test-secret-XXXXXX";
+
+static void write_secret(const char *text, size_t size)
+{
+    FILE *file = fopen(secret_path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(text, 1, size, file), size);
+    fclose(file);
+}
+
+static int make_secret(void **state)
+{
+    (void)state;
+    memcpy(strchr(secret_path, '\0') - 6, "XXXXXX", 6);
+    int fd = mkstemp(secret_path);
+    return fd < 0 ? -1 : close(fd);
+}
+
+static int remove_secret(void **state)
+{
+    (void)state;
+    unlink(secret_path);
+    return 0;
+}
+
+static void expect_secret(const given *g, const char *source)
+{
+    config cfg;
+    char message[1024];
+    if (!load(g, &cfg, message))
+        fail_msg("%s", message);
+    assert_int_equal(cfg.n_kafka, 1);
+    assert_string_equal(cfg.kafka[0].name, "sasl.password");
+    assert_string_equal(cfg.kafka[0].value, "ge heim");
+    if (!strstr(cfg.kafka[0].source, source) || !strstr(cfg.kafka[0].source, secret_path))
+        fail_msg("%s", cfg.kafka[0].source);
+    config_done(&cfg);
+}
+
+static void a_secret_is_read_from_a_file_of_its_own_in_every_layer(void **state)
+{
+    (void)state;
+    char line[200], variable[200];
+    snprintf(line, sizeof line, "kafka.sasl.password_file = \"%s\"\n", secret_path);
+    snprintf(variable, sizeof variable, "POSTBUS_KAFKA_SASL_PASSWORD_FILE=%s", secret_path);
+    static const char *const texts[] = {"ge heim", "ge heim\n", "ge heim\r\n"};
+    for (size_t i = 0; i < 3; i++) {
+        write_secret(texts[i], strlen(texts[i]));
+        expect_secret(&(given){.file = line}, ":1");
+        expect_secret(&(given){.environment = {variable}}, "POSTBUS_KAFKA_SASL_PASSWORD_FILE");
+        expect_secret(&(given){.flags = {{"kafka.sasl.password_file", secret_path}}}, "--kafka");
+        expect_secret(&(given){.file = "kafka.sasl.password = \"overridden\"\n", .environment = {variable}},
+                      "POSTBUS_KAFKA_SASL_PASSWORD_FILE");
+    }
+}
+
+static void a_secret_file_that_cannot_be_used_is_refused_without_telling_it(void **state)
+{
+    (void)state;
+    given g = {.flags = {{"kafka.sasl.password_file", secret_path}}};
+    static char large[65540];
+    write_secret("", 0);
+    refused(&g, (const char *const[]){"kafka.sasl.password_file", secret_path, "is empty", NULL});
+    write_secret("\n", 1);
+    refused(&g, (const char *const[]){"is empty", NULL});
+    write_secret("ge\0heim", 7);
+    refused(&g, (const char *const[]){"zero byte", NULL});
+    memset(large, 'x', sizeof large);
+    write_secret(large, sizeof large);
+    refused(&g, (const char *const[]){"64 KiB", NULL});
+    given missing = {.flags = {{"kafka.sasl.password_file", "/does/not/exist"}}};
+    refused(&missing, (const char *const[]){"cannot be opened", "No such file", NULL});
+    given no_secret = {.flags = {{"kafka.client.id_file", secret_path}}};
+    refused(&no_secret, (const char *const[]){"is not a setting of librdkafka", NULL});
+    config cfg;
+    char message[1024];
+    given broken = {.flags = {{"kafka.ssl.key.pem_file", secret_path}}};
+    write_secret("geheim", 6);
+    if (load(&broken, &cfg, message))
+        config_done(&cfg);
+    assert_null(strstr(message, "geheim"));
+}
+
 static char *printed(const config *cfg)
 {
     char *text = NULL;
@@ -417,6 +500,10 @@ int main(void)
         cmocka_unit_test(headers_of_one_name_are_refused),
         cmocka_unit_test(connection_strings_that_cannot_be_read_are_refused_without_their_secrets),
         cmocka_unit_test(secrets_of_kafka_are_not_in_messages),
+        cmocka_unit_test_setup_teardown(a_secret_is_read_from_a_file_of_its_own_in_every_layer, make_secret,
+                                        remove_secret),
+        cmocka_unit_test_setup_teardown(a_secret_file_that_cannot_be_used_is_refused_without_telling_it,
+                                        make_secret, remove_secret),
         cmocka_unit_test(the_printed_configuration_masks_secrets_and_can_be_read_again),
         cmocka_unit_test(variables_in_values_are_filled_in),
         cmocka_unit_test(every_setting_has_a_name_for_each_layer_and_a_word_on_what_it_does),

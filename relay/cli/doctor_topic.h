@@ -1,0 +1,28 @@
+/* What is known of a topic, and what is wrong with it. */
+#ifndef POSTBUS_CLI_DOCTOR_TOPIC_H
+#define POSTBUS_CLI_DOCTOR_TOPIC_H
+
+#include "doctor.h"
+
+typedef struct topic_facts {
+    const char *name;
+    bool waits;           /* it has pending or parked events */
+    int64_t oldest_s;     /* the age of the oldest of them */
+    bool keyless;         /* it has events without a key */
+    bool refused;         /* the brokers do not let us see it */
+    bool exists, created; /* created: the relay would create it */
+    int n_partitions, n_leaderless;
+    int replicas;                                        /* the fewest of any partition */
+    bool described;                                      /* what follows is known */
+    int64_t min_insync, max_message_bytes, retention_ms; /* retention_ms -1: for ever */
+    bool compacted, unclean;
+} topic_facts;
+
+typedef struct event_limits {
+    int64_t value, key, headers; /* postbus.setting */
+} event_limits;
+
+/* Tells a finding of each of the topic.* checks. */
+void doctor_judge_topic(doctor_report *report, const topic_facts *topic, const event_limits *limits);
+
+#endif
