@@ -36,7 +36,7 @@ bool batch_queue_init(batch_queue *q, position origin)
     if (!b)
         return false;
     b->stage = STAGE_READ;
-    b->fenced = true;
+    b->released = true;
     q->head = q->tail = b;
     q->n_batches = 1;
     q->settled = q->ship = (batch_cursor){.b = b};

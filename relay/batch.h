@@ -19,7 +19,8 @@ typedef struct batch batch;
 struct batch {
     batch *next;
     position start, end;
-    bool fenced; /* end.x is known, and all that end.s saw is durable: its rows may leave */
+    bool released;    /* all that end.s saw is durable: its rows may leave */
+    uint64_t log_end; /* durable is what was in the log up to here */
     batch_stage stage;
     int64_t after_id; /* rows of this stage up to here have been read */
     page *first, *last;

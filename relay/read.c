@@ -9,9 +9,8 @@
 #include "failpoint.h"
 #include "postbus_sql.h"
 
-#define MOST_BATCHES 1024 /* read and not settled; more means that the brokers are behind, not we */
-
-enum page_kind { PAGE_NEW, PAGE_STRAGGLERS };
+#define BARRIER_AFTER_US 1000 /* the writers' own commits have mostly flushed the log by then */
+#define MOST_BATCHES 1024     /* read and not settled; more means that the brokers are behind, not we */
 
 static int64_t smaller(int64_t a, int64_t b)
 {
@@ -49,7 +48,6 @@ void reader_start(reader *r, const config *cfg, session *pg, batch_queue *queue,
                   .page_rows = (int)cfg->page_rows,
                   .n_reads = n_reads,
                   .n_rows = n_rows,
-
                   .n_batches = n_batches,
                   .n_barriers = n_barriers};
 }
@@ -57,50 +55,60 @@ void reader_start(reader *r, const config *cfg, session *pg, batch_queue *queue,
 void reader_drop(reader *r)
 {
     forget_read(r);
+    r->held = NULL;
     free(r->fault);
     r->fault = NULL;
 }
 
 /* ---- pages ---- */
 
-/* The relay names the leaf: a generic plan over the parent would lock all sixteen at each read. */
-static void prepare_page(reader *r, enum page_kind kind, int leaf, const char *name)
+/* Copies a statement, with the leaf's name wherever it names the outbox. */
+static void name_leaf(char *to, size_t size, const char *sql, int leaf)
 {
-    static const char *const files[] = {"page_new", "page_stragglers"};
     static const char token[] = "postbus.outbox";
-    char sql[8192];
+    static const size_t length = sizeof token - 1;
     size_t n = 0;
-    for (const char *p = sql_query(files[kind]); *p && n < sizeof sql - 8;) {
-        if (strncmp(p, token, sizeof token - 1) == 0) {
-            n += (size_t)snprintf(sql + n, sizeof sql - n, "%s_%d", token, leaf);
-            p += sizeof token - 1;
+    while (*sql && n < size - 32) {
+        if (strncmp(sql, token, length) == 0 && sql[length] != '_') {
+            n += (size_t)snprintf(to + n, size - n, "%s_%d", token, leaf);
+            sql += length;
         } else {
-            sql[n++] = *p++;
+            to[n++] = *sql++;
         }
     }
-    sql[n] = '\0';
-    session_prepare(r->session, name, sql);
-    r->prepared[kind][leaf] = true;
+    to[n] = '\0';
 }
 
-static void ask_page(reader *r, enum page_kind kind, const position *start, int64_t after_id,
-                     int64_t up_to_id, session_result_cb *cb)
+/* The relay names the leaf: a generic plan over the parent would lock all sixteen at each read. */
+static void execute(reader *r, read_kind kind, int leaf, int n, const char *const *values,
+                    session_result_cb *cb)
 {
-    char name[32], after[24], up_to[24], rows[16], bytes[24], from_xid[24], to_xid[24];
-    int leaf = leaf_of(up_to_id);
-    snprintf(name, sizeof name, "page_%d_%d", kind, leaf);
-    if (!r->prepared[kind][leaf])
-        prepare_page(r, kind, leaf, name);
+    static const char *const files[READ_KINDS] = {"snapshot", "page_new", "page_large", "page_stragglers"};
+    char name[32], sql[8192];
+    snprintf(name, sizeof name, "%s_%d", files[kind], leaf);
+    if (!r->prepared[kind][leaf]) {
+        name_leaf(sql, sizeof sql, sql_query(files[kind]), leaf);
+        session_prepare(r->session, name, sql);
+        r->prepared[kind][leaf] = true;
+    }
+    session_execute(r->session, name, n, values, kind != READ_SNAPSHOT, cb, r);
+}
+
+static void ask_page(reader *r, read_kind kind, const position *start, int64_t after_id, int64_t up_to_id,
+                     session_result_cb *cb)
+{
+    char after[24], up_to[24], rows[16], bytes[24], from_xid[24], to_xid[24];
     snprintf(after, sizeof after, "%lld", (long long)after_id);
     snprintf(up_to, sizeof up_to, "%lld", (long long)up_to_id);
     snprintf(rows, sizeof rows, "%d", r->page_rows);
     snprintf(bytes, sizeof bytes, "%lld", (long long)r->cfg->page_bytes);
     snprintf(from_xid, sizeof from_xid, "%llu", (unsigned long long)start->s->xmax);
     snprintf(to_xid, sizeof to_xid, "%llu", (unsigned long long)start->x);
-    char *xips = kind == PAGE_STRAGGLERS ? snapshot_xip_array(start->s) : NULL;
-    r->asked_rows = r->page_rows;
+    char *xips = kind == READ_STRAGGLERS ? snapshot_xip_array(start->s) : NULL;
     const char *values[] = {after, up_to, rows, bytes, xips, from_xid, to_xid};
-    session_execute(r->session, name, kind == PAGE_STRAGGLERS ? 7 : 4, values, true, cb, r);
+    static const int n_values[READ_KINDS] = {[READ_NEW] = 3, [READ_LARGE] = 4, [READ_STRAGGLERS] = 7};
+    r->asked_rows = r->page_rows;
+    execute(r, kind, leaf_of(up_to_id), n_values[kind], values, cb);
     free(xips);
 }
 
@@ -189,7 +197,8 @@ static void ask_next_page(reader *r)
     batch *b = r->queue->tail;
     r->new_up_to_id = range_end(b);
     r->paging = true;
-    ask_page(r, b->stage == STAGE_STRAGGLERS ? PAGE_STRAGGLERS : PAGE_NEW, &b->start, b->after_id,
+    read_kind new_rows = r->large || leaf_of(r->new_up_to_id) != r->leaf ? READ_LARGE : READ_NEW;
+    ask_page(r, b->stage == STAGE_STRAGGLERS ? READ_STRAGGLERS : new_rows, &b->start, b->after_id,
              r->new_up_to_id, on_page);
     session_commit(r->session, NULL, NULL);
 }
@@ -208,6 +217,8 @@ static void on_snapshot(void *arg, PGresult *res)
     reader *r = arg;
     r->seen = snapshot_parse(PQgetvalue(res, 0, 0));
     r->last_id = strtoll(PQgetvalue(res, 0, 1), NULL, 10);
+    r->log_end = strtoull(PQgetvalue(res, 0, 2), NULL, 10);
+    r->large = PQgetvalue(res, 0, 3)[0] == 't';
     if (!r->seen)
         fault(r, "a snapshot is not of the expected form");
     PQclear(res);
@@ -229,25 +240,46 @@ static void on_fence(void *arg, PGresult *res)
 {
     reader *r = arg;
     r->fence_x = strtoull(PQgetvalue(res, 0, 0), NULL, 10);
-    r->durable = PQgetvalue(res, 0, 1)[0] == 't';
+    r->flushed = strtoull(PQgetvalue(res, 0, 1), NULL, 10);
     if (!r->seen || r->fence_x < r->seen->xmax)
         fault(r, "a fence is not of the expected form");
     PQclear(res);
 }
 
-static void release(reader *r, batch *b)
+/* ---- durability: a batch's rows leave when the log is flushed up to where it ended after the batch's snapshot ---- */
+
+static void hold(reader *r, batch *b, int64_t now_us)
 {
-    b->fenced = true;
-    r->opening = false;
+    b->log_end = r->log_end;
+    if (r->held)
+        return;
+    r->held = b;
+    r->held_since_us = now_us;
+}
+
+static void release_first(reader *r)
+{
+    r->held->released = true;
+    r->held = r->held->next;
     failpoint("after_barrier");
+}
+
+static void release_flushed(reader *r, uint64_t flushed, int64_t now_us)
+{
+    while (r->held && r->held->log_end <= flushed) {
+        release_first(r);
+        r->held_since_us = now_us;
+    }
 }
 
 static void on_barrier_committed(void *arg)
 {
     reader *r = arg;
+    r->opening = false;
+    while (r->held) /* none was read meanwhile */
+        release_first(r);
     if (r->barrier_settles)
         settler_committed(r->settler);
-    release(r, r->queue->tail);
 }
 
 /* A settling that is due serves as the barrier. */
@@ -285,7 +317,8 @@ static void take_first_pages(reader *r, batch *b)
         take_first_stragglers(r, b);
     page *fresh = r->fresh;
     r->fresh = NULL;
-    if (b->stage == STAGE_STRAGGLERS) /* there are more of them, and they come first */
+    bool found_large = r->large && !r->bounded;      /* its first large value: ask again, now bounded */
+    if (b->stage == STAGE_STRAGGLERS || found_large) /* there are more stragglers, and they come first */
         page_free(fresh);
     else
         take_into(r, b, fresh, smaller(r->new_up_to_id, b->end.l));
@@ -321,7 +354,6 @@ static void on_read_committed(void *arg)
     int64_t now_us = clock_now_us();
     uint64_t n_before = r->n_rows;
     batch *b = r->fault ? NULL : make_batch(r);
-    bool durable = r->durable;
     forget_read(r);
     if (!b)
         return;
@@ -332,15 +364,16 @@ static void on_read_committed(void *arg)
     release_bell(r);
     fences_add(r->fences, b->end.x, b->end.l);
     if (!got_rows) {
+        release_flushed(r, r->flushed, now_us);
         batch_queue_extend(r->queue, b);
         return;
     }
     batch_queue_append(r->queue, b);
     r->n_batches++;
     failpoint("after_read");
-    if (durable)
-        release(r, b);
-    else
+    hold(r, b, now_us);
+    release_flushed(r, r->flushed, now_us);
+    if (r->held && r->flushed == 0) /* a synchronous standby: looking at the log would not tell */
         send_barrier(r, now_us);
 }
 
@@ -350,7 +383,7 @@ static void ask_first_stragglers(reader *r, const position *start)
     int64_t after_id = r->fences->floor_id;
     for (int i = 0; i < LEAF_COUNT && after_id < start->l; i++) {
         r->straggler_ends[i] = smaller(leaf_end(after_id + 1), start->l);
-        ask_page(r, PAGE_STRAGGLERS, start, after_id, r->straggler_ends[i], on_first_stragglers);
+        ask_page(r, READ_STRAGGLERS, start, after_id, r->straggler_ends[i], on_first_stragglers);
         after_id = r->straggler_ends[i];
     }
 }
@@ -368,19 +401,20 @@ static void open_batch(reader *r, doorbell_action action)
         session_execute(r->session, "arm", 0, NULL, false, on_lock, r);
         session_commit(r->session, NULL, NULL);
     }
-    session_execute(r->session, "snapshot", 0, NULL, false, on_snapshot, r);
+    r->new_up_to_id = leaf_end(start.l + 1);
+    r->leaf = leaf_of(r->new_up_to_id);
+    r->bounded = r->large;
+    execute(r, READ_SNAPSHOT, r->leaf, 0, NULL, on_snapshot);
     if (has_stragglers(&start))
         ask_first_stragglers(r, &start);
-    r->new_up_to_id = leaf_end(start.l + 1);
-    ask_page(r, PAGE_NEW, &start, start.l, r->new_up_to_id, on_first_new);
+    ask_page(r, r->bounded ? READ_LARGE : READ_NEW, &start, start.l, r->new_up_to_id, on_first_new);
     session_execute(r->session, "fence", 0, NULL, false, on_fence, r);
     session_commit(r->session, on_read_committed, r);
 }
 
-int64_t reader_step(reader *r, int64_t now_us)
+/* A further page of the last batch, or a read, where it is time and there is room. */
+static int64_t read_on(reader *r, int64_t now_us)
 {
-    if (r->opening || r->paging)
-        return CLOCK_NEVER;
     if (r->queue->bytes >= (size_t)r->cfg->in_flight_bytes)
         return CLOCK_NEVER;
     if (r->queue->tail->stage != STAGE_READ) {
@@ -394,4 +428,17 @@ int64_t reader_step(reader *r, int64_t now_us)
     if (action != DOORBELL_WAIT)
         open_batch(r, action);
     return until_us;
+}
+
+int64_t reader_step(reader *r, int64_t now_us)
+{
+    if (r->opening || r->paging)
+        return CLOCK_NEVER;
+    int64_t barrier_us = r->held ? r->held_since_us + BARRIER_AFTER_US : CLOCK_NEVER;
+    if (now_us >= barrier_us) {
+        send_barrier(r, now_us);
+        return CLOCK_NEVER;
+    }
+    int64_t until_us = read_on(r, now_us);
+    return until_us < barrier_us ? until_us : barrier_us;
 }

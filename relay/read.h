@@ -10,6 +10,9 @@
 #include "session.h"
 #include "settle.h"
 
+/* Statements that name a leaf. */
+typedef enum read_kind { READ_SNAPSHOT, READ_NEW, READ_LARGE, READ_STRAGGLERS, READ_KINDS } read_kind;
+
 typedef struct reader {
     const config *cfg;
     session *session;
@@ -26,15 +29,23 @@ typedef struct reader {
     snapshot *seen;
     int64_t last_id;
     uint64_t fence_x;
-    bool durable;         /* all that seen saw is flushed already: no barrier is needed */
-    bool barrier_settles; /* the barrier under way is the commit of a settling */
+    uint64_t log_end; /* where the log ended when seen had been taken */
+    uint64_t flushed; /* up to where the log was flushed at the end of the read */
+    bool bounded;     /* its first page of new rows was asked for as one of large values */
     int64_t new_up_to_id;
     page *stragglers[LEAF_COUNT], *fresh;
     int64_t straggler_ends[LEAF_COUNT]; /* up to which id each of these was asked for */
     int n_stragglers;
 
-    bool prepared[2][LEAF_COUNT]; /* by kind of page */
-    char *fault;                  /* an answer was not of the expected form */
+    /* Batches whose rows may not leave yet, because what they saw may not be durable. */
+    batch *held; /* the first of them; NULL: none */
+    int64_t held_since_us;
+    bool barrier_settles; /* the barrier under way is the commit of a settling */
+
+    int leaf;   /* from which the last read began to take new rows */
+    bool large; /* it holds values out of line: its pages are to be bounded in bytes */
+    bool prepared[READ_KINDS][LEAF_COUNT]; /* the statements of each leaf */
+    char *fault;                           /* an answer was not of the expected form */
     uint64_t n_reads, n_rows, n_batches, n_barriers;
 } reader;
 

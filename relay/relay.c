@@ -269,7 +269,7 @@ static bool resume_batch(relay *y, const PGresult *res, position start)
     if (!b)
         return false;
     int64_t done_id = number_at(res, P_DONE), floor_id = number_at(res, P_FLOOR);
-    b->fenced = true;
+    b->released = true;
     b->stage = done_id >= start.l ? STAGE_NEW : STAGE_STRAGGLERS;
     b->after_id = done_id > floor_id ? done_id : floor_id;
     if (b->stage == STAGE_NEW && b->after_id < start.l)
@@ -338,7 +338,6 @@ static void lead(relay *y)
     snprintf(unlock, sizeof unlock, "SELECT pg_advisory_unlock(%lld)", SQL_LOCK_DOORBELL);
     session_prepare(s, "arm", arm);
     session_prepare(s, "unlock", unlock);
-    session_prepare(s, "snapshot", sql_query("snapshot"));
     session_prepare(s, "fence", sql_query("fence"));
     session_prepare(s, "barrier", sql_query("barrier"));
     session_query(s, sql_query("lead"), 1, who, false, on_epoch, y);
@@ -367,7 +366,7 @@ static bool hand_over(relay *y, int64_t now_us)
     batch_cursor *c = &y->queue.ship;
     row *r;
     int n = 0;
-    for (; n < HAND_OVER_ROWS && (r = batch_cursor_row(c)) && c->b->fenced; n++) {
+    for (; n < HAND_OVER_ROWS && (r = batch_cursor_row(c)) && c->b->released; n++) {
         if (r->state == ROW_WAITING && hand_over_row(y, r, now_us) == SHIP_WAIT)
             break;
         c->i++;

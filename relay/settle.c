@@ -143,8 +143,8 @@ static bool gather(settler *s)
 static void send_progress(settler *s)
 {
     const batch *b = s->target.b;
-    const position *one = batch_cursor_at_end(&s->target) && b->fenced ? &b->end : &b->start;
-    const position *two = b->fenced ? &b->end : one;
+    const position *one = batch_cursor_at_end(&s->target) && b->released ? &b->end : &b->start;
+    const position *two = b->released ? &b->end : one;
     char epoch[24], x1[24], l1[24], x2[24], l2[24], done[24], floor[24], published[24];
     snprintf(epoch, sizeof epoch, "%lld", (long long)s->epoch);
     snprintf(x1, sizeof x1, "%llu", (unsigned long long)one->x);

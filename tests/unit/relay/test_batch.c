@@ -25,7 +25,7 @@ static batch *append(batch_queue *q, uint64_t x, int64_t first_id, const int *si
     position end = at(text, x, first_id + 1000);
     batch *b = batch_new(q->tail->end, end);
     snapshot_unref(end.s);
-    b->fenced = true;
+    b->released = true;
     batch_queue_append(q, b);
     for (int i = 0; i < n; i++) {
         batch_queue_add_page(q, b, made_page(first_id, sizes[i]));
