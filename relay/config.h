@@ -32,6 +32,7 @@ typedef struct config {
     int64_t idle_ms;                  /* without rows for this long, the relay arms the doorbell */
     int64_t safety_poll_ms;           /* how long it sleeps on the doorbell before it looks all the same */
     int64_t settle_ms;                /* acknowledged rows are settled at most this much later */
+    int64_t lease_ms;                 /* how long the lead outlives the leader's silence */
     int64_t leader_retry_ms;          /* how often a standby tries to take the lead */
     int64_t reconnect_max_ms;         /* cap of the backoff between connection attempts */
     int64_t shutdown_timeout_ms;      /* SIGTERM: how long to flush and settle before giving up */

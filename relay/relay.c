@@ -13,6 +13,7 @@
 #include "doorbell.h"
 #include "failpoint.h"
 #include "lane.h"
+#include "lease.h"
 #include "monitor.h"
 #include "postbus_sql.h"
 #include "read.h"
@@ -21,9 +22,8 @@
 #include "ship.h"
 
 #define RECONNECT_LEAST_US 100000
-#define HAND_OVER_ROWS 4096     /* then look at the sockets again */
-#define LAST_REPORTS_MS 3000    /* a lost session: how long to wait for what is on the wire */
-#define CHECK_AGAIN_US 60000000 /* the sequence's settings and the like */
+#define HAND_OVER_ROWS 4096  /* then look at the sockets again */
+#define LAST_REPORTS_MS 3000 /* a lost session: how long to wait for what is on the wire */
 
 typedef enum relay_state {
     RELAY_AWAY, /* no session; the next attempt at retry_at_us */
@@ -46,7 +46,8 @@ typedef struct relay {
     settler settler;
     lanes lanes;
     monitor monitor;
-    int64_t retry_at_us, backoff_us, check_at_us;
+    lease lease;
+    int64_t retry_at_us, backoff_us;
     int64_t epoch;
     bool standby_logged, unlead;
     bool stopping;
@@ -79,7 +80,8 @@ static void leave(relay *y)
 {
     if (y->stopping && y->state == RELAY_LEADING && batch_queue_has_open_rows(&y->queue) && !y->finished)
         y->stop_code = 3;
-    ship_reset(&y->ship, LAST_REPORTS_MS, clock_now_us());
+    int64_t now_us = clock_now_us();
+    ship_reset(&y->ship, lease_holds(&y->lease, now_us) ? LAST_REPORTS_MS : 0, now_us);
     monitor_left(&y->monitor);
     reader_drop(&y->reader);
     topic_table_close_lanes(&y->ship.topics);
@@ -201,6 +203,8 @@ static void on_lead_answer(void *arg, PGresult *res)
 
 static void try_to_lead(relay *y)
 {
+    lease_init(&y->lease, y->cfg->lease_ms);
+    lease_ask(&y->lease, clock_now_us());
     session_execute(y->session, "lead_lock", 0, NULL, false, on_lead_answer, y);
     session_commit(y->session, NULL, NULL);
 }
@@ -320,7 +324,7 @@ static void on_leading(void *arg)
     y->state = RELAY_LEADING;
     y->backoff_us = RECONNECT_LEAST_US;
     y->standby_logged = false;
-    y->check_at_us = clock_now_us() + CHECK_AGAIN_US;
+    lease_answered(&y->lease);
     log_event(LOG_LEVEL_INFO, "leader.elected", "relay=%s epoch=%lld backend=%d published=%lld",
               y->cfg->relay_id, (long long)y->epoch, PQbackendPID(session_conn(y->session)),
               (long long)y->settler.published);
@@ -334,12 +338,16 @@ static void lead(relay *y)
     char arm[128], unlock[128];
     session *s = y->session;
     const char *who[] = {y->cfg->relay_id};
+    char lease[24];
+    const char *lease_values[] = {lease};
+    snprintf(lease, sizeof lease, "%lld", (long long)y->cfg->lease_ms);
     snprintf(arm, sizeof arm, "SELECT pg_try_advisory_lock(%lld)", SQL_LOCK_DOORBELL);
     snprintf(unlock, sizeof unlock, "SELECT pg_advisory_unlock(%lld)", SQL_LOCK_DOORBELL);
     session_prepare(s, "arm", arm);
     session_prepare(s, "unlock", unlock);
     session_prepare(s, "fence", sql_query("fence"));
     session_prepare(s, "barrier", sql_query("barrier"));
+    session_query(s, sql_query("lease"), 1, lease_values, false, NULL, NULL);
     session_query(s, sql_query("lead"), 1, who, false, on_epoch, y);
     session_query(s, sql_query("progress"), 0, NULL, false, on_progress, y);
     session_query(s, sql_query("lanes"), 0, NULL, false, on_lanes, y);
@@ -383,12 +391,48 @@ static void mend_producer(relay *y, int64_t now_us)
     batch_queue_rewind(&y->queue);
 }
 
+/* ---- keeping the lead ---- */
+
+static void on_checked_again(void *arg, PGresult *res)
+{
+    relay *y = arg;
+    lease_answered(&y->lease);
+    if (y->lease.lapsed)
+        log_event(LOG_LEVEL_INFO, "lease.renewed", "relay=%s", y->cfg->relay_id);
+    y->lease.lapsed = false;
+    on_check(y, res);
+}
+
+/* The question that renews the lease looks after the sequence's settings and the like, too. */
 static void check_again(relay *y, int64_t now_us)
 {
-    y->check_at_us = now_us + CHECK_AGAIN_US;
-    session_execute(y->session, "check", 0, NULL, false, on_check, y);
+    lease_ask(&y->lease, now_us);
+    session_execute(y->session, "check", 0, NULL, false, on_checked_again, y);
     session_commit(y->session, NULL, NULL);
 }
+
+/* The server, the network or this process stood still, and another relay may lead soon: nothing leaves until the session answers. */
+static void lapse(relay *y, int64_t now_us)
+{
+    y->lease.lapsed = true;
+    log_event(LOG_LEVEL_WARN, "lease.lapsed", "relay=%s in_flight=%d", y->cfg->relay_id,
+              ship_in_flight(&y->ship));
+    ship_reset(&y->ship, 0, now_us);
+    batch_queue_rewind(&y->queue);
+}
+
+/* False: nothing may be handed over now. */
+static bool keep_lease(relay *y, int64_t now_us)
+{
+    if (now_us >= lease_ask_at(&y->lease))
+        check_again(y, now_us);
+    bool holds = lease_holds(&y->lease, now_us);
+    if (!holds && !y->lease.lapsed)
+        lapse(y, now_us);
+    return holds;
+}
+
+/* ---- moving events ---- */
 
 static int64_t earlier(int64_t a, int64_t b)
 {
@@ -426,26 +470,26 @@ static int64_t step_leading(relay *y, int64_t now_us)
                                         : "a page of parked events is not of the expected form");
         return now_us;
     }
+    if (!keep_lease(y, now_us))
+        return CLOCK_NEVER;
     if (y->stopping)
         return step_stopping(y, now_us);
     if (y->ship.broken && y->ship.producer)
         mend_producer(y, now_us);
-    int64_t until_us = y->check_at_us;
+    int64_t until_us = earlier(lease_ask_at(&y->lease), y->lease.until_us);
     if (ship_start(&y->ship, now_us)) {
-        until_us =
-            earlier(until_us, topic_table_ask(&y->ship.topics, y->ship.producer, y->ship.queue, now_us));
         lanes_step(&y->lanes);
         if (!y->lanes.closing)
             until_us = earlier(until_us, reader_step(&y->reader, now_us));
         if (hand_over(y, now_us))
             until_us = now_us;
+        /* After the hand-over, which may have met a topic for the first time: nothing else may wake us for it. */
+        until_us =
+            earlier(until_us, topic_table_ask(&y->ship.topics, y->ship.producer, y->ship.queue, now_us));
     } else {
         until_us = earlier(until_us, y->ship.restart_at_us);
     }
-    until_us = earlier(until_us, settler_step(&y->settler, now_us));
-    if (now_us >= y->check_at_us)
-        check_again(y, now_us);
-    return until_us;
+    return earlier(until_us, settler_step(&y->settler, now_us));
 }
 
 /* ---- the loop ---- */

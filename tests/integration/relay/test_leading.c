@@ -180,6 +180,71 @@ static void a_second_relay_waits_and_takes_over_when_the_first_stops(void **stat
     take_over(SIGTERM);
 }
 
+/* The server must be able to end a silent session: from PostgreSQL 14 on. */
+static bool server_ends_silent_sessions(const outbox *o)
+{
+    return PQserverVersion(o->conn) >= 140000;
+}
+
+static void a_relay_that_stood_still_for_longer_than_its_lease_has_lost_the_lead(void **state)
+{
+    (void)state;
+    static const char *const flags[] = {"--lease-ms=1000", NULL};
+    outbox *o = outbox_new();
+    if (!server_ends_silent_sessions(o)) {
+        outbox_free(o);
+        skip();
+    }
+    proc_fixture *first = relay_start_leading(o, flags);
+    proc_fixture *second = relay_start(o, flags);
+    proc_fixture_expect_log(second, "leader.waiting", SOON_MS);
+    publish(o->conn, o->topic, NULL, 30);
+    expect_drained(o);
+    proc_fixture_signal(first, SIGSTOP);
+    publish(o->conn, o->topic, NULL, 30);
+    proc_fixture_expect_log(second, "leader.elected", SOON_MS);
+    expect_drained(o);
+    proc_fixture_signal(first, SIGCONT);
+    proc_fixture_expect_log(first, "leader.waiting", SOON_MS);
+    publish(o->conn, o->topic, NULL, 30);
+    expect_drained(o);
+    expect_each_arrived_once(o, o->topic);
+    relay_stop(first);
+    relay_stop(second);
+    outbox_free(o);
+}
+
+static void a_leader_keeps_its_lease_while_there_is_nothing_to_do(void **state)
+{
+    (void)state;
+    static const char *const flags[] = {"--lease-ms=400", "--safety-poll-ms=60000", NULL};
+    outbox *o = outbox_new();
+    proc_fixture *relay = relay_start_leading(o, flags);
+    /* Some checks of the lease later its session is still the same one. */
+    expect_sql(o->conn,
+               "SELECT count(*) FROM pg_stat_activity a JOIN postbus.leadership l ON l.backend = a.pid "
+               "WHERE a.state_change > l.started_at + interval '1.5 s'");
+    assert_int_equal(pg_number(o->conn, "SELECT count(*) FROM postbus.leadership"), 1);
+    publish(o->conn, o->topic, NULL, 3);
+    finish(o, relay);
+}
+
+/* A server that answers too late: the relay sends nothing meanwhile, and goes on by itself. */
+static void a_leader_without_answers_sends_nothing_until_it_has_one(void **state)
+{
+    (void)state;
+    static const char *const flags[] = {"--lease-ms=1000", NULL};
+    outbox *o = outbox_new();
+    proc_fixture *relay = relay_start_leading(o, flags);
+    pid_t backend = (pid_t)pg_number(o->conn, "SELECT backend FROM postbus.leadership");
+    kill(backend, SIGSTOP);
+    publish(o->conn, o->topic, NULL, 30);
+    proc_fixture_expect_log(relay, "lease.lapsed", SOON_MS);
+    kill(backend, SIGCONT);
+    proc_fixture_expect_log(relay, "lease.renewed", SOON_MS);
+    finish(o, relay);
+}
+
 static void a_waiting_relay_stops_at_once(void **state)
 {
     (void)state;
@@ -271,6 +336,9 @@ int main(void)
         cmocka_unit_test(a_pooler_in_between_is_refused_and_keeps_nothing_of_the_relay),
         cmocka_unit_test(a_second_relay_waits_and_takes_over_when_the_first_is_killed),
         cmocka_unit_test(a_second_relay_waits_and_takes_over_when_the_first_stops),
+        cmocka_unit_test(a_relay_that_stood_still_for_longer_than_its_lease_has_lost_the_lead),
+        cmocka_unit_test(a_leader_keeps_its_lease_while_there_is_nothing_to_do),
+        cmocka_unit_test(a_leader_without_answers_sends_nothing_until_it_has_one),
         cmocka_unit_test(a_waiting_relay_stops_at_once),
         cmocka_unit_test(a_leader_whose_session_is_terminated_leads_again_and_loses_nothing),
         cmocka_unit_test(a_restart_of_postgresql_is_survived),
