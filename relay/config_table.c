@@ -16,7 +16,8 @@
 
 #define AT(member) .offset = offsetof(config, member)
 
-const config_setting config_table[CONFIG_N_SETTINGS] = {
+const config_setting config_table[] = {
+    /* as many as CONFIG_N_SETTINGS, or it does not compile */
     {"database", SETTING_CONNINFO, AT(database), .preset = "", .placeholder = "CONNINFO",
      .effect = "The database with the outbox: a libpq connection string or URI. The relay needs a direct "
                "connection, not a "

@@ -46,6 +46,7 @@ void reader_start(reader *r, const config *cfg, session *pg, batch_queue *queue,
                   .settler = sets,
                   .fences = bounds,
                   .page_rows = (int)cfg->page_rows,
+                  .large = true, /* until a snapshot's statement has looked */
                   .n_reads = n_reads,
                   .n_rows = n_rows,
                   .n_batches = n_batches,

@@ -338,9 +338,9 @@ static void lead(relay *y)
     char arm[128], unlock[128];
     session *s = y->session;
     const char *who[] = {y->cfg->relay_id};
-    char lease[24];
-    const char *lease_values[] = {lease};
-    snprintf(lease, sizeof lease, "%lld", (long long)y->cfg->lease_ms);
+    char lease_ms[24];
+    const char *lease_values[] = {lease_ms};
+    snprintf(lease_ms, sizeof lease_ms, "%lld", (long long)y->cfg->lease_ms);
     snprintf(arm, sizeof arm, "SELECT pg_try_advisory_lock(%lld)", SQL_LOCK_DOORBELL);
     snprintf(unlock, sizeof unlock, "SELECT pg_advisory_unlock(%lld)", SQL_LOCK_DOORBELL);
     session_prepare(s, "arm", arm);
