@@ -79,7 +79,7 @@ void doctor_topics(doctor *d, const doctor_check *check);
  * and the reason is in message. Parameters of every query: $1 old_s, $2 the leader's lock, $3 the newest migration known. */
 PGresult *doctor_ask(doctor *d, const char *query, char out_sqlstate[6], char *message, size_t message_size);
 
-/* Whether what is seen of a connection is safe; hosts is a list with commas. */
+/* Judgements that need no server. */
 void doctor_judge_version(doctor_report *report, int version);
 void doctor_judge_database_tls(doctor_report *report, const char *host, bool encrypted, const char *sslmode);
 void doctor_judge_kafka_tls(doctor_report *report, const config *cfg);

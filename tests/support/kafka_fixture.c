@@ -39,6 +39,11 @@ static kafka_fixture *allocate(void)
 
 kafka_fixture *kafka_fixture_new(const char *const *settings)
 {
+    return kafka_fixture_new_listening(NULL, settings);
+}
+
+kafka_fixture *kafka_fixture_new_listening(const char *const *arguments, const char *const *settings)
+{
     kafka_fixture *kafka = allocate();
     kafka->own = true;
     const char *folder = getenv("POSTBUS_TEST_TMP");
@@ -50,6 +55,10 @@ kafka_fixture *kafka_fixture_new(const char *const *settings)
     kafka->argv[n++] = SCRIPT;
     kafka->argv[n++] = "run";
     kafka->argv[n++] = kafka->directory;
+    for (; arguments && *arguments; arguments++) {
+        assert_true(n + 1 < MAX_ARGUMENTS);
+        kafka->argv[n++] = *arguments;
+    }
     for (; settings && *settings; settings++) {
         assert_true(n + 2 < MAX_ARGUMENTS);
         char *copy = kafka->settings[kafka->n_settings++] = strdup(*settings);
@@ -141,6 +150,17 @@ void kafka_fixture_free(kafka_fixture *kafka)
     for (size_t i = 0; i < kafka->n_settings; i++)
         free(kafka->settings[i]);
     free(kafka);
+}
+
+char *kafka_fixture_listener(const kafka_fixture *kafka, const char *name)
+{
+    char path[PATH_MAX], address[256];
+    snprintf(path, sizeof path, "%s/brokers.%s", kafka->directory, name);
+    FILE *file = fopen(path, "r");
+    if (!file || fscanf(file, "%255s", address) != 1)
+        fail_msg("there is no listener %s", name);
+    fclose(file);
+    return strdup(address);
 }
 
 const char *kafka_fixture_brokers(const kafka_fixture *kafka)

@@ -12,6 +12,13 @@ typedef struct kafka_fixture kafka_fixture;
 /* Starts a broker of this test's own. settings: "name=value" of server.properties, ends with NULL; NULL = none. */
 kafka_fixture *kafka_fixture_new(const char *const *settings);
 
+/* The same with further listeners and users. arguments: "--listener", "NAME:PROTOCOL", "--scram", "USER:PASSWORD" and so on, ends with
+ * NULL; they must live as long as the broker. */
+kafka_fixture *kafka_fixture_new_listening(const char *const *arguments, const char *const *settings);
+
+/* Where a further listener is, for the caller to free: "localhost:PORT". */
+char *kafka_fixture_listener(const kafka_fixture *kafka, const char *name);
+
 /* The broker of the run (POSTBUS_TEST_BROKERS), which a test must neither stop nor configure; without one, a broker as above. */
 kafka_fixture *kafka_fixture_shared(void);
 

@@ -65,6 +65,33 @@ static const attempt nobody_but_the_owner[] = {
     {"DELETE FROM postbus.leadership", NULL},
     {"SET SESSION AUTHORIZATION owner", NULL},
     {"SET ROLE owner", NULL},
+    {"SELECT set_config('role', 'owner', false)", NULL},
+    {"SELECT postbus.rebase()", NULL},
+    {"SELECT 1 FROM postbus.outbox FOR UPDATE", NULL},
+    {"SELECT 1 FROM postbus.parked FOR SHARE", NULL},
+    {"UPDATE postbus.parked SET reason = 'x'", NULL},
+    {"TRUNCATE postbus.parked", NULL},
+    {"TRUNCATE postbus.progress", NULL},
+    {"TRUNCATE postbus.receipt_0", NULL},
+    {"INSERT INTO postbus.progress_0 (leaf) VALUES (0)", NULL},
+    {"INSERT INTO postbus.instance (outbox_id, system_identifier) VALUES (gen_random_uuid(), 1)", NULL},
+    {"CREATE VIEW postbus.mine AS SELECT 1", NULL},
+    {"CREATE SEQUENCE postbus.mine", NULL},
+    {"CREATE TYPE postbus.mine AS (x int)", NULL},
+    {"CREATE DOMAIN postbus.text AS pg_catalog.text", NULL},
+    {"CREATE OPERATOR postbus.= (LEFTARG = text, RIGHTARG = text, FUNCTION = pg_catalog.texteq)", NULL},
+    {"CREATE TEMP TABLE spy () INHERITS (postbus.parked)", NULL},
+    {"CREATE POLICY mine ON postbus.outbox USING (true)", NULL},
+    {"ALTER TABLE postbus.outbox ENABLE ROW LEVEL SECURITY", NULL},
+    {"ALTER TABLE postbus.outbox OWNER TO CURRENT_USER", NULL},
+    {"ALTER VIEW postbus.event RENAME TO old_event", NULL},
+    {"ALTER SCHEMA postbus RENAME TO mine", NULL},
+    {"ALTER FUNCTION postbus.publish_batch(text[], bytea[], bytea[], text[], jsonb[], uuid[]) SECURITY "
+     "INVOKER",
+     NULL},
+    {"ALTER DEFAULT PRIVILEGES FOR ROLE owner IN SCHEMA postbus GRANT ALL ON TABLES TO CURRENT_USER", NULL},
+    {"GRANT postbus_relay TO stranger", NULL},
+    {"ALTER ROLE postbus_publisher SUPERUSER", NULL},
 };
 
 static const attempt publisher_too[] = {
@@ -198,6 +225,26 @@ static void each_role_may_do_its_own_work(void **state)
     PQfinish(conn);
 }
 
+/* What the planner knows of the columns' values is shown only to those who may read them. */
+static void nobody_reads_payloads_from_the_statistics(void **state)
+{
+    (void)state;
+    static const char *const roles[] = {"publisher", "viewer", "stranger"};
+    PGconn *owner = stage_connect("owner", "main");
+    pg_run(owner,
+           "INSERT INTO postbus.outbox (topic, value) SELECT 't', 'a secret' FROM generate_series(1, 100)");
+    pg_run(owner, "ANALYZE postbus.outbox_0");
+    static const char seen[] =
+        "SELECT count(*) FROM pg_stats WHERE schemaname = 'postbus' AND attname = 'value'";
+    assert_true(pg_number(owner, "%s", seen) > 0);
+    for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
+        PGconn *conn = stage_connect(roles[i], "main");
+        assert_int_equal(pg_number(conn, "%s", seen), 0);
+        PQfinish(conn);
+    }
+    PQfinish(owner);
+}
+
 static void nothing_of_ours_is_open_to_the_public(void **state)
 {
     (void)state;
@@ -223,6 +270,7 @@ int main(void)
         cmocka_unit_test(the_relay_appends_and_never_publishes),
         cmocka_unit_test(a_stranger_may_do_nothing),
         cmocka_unit_test(each_role_may_do_its_own_work),
+        cmocka_unit_test(nobody_reads_payloads_from_the_statistics),
         cmocka_unit_test(nothing_of_ours_is_open_to_the_public),
     };
     return cmocka_run_group_tests(tests, stage_start, stage_stop);

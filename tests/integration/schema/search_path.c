@@ -178,6 +178,25 @@ static void temporary_objects_named_as_ours_change_nothing(void **state)
     PQfinish(owner);
 }
 
+/* A session's temporary schema comes before pg_catalog for the names of tables and types, unless it is named. */
+static void temporary_types_named_as_ours_change_nothing(void **state)
+{
+    (void)state;
+    static const char *const types[] = {"text", "bytea",    "uuid",        "jsonb",      "xid8",
+                                        "name", "regclass", "event_topic", "event_value"};
+    static const char *const bases[] = {"text", "bytea",    "uuid", "jsonb", "xid8",
+                                        "name", "regclass", "text", "bytea"};
+    PGconn *owner = stage_connect("owner", "main");
+    PGconn *conn = stage_connect("publisher", "main");
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        pg_run(conn, "CREATE DOMAIN pg_temp.%s AS pg_catalog.%s CHECK (VALUE IS NULL)", types[i], bases[i]);
+    int64_t before = pg_number(owner, "SELECT count(*) FROM postbus.outbox");
+    publish_every_way(conn);
+    assert_int_equal(pg_number(owner, "SELECT count(*) FROM postbus.outbox") - before, 8);
+    PQfinish(conn);
+    PQfinish(owner);
+}
+
 static void looking_on_ignores_the_shadows_too(void **state)
 {
     (void)state;
@@ -210,6 +229,7 @@ int main(void)
         cmocka_unit_test(publishing_ignores_every_shadow_in_the_callers_path),
         cmocka_unit_test(the_shadows_do_work_where_nothing_guards_against_them),
         cmocka_unit_test(temporary_objects_named_as_ours_change_nothing),
+        cmocka_unit_test(temporary_types_named_as_ours_change_nothing),
         cmocka_unit_test(looking_on_ignores_the_shadows_too),
         cmocka_unit_test(every_function_that_runs_as_its_owner_has_a_path_of_its_own),
     };
