@@ -39,7 +39,7 @@ bool batch_queue_init(batch_queue *q, position origin)
     b->released = true;
     q->head = q->tail = b;
     q->n_batches = 1;
-    q->settled = q->ship = (batch_cursor){.b = b};
+    q->settled = q->ship = q->clear = (batch_cursor){.b = b};
     return true;
 }
 
@@ -139,6 +139,8 @@ void batch_queue_settle(batch_queue *q, batch_cursor to)
 {
     if (is_before(q, &q->ship, &to))
         q->ship = to;
+    if (is_before(q, &q->clear, &to))
+        q->clear = to;
     q->settled = to;
     while (q->head != to.b) {
         batch *b = q->head;

@@ -37,6 +37,7 @@ typedef struct batch_queue {
     batch *head, *tail;
     batch_cursor settled; /* rows before it are settled */
     batch_cursor ship;    /* rows before it have been handed over (or acknowledged, or parked) */
+    batch_cursor clear;   /* rows before it are acknowledged, parked, or sent alone; moved by alone.c */
     size_t n_batches;
     size_t bytes; /* held by pages */
 } batch_queue;

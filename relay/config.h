@@ -15,6 +15,13 @@ typedef struct config_pair {
     char *source; /* where it was said: "relay.conf:7", "POSTBUS_KAFKA_LINGER_MS", "--kafka" */
 } config_pair;
 
+/* What happens behind an event that was refused for good. */
+typedef enum park_policy {
+    PARK_BLOCK_KEY, /* later events of its topic and key wait behind it */
+    PARK_SKIP,      /* they go on */
+    PARK_STOP,      /* all later events of the topic wait */
+} park_policy;
+
 typedef struct config {
     char *database;           /* libpq connection string or URI */
     char *brokers;            /* bootstrap.servers */
@@ -26,6 +33,8 @@ typedef struct config {
     int64_t topic_partitions; /* of a created topic; -1 = the brokers' default */
     int64_t topic_replication_factor; /* likewise */
     int64_t topic_retry_ms;           /* how often a missing topic is looked for again */
+    park_policy park_policy;          /* of topics that park_policy_of does not name */
+    char *park_policy_of;             /* "TOPIC=POLICY,…"; checked already */
     int64_t page_rows;                /* rows read from the outbox at once */
     int64_t page_bytes;               /* and at most this many bytes of values (always at least one row) */
     int64_t in_flight_bytes;          /* bytes read and not yet acknowledged, before reading stops */
@@ -61,6 +70,9 @@ typedef struct config_input {
 /* Fills *out from defaults, file, environment and flags, each overriding the one before. False: *out holds nothing to free, and
  * message says in one sentence what is wrong, where it was said, and what to write instead. */
 bool config_load(config *out, const config_input *input, char *message, size_t message_size);
+
+/* The policy of a topic. */
+park_policy config_park_policy(const config *cfg, const char *topic);
 
 /* Releases what config_load filled. */
 void config_done(config *cfg);

@@ -45,6 +45,15 @@ const config_setting config_table[] = {
      .effect = "Copies of each partition of a created topic. default: what the brokers are configured for."},
     {"topic_retry_ms", SETTING_DURATION_MS, AT(topic_retry_ms), .preset = "1000", .lowest = 10,
      .highest = 3600000, .placeholder = "TIME", .effect = "How often a missing topic is looked for again."},
+    {"park_policy", SETTING_POLICY, AT(park_policy), .preset = "block_key", .placeholder = "POLICY",
+     .effect =
+         "What happens behind an event that the brokers refuse for good, until an operator redrives or "
+         "discards it. "
+         "block_key: later events of its topic and key wait, in order. skip: they go on. stop: all later "
+         "events of the topic "
+         "wait. Events without a key block each other under stop only."},
+    {"park_policy_of", SETTING_POLICY_OF, AT(park_policy_of), .preset = "", .placeholder = "TOPIC=POLICY,…",
+     .effect = "Another park_policy for single topics, as orders=stop,metrics=skip."},
     {"page_rows", SETTING_COUNT, AT(page_rows), .preset = "10000", .lowest = 1, .highest = 1000000,
      .placeholder = "N",
      .effect = "Events read from the outbox at once. Smaller pages cost throughput, larger ones memory."},
@@ -184,6 +193,12 @@ void config_setting_range(const config_setting *setting, char *out, size_t out_s
     case SETTING_LISTEN:
         snprintf(out, out_size, "empty, a port, or an IP address, a colon and a port");
         break;
+    case SETTING_POLICY:
+        snprintf(out, out_size, "block_key, skip or stop");
+        break;
+    case SETTING_POLICY_OF:
+        snprintf(out, out_size, "topics with block_key, skip or stop, such as orders=stop,metrics=skip");
+        break;
     }
 }
 
@@ -197,6 +212,53 @@ static bool parse_level(const char *text, log_level *out)
             return true;
         }
     return false;
+}
+
+static const char *const policy_names[] = {"block_key", "skip", "stop"};
+
+static bool parse_policy(const char *text, size_t size, park_policy *out)
+{
+    for (size_t i = 0; i < sizeof policy_names / sizeof policy_names[0]; i++)
+        if (strlen(policy_names[i]) == size && memcmp(policy_names[i], text, size) == 0) {
+            *out = (park_policy)i;
+            return true;
+        }
+    return false;
+}
+
+/* One TOPIC=POLICY at *at, which moves behind it and its comma. */
+static bool next_policy(const char **at, const char **topic, size_t *topic_size, park_policy *policy)
+{
+    *topic = *at;
+    *topic_size = strcspn(*at, "=,");
+    const char *name = *at + *topic_size + 1;
+    if (*topic_size == 0 || name[-1] != '=')
+        return false;
+    size_t size = strcspn(name, ",");
+    *at = name + size + (name[size] == ',' && name[size + 1] != '\0');
+    return parse_policy(name, size, policy) && (*at != name + size || name[size] == '\0');
+}
+
+static bool parse_policy_of(const char *text)
+{
+    const char *topic;
+    size_t size;
+    park_policy policy;
+    while (*text)
+        if (!next_policy(&text, &topic, &size, &policy))
+            return false;
+    return true;
+}
+
+park_policy config_park_policy(const config *cfg, const char *topic)
+{
+    const char *at = cfg->park_policy_of, *name;
+    size_t size;
+    park_policy policy, found = cfg->park_policy;
+    while (at && *at && next_policy(&at, &name, &size, &policy))
+        if (strlen(topic) == size && memcmp(topic, name, size) == 0)
+            found = policy;
+    return found;
 }
 
 static bool parse_bool(const char *text, bool *out)
@@ -275,6 +337,12 @@ bool config_setting_parse(const config_setting *setting, const char *text, confi
     case SETTING_LEVEL:
         ok = parse_level(text, place);
         break;
+    case SETTING_POLICY:
+        ok = parse_policy(text, strlen(text), place);
+        break;
+    case SETTING_POLICY_OF:
+        ok = parse_policy_of(text) && set_text(place, text);
+        break;
     case SETTING_COUNT:
     case SETTING_COUNT_OR_DEFAULT:
     case SETTING_BYTES:
@@ -310,7 +378,10 @@ char *config_setting_text(const config_setting *setting, const config *cfg)
 {
     const void *place = (const char *)cfg + setting->offset;
     switch (setting->kind) {
+    case SETTING_POLICY:
+        return strdup(policy_names[*(const park_policy *)place]);
     case SETTING_TEXT:
+    case SETTING_POLICY_OF:
     case SETTING_LISTEN: {
         const char *text = *(char *const *)place;
         return strdup(text ? text : "");

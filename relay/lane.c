@@ -6,13 +6,18 @@
 #include <string.h>
 
 #include "log.h"
+#include "park_rows.h"
+#include "parking.h"
 #include "postbus_sql.h"
+#include "refusal.h"
 
-void lanes_start(lanes *l, const config *cfg, session *pg, ship *out, settler *sets, size_t *account)
+void lanes_start(lanes *l, const config *cfg, session *pg, ship *out, settler *sets, struct parking *p,
+                 size_t *account)
 {
-    *l = (lanes){.cfg = cfg, .session = pg, .ship = out, .settler = sets, .account = account};
+    *l = (lanes){.cfg = cfg, .session = pg, .ship = out, .settler = sets, .parking = p, .account = account};
     session_prepare(pg, "page_parked", sql_query("page_parked"));
     session_prepare(pg, "unpark", sql_query("unpark"));
+    session_prepare(pg, "repark", sql_query("repark"));
 }
 
 void lanes_load(lanes *l, PGresult *res)
@@ -23,21 +28,44 @@ void lanes_load(lanes *l, PGresult *res)
             continue;
         t->lanes = l;
         t->lane_open = t->lane_dirty = true;
-        log_event(LOG_LEVEL_INFO, "lane.open", "topic=%s parked=%s", t->name, PQgetvalue(res, i, 1));
+        t->n_stops = (size_t)strtoull(PQgetvalue(res, i, 2), NULL, 10);
+        log_event(LOG_LEVEL_INFO, "lane.open", "topic=%s parked=%s stopped_at=%zu", t->name,
+                  PQgetvalue(res, i, 1), t->n_stops);
     }
     PQclear(res);
 }
 
-void lanes_park(lanes *l, topic *t, row *r, int64_t now_us)
+static void open_lane(lanes *l, topic *t, const row *r)
 {
     if (!t->lane_open)
         log_event(LOG_LEVEL_WARN, "lane.open", "topic=%s first_id=%lld", t->name, (long long)r->id);
     t->lanes = l;
     t->lane_open = t->lane_dirty = true;
+}
+
+void lanes_park(lanes *l, topic *t, row *r, int64_t now_us)
+{
+    open_lane(l, t, r);
     t->n_unsettled++;
     r->topic = t;
+    r->waits_for = WAITS_TOPIC;
+    r->refusal_at = t->n_stops > 0 ? REFUSAL_BEHIND_STOP : t->refusal;
     page_row_done(r->page, r, ROW_PARKED);
     settler_note(l->settler, now_us);
+}
+
+void lanes_stop(lanes *l, topic *t, row *r, int refusal, int64_t now_us)
+{
+    open_lane(l, t, r);
+    t->n_stops++;
+    r->topic = t;
+    r->waits_for = WAITS_STOP;
+    r->refusal_at = refusal;
+    if (!r->page->lane) {
+        t->n_unsettled++;
+        settler_note(l->settler, now_us);
+    }
+    page_row_done(r->page, r, ROW_PARKED);
 }
 
 static void close_if_empty(topic *t)
@@ -81,24 +109,59 @@ static void ask_page(lanes *l, topic *t)
     session_commit(l->session, NULL, NULL);
 }
 
+/* Behind one at which the topic stops the rest of the page stays parked as it is. */
+static void leave_parked(row *r)
+{
+    r->waits_for = WAITS_AS_IT_DID;
+    page_row_done(r->page, r, ROW_PARKED);
+}
+
+/* false: not now. */
+static bool send_row(lanes *l, topic *t, int i)
+{
+    row *r = &t->lane_page->rows[i];
+    if (r->state != ROW_WAITING)
+        return true;
+    if (t->n_stops > 0) {
+        leave_parked(r);
+        return true;
+    }
+    parking_answer taken = parking_takes_of_lane(l->parking, t, t->lane_page, i);
+    if (taken != PARKING_LEAVES)
+        return taken == PARKING_TAKES;
+    page_event e = page_read(t->lane_page, i);
+    ship_answer answer = ship_row(l->ship, t, r, &e, true);
+    return answer == SHIP_SENT || (answer == SHIP_SUSPECT && send_row(l, t, i));
+}
+
+/* The topic went away in the middle of a page: what has not left stays parked. */
+static void leave_page(topic *t)
+{
+    page *p = t->lane_page;
+    for (int i = 0; p && i < p->n_rows; i++)
+        if (p->rows[i].state == ROW_WAITING)
+            leave_parked(&p->rows[i]);
+}
+
 static void send_rows(lanes *l, topic *t)
 {
     page *p = t->lane_page;
-    while (t->lane_ship < p->n_rows) {
-        row *r = &p->rows[t->lane_ship];
-        if (r->state == ROW_WAITING) {
-            page_event e = page_read(p, t->lane_ship);
-            if (ship_row(l->ship, t, r, &e, true) != SHIP_SENT)
-                return;
-        }
+    while (t->lane_ship < p->n_rows && send_row(l, t, t->lane_ship))
         t->lane_ship++;
-    }
+}
+
+static int64_t count_acked(const page *p)
+{
+    int64_t n = 0;
+    for (int i = 0; i < p->n_rows; i++)
+        n += p->rows[i].state == ROW_ACKED;
+    return n;
 }
 
 static void on_unparked(void *arg)
 {
     topic *t = arg;
-    t->lanes->settler->published += t->lane_page->n_rows;
+    t->lanes->settler->published += count_acked(t->lane_page);
     page_free(t->lane_page);
     t->lane_page = NULL;
     t->lane_unparking = false;
@@ -114,12 +177,15 @@ static void unpark(lanes *l, topic *t)
     char *at = ids;
     *at++ = '{';
     for (int i = 0; i < p->n_rows; i++)
-        at += sprintf(at, i ? ",%lld" : "%lld", (long long)p->rows[i].id);
+        if (p->rows[i].state == ROW_ACKED)
+            at += sprintf(at, at > ids + 1 ? ",%lld" : "%lld", (long long)p->rows[i].id);
     strcpy(at, "}");
     const char *values[] = {ids};
     t->lane_unparking = true;
     settler_send_receipts(l->settler, p);
     session_execute(l->session, "unpark", 1, values, false, NULL, NULL);
+    if (!park_rows_send(l->session, "repark", p->rows, (size_t)p->n_rows))
+        l->malformed = true;
     session_commit(l->session, on_unparked, t);
     free(ids);
 }
@@ -127,14 +193,17 @@ static void unpark(lanes *l, topic *t)
 static void step(topic *t, void *arg)
 {
     lanes *l = arg;
-    if (!t->lane_open || t->state != TOPIC_READY)
+    if (t->lane_open && t->state == TOPIC_MISSING)
+        leave_page(t);
+    else if (!t->lane_open || t->state != TOPIC_READY)
         return;
     if (t->lane_page) {
         if (t->lane_page->n_open > 0)
             send_rows(l, t);
         else if (!t->lane_unparking)
             unpark(l, t);
-    } else if (!t->lane_reading && t->lane_dirty && (!t->lane_closing || t->n_unsettled == 0) &&
+    } else if (t->state == TOPIC_READY && t->n_stops == 0 && !l->paused && !t->lane_reading &&
+               t->lane_dirty && (!t->lane_closing || t->n_unsettled == 0) &&
                *l->account < (size_t)l->cfg->in_flight_bytes) {
         ask_page(l, t);
     }
@@ -145,6 +214,19 @@ void lanes_step(lanes *l)
 {
     l->closing = false;
     topic_table_each(&l->ship->topics, step, l);
+}
+
+static void look_whether_idle(topic *t, void *arg)
+{
+    bool *idle = arg;
+    *idle &= !t->lane_page && !t->lane_reading && !t->lane_unparking;
+}
+
+bool lanes_are_idle(lanes *l)
+{
+    bool idle = true;
+    topic_table_each(&l->ship->topics, look_whether_idle, &idle);
+    return idle;
 }
 
 static void finish(topic *t, void *arg)

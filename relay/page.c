@@ -47,7 +47,7 @@ static size_t counted_bytes(const PGresult *res, int i)
 page *page_new(PGresult *result)
 {
     int n = PQntuples(result);
-    page *p = PQnfields(result) == N_COLUMNS ? calloc(1, sizeof *p + (size_t)n * sizeof p->rows[0]) : NULL;
+    page *p = PQnfields(result) >= N_COLUMNS ? calloc(1, sizeof *p + (size_t)n * sizeof p->rows[0]) : NULL;
     if (!p) {
         PQclear(result);
         return NULL;

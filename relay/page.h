@@ -11,8 +11,18 @@ typedef enum row_state {
     ROW_WAITING, /* not handed over, or to be handed over again */
     ROW_SENT,    /* librdkafka has it */
     ROW_ACKED,   /* the broker has it */
-    ROW_PARKED,  /* set aside: its topic cannot take it now */
+    ROW_PARKED, /* set aside: its topic cannot take it now, or never will, or it waits behind one of its key */
+    ROW_HELD,   /* waits until it can be sent alone */
 } row_state;
+
+/* ROW_PARKED: what it waits for. */
+typedef enum row_waits {
+    WAITS_TOPIC,     /* for its topic, in a lane */
+    WAITS_OPERATOR,  /* refused */
+    WAITS_STOP,      /* refused, and the topic waits behind it */
+    WAITS_KEY,       /* for an earlier event of its key */
+    WAITS_AS_IT_DID, /* parked already, and not touched */
+} row_waits;
 
 typedef struct page page;
 
@@ -21,18 +31,26 @@ typedef struct row {
     int64_t id;
     union {
         int64_t offset;      /* ROW_ACKED */
-        struct topic *topic; /* ROW_PARKED */
+        struct topic *topic; /* ROW_PARKED: WAITS_TOPIC, WAITS_STOP */
+        uint64_t queue;      /* ROW_PARKED: WAITS_OPERATOR, WAITS_KEY; 0: nothing waits behind it */
     };
-    int32_t partition;
+    union {
+        int32_t partition;  /* ROW_ACKED */
+        int32_t refusal_at; /* ROW_PARKED: refusal_index */
+    };
     uint8_t state;
+    uint8_t waits_for;
+    bool suspect : 1; /* it, or one in its request, was refused for good: to be sent alone */
+    bool alone : 1;   /* alone.c has it */
+    bool clear : 1;   /* nothing before it is with the other producer */
 } row;
 
 struct page {
     page *next;
-    PGresult *result;   /* NULL once every row is acknowledged or parked */
-    void *lane;         /* the topic whose parked events it holds, NULL: read from the outbox */
-    size_t *account;    /* where bytes is added up, NULL: nowhere yet */
-    size_t bytes;       /* what it holds of the memory limit */
+    PGresult *result; /* NULL once every row is acknowledged or parked */
+    void *lane;      /* the topic whose parked events it holds, or the redriver; NULL: read from the outbox */
+    size_t *account; /* where bytes is added up, NULL: nowhere yet */
+    size_t bytes;    /* what it holds of the memory limit */
     size_t value_bytes; /* of values, keys and headers */
     int64_t arrived_us; /* by clock_now_us */
     int64_t oldest_us;  /* created_at of the first row, since 1970 */
@@ -55,7 +73,7 @@ typedef struct page_event {
     page_bytes key, value, type, headers, event_id;
 } page_event;
 
-/* Takes result. NULL without memory or where a row is not of the form of the queries (then result is freed all the same). */
+/* Takes result. NULL without memory or where a row is not of the form of the queries, which may have further columns (then result is freed all the same). */
 page *page_new(PGresult *result);
 /* No row may be ROW_SENT: librdkafka points into it. */
 void page_free(page *p);

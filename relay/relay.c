@@ -15,6 +15,7 @@
 #include "lane.h"
 #include "lease.h"
 #include "monitor.h"
+#include "parking.h"
 #include "postbus_sql.h"
 #include "read.h"
 #include "session.h"
@@ -47,8 +48,11 @@ typedef struct relay {
     lanes lanes;
     monitor monitor;
     lease lease;
+    parking parking;
+    redrive redrive;
     int64_t retry_at_us, backoff_us;
     int64_t epoch;
+    int64_t queues_after; /* while taking the lead: the blocked keys have been loaded up to here */
     bool standby_logged, unlead;
     bool stopping;
     int64_t stop_by_us;
@@ -67,11 +71,19 @@ static void on_acked(void *arg, row *r)
 {
     relay *y = arg;
     bool of_lane = r->page->lane != NULL;
+    if (r->alone)
+        parking_acked(&y->parking, r);
     page_row_done(r->page, r, ROW_ACKED);
     if (r->page->n_open == 0)
         monitor_page_acked(&y->monitor, r->page);
     if (!of_lane && y->settler.first_ack_us == 0) /* the clock is asked once, not for each row */
         settler_note(&y->settler, clock_now_us());
+}
+
+static void on_alone_failed(void *arg, row *r, int refusal)
+{
+    relay *y = arg;
+    parking_failed(&y->parking, r, refusal, clock_now_us());
 }
 
 /* ---- losing the session ---- */
@@ -83,6 +95,9 @@ static void leave(relay *y)
     int64_t now_us = clock_now_us();
     ship_reset(&y->ship, lease_holds(&y->lease, now_us) ? LAST_REPORTS_MS : 0, now_us);
     monitor_left(&y->monitor);
+    ship_reset_alone(&y->ship, lease_holds(&y->lease, now_us) ? LAST_REPORTS_MS : 0);
+    parking_drop(&y->parking);
+    redrive_drop(&y->redrive);
     reader_drop(&y->reader);
     topic_table_close_lanes(&y->ship.topics);
     batch_queue_done(&y->queue);
@@ -310,7 +325,10 @@ static void on_progress(void *arg, PGresult *res)
         settler_start(&y->settler, y->cfg, y->session, &y->queue, &y->fences, y->epoch,
                       number_at(res, P_PUBLISHED));
         reader_start(&y->reader, y->cfg, y->session, &y->queue, &y->bell, &y->settler, &y->fences);
-        lanes_start(&y->lanes, y->cfg, y->session, &y->ship, &y->settler, &y->queue.bytes);
+        lanes_start(&y->lanes, y->cfg, y->session, &y->ship, &y->settler, &y->parking, &y->queue.bytes);
+        parking_start(&y->parking, y->cfg, &y->ship, &y->settler, &y->lanes, &y->redrive, &y->queue);
+        redrive_start(&y->redrive, y->cfg, y->session, &y->ship.topics, &y->parking, &y->lanes, &y->settler,
+                      &y->queue.bytes);
         doorbell_restart(&y->bell, clock_now_us());
     }
     PQclear(res);
@@ -333,6 +351,33 @@ static void on_leading(void *arg)
         y->options->on_ready(y->options->on_ready_arg);
 }
 
+/* The blocked keys come in pages: a million of them must not be in memory twice. */
+static void on_queues(void *arg, PGresult *res)
+{
+    relay *y = arg;
+    y->queues_after = redrive_load(&y->redrive, res);
+}
+
+static void on_queues_loaded(void *arg)
+{
+    relay *y = arg;
+    if (y->finished)
+        return;
+    if (y->queues_after == INT64_MAX) {
+        on_leading(y);
+        return;
+    }
+    redrive_ask_queues(&y->redrive, y->queues_after, on_queues, y);
+    session_commit(y->session, on_queues_loaded, y);
+}
+
+static void on_lanes_loaded(void *arg)
+{
+    relay *y = arg;
+    y->queues_after = INT64_MIN;
+    on_queues_loaded(y);
+}
+
 static void lead(relay *y)
 {
     char arm[128], unlock[128];
@@ -351,21 +396,24 @@ static void lead(relay *y)
     session_query(s, sql_query("lead"), 1, who, false, on_epoch, y);
     session_query(s, sql_query("progress"), 0, NULL, false, on_progress, y);
     session_query(s, sql_query("lanes"), 0, NULL, false, on_lanes, y);
-    session_commit(s, on_leading, y);
+    session_commit(s, on_lanes_loaded, y);
 }
 
 /* ---- leading ---- */
 
-static ship_answer hand_over_row(relay *y, row *r, int64_t now_us)
+static bool hand_over_row(relay *y, row *r, int64_t now_us)
 {
     page_event e = page_read(r->page, (int)(r - r->page->rows));
     topic *t = topic_find(&y->ship.topics, e.topic, e.topic_size);
     if (!t)
-        return SHIP_WAIT;
+        return false;
+    if (parking_takes(&y->parking, t, r, &e))
+        return true;
     ship_answer answer = ship_row(&y->ship, t, r, &e, false);
     if (answer == SHIP_PARK)
         lanes_park(&y->lanes, t, r, now_us);
-    return answer;
+    return answer == SHIP_SENT || answer == SHIP_PARK ||
+           (answer == SHIP_SUSPECT && parking_takes(&y->parking, t, r, &e));
 }
 
 /* Returns true if there is more to hand over at once. */
@@ -375,7 +423,7 @@ static bool hand_over(relay *y, int64_t now_us)
     row *r;
     int n = 0;
     for (; n < HAND_OVER_ROWS && (r = batch_cursor_row(c)) && c->b->released; n++) {
-        if (r->state == ROW_WAITING && hand_over_row(y, r, now_us) == SHIP_WAIT)
+        if (r->state == ROW_WAITING && !hand_over_row(y, r, now_us))
             break;
         c->i++;
     }
@@ -386,8 +434,10 @@ static bool hand_over(relay *y, int64_t now_us)
 
 static void mend_producer(relay *y, int64_t now_us)
 {
-    log_event(LOG_LEVEL_ERROR, "producer.recreated", "reason=%s", y->ship.reason);
+    log_event(y->ship.refused ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "producer.recreated", "reason=%s",
+              y->ship.reason);
     ship_reset(&y->ship, LAST_REPORTS_MS, now_us);
+    alone_rewind(&y->parking.alone);
     batch_queue_rewind(&y->queue);
 }
 
@@ -418,6 +468,8 @@ static void lapse(relay *y, int64_t now_us)
     log_event(LOG_LEVEL_WARN, "lease.lapsed", "relay=%s in_flight=%d", y->cfg->relay_id,
               ship_in_flight(&y->ship));
     ship_reset(&y->ship, 0, now_us);
+    ship_reset_alone(&y->ship, 0);
+    alone_rewind(&y->parking.alone);
     batch_queue_rewind(&y->queue);
 }
 
@@ -448,7 +500,7 @@ static bool is_drained(relay *y)
 
 static int64_t step_stopping(relay *y, int64_t now_us)
 {
-    bool unparking = lanes_finish(&y->lanes);
+    bool unparking = lanes_finish(&y->lanes) | redrive_finish(&y->redrive);
     if (!unparking && is_drained(y)) {
         finish(y, y->stop_code);
         return now_us;
@@ -463,11 +515,22 @@ static int64_t step_stopping(relay *y, int64_t now_us)
     return now_us + 10000;
 }
 
+static const char *fault_of(const relay *y)
+{
+    if (y->reader.fault)
+        return y->reader.fault;
+    if (y->redrive.fault)
+        return y->redrive.fault;
+    if (y->parking.out_of_memory || y->settler.out_of_memory)
+        return "out of memory";
+    return y->lanes.malformed ? "a page of parked events is not of the expected form" : NULL;
+}
+
 static int64_t step_leading(relay *y, int64_t now_us)
 {
-    if (y->reader.fault || y->lanes.malformed) {
-        lose_session(y, y->reader.fault ? y->reader.fault
-                                        : "a page of parked events is not of the expected form");
+    const char *why = fault_of(y);
+    if (why) {
+        lose_session(y, why);
         return now_us;
     }
     if (!keep_lease(y, now_us))
@@ -479,13 +542,17 @@ static int64_t step_leading(relay *y, int64_t now_us)
     int64_t until_us = earlier(lease_ask_at(&y->lease), y->lease.until_us);
     if (ship_start(&y->ship, now_us)) {
         lanes_step(&y->lanes);
-        if (!y->lanes.closing)
+        until_us = earlier(until_us, redrive_step(&y->redrive, now_us));
+        if (!y->lanes.closing && !y->redrive.closing)
             until_us = earlier(until_us, reader_step(&y->reader, now_us));
         if (hand_over(y, now_us))
             until_us = now_us;
         /* After the hand-over, which may have met a topic for the first time: nothing else may wake us for it. */
         until_us =
             earlier(until_us, topic_table_ask(&y->ship.topics, y->ship.producer, y->ship.queue, now_us));
+        alone_step(&y->parking.alone, now_us);
+        if (y->parking.alone.ready && y->parking.alone.n_in_flight == 0)
+            until_us = earlier(until_us, now_us + 10000);
     } else {
         until_us = earlier(until_us, y->ship.restart_at_us);
     }
@@ -588,6 +655,8 @@ static bool take_rings(relay *y)
     int rings = y->session ? session_take_rings(y->session) : 0;
     if (rings > 0 && y->state == RELAY_LEADING)
         doorbell_rung(&y->bell, rings);
+    if (rings > 0 && session_take_wish(y->session))
+        redrive_wake(&y->redrive);
     return rings > 0;
 }
 
@@ -629,7 +698,7 @@ static void loop(relay *y)
 int relay_run(const config *cfg, const relay_run_options *options)
 {
     relay y = {.cfg = cfg, .options = options, .backoff_us = RECONNECT_LEAST_US};
-    if (!ship_init(&y.ship, cfg, on_acked, &y)) {
+    if (!ship_init(&y.ship, cfg, on_acked, on_alone_failed, &y)) {
         log_event(LOG_LEVEL_ERROR, "relay.refused", "reason=%s", y.ship.reason);
         return 1;
     }

@@ -16,6 +16,7 @@ struct session {
     session_state state;
     PostgresPollingStatusType polling;
     bool want_write;
+    bool wish;      /* a notification told of one */
     pending *queue; /* a ring */
     size_t cap, head, n;
     char error[512];
@@ -256,7 +257,15 @@ int session_take_rings(session *s)
         return 0;
     while ((note = PQnotifies(s->conn))) {
         n++;
+        s->wish |= strcmp(note->extra, "parked") == 0;
         PQfreemem(note);
     }
     return n;
+}
+
+bool session_take_wish(session *s)
+{
+    bool wish = s->wish;
+    s->wish = false;
+    return wish;
 }

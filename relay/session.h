@@ -42,5 +42,7 @@ void session_execute_formats(session *s, const char *name, int n, const char *co
 void session_commit(session *s, session_committed_cb *cb, void *arg);
 /* Takes the notifications that have arrived; returns how many. */
 int session_take_rings(session *s);
+/* Whether one of them told of a wish for parked events, since this was asked last. */
+bool session_take_wish(session *s);
 
 #endif

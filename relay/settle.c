@@ -7,11 +7,13 @@
 #include "clock.h"
 #include "failpoint.h"
 #include "leaf.h"
+#include "park_rows.h"
 #include "postbus_sql.h"
 #include "receipt.h"
 #include "topic.h"
 
 #define RECEIPT_MOST_ROWS 10000
+#define PARK_MOST_ROWS 2000
 #define MANY_BATCHES 256
 
 void settler_start(settler *s, const config *cfg, session *pg, batch_queue *queue, fences *bounds,
@@ -86,7 +88,8 @@ static void add_to_run(settler *s, const row *r)
 static bool make_room(settler *s)
 {
     if (!s->run)
-        s->run = malloc(RECEIPT_MOST_ROWS * sizeof *s->run);
+        s->run = malloc((RECEIPT_MOST_ROWS + PARK_MOST_ROWS) * sizeof *s->run);
+    s->parks = s->run ? s->run + RECEIPT_MOST_ROWS : NULL;
     return s->run != NULL;
 }
 
@@ -95,22 +98,30 @@ void settler_send_receipts(settler *s, const page *p)
     if (!make_room(s))
         return;
     for (int i = 0; i < p->n_rows; i++)
-        add_to_run(s, &p->rows[i]);
+        if (p->rows[i].state == ROW_ACKED)
+            add_to_run(s, &p->rows[i]);
     flush_run(s);
 }
 
-static void send_park(settler *s, const row *r)
+/* Parks are gathered like receipts, and go out in the order of the rows. */
+static void flush_parks(settler *s)
 {
-    char id[24];
-    snprintf(id, sizeof id, "%lld", (long long)r->id);
-    const char *values[] = {id, "topic missing"};
-    session_execute(s->session, "park", 2, values, false, NULL, NULL);
+    if (!park_rows_send(s->session, "park", s->parks, s->n_parks))
+        s->out_of_memory = true;
+    s->n_parks = 0;
+}
+
+static void add_to_parks(settler *s, const row *r)
+{
+    if (s->n_parks == PARK_MOST_ROWS)
+        flush_parks(s);
+    s->parks[s->n_parks++] = *r;
 }
 
 static void gather_row(settler *s, const row *r)
 {
     if (r->state == ROW_PARKED) {
-        send_park(s, r);
+        add_to_parks(s, r);
     } else {
         add_to_run(s, r);
         s->n_target_published++;
@@ -136,7 +147,8 @@ static bool gather(settler *s)
     if (s->target.b != last_batch)
         s->target_done_id = 0;
     flush_run(s);
-    return true;
+    flush_parks(s);
+    return !s->out_of_memory;
 }
 
 /* A batch that is not fenced has no second position yet; none of its rows can be done. */
@@ -169,6 +181,16 @@ bool settler_send(settler *s)
     return true;
 }
 
+static void note_one(settler *s, const row *r)
+{
+    if (r->waits_for == WAITS_OPERATOR || r->waits_for == WAITS_KEY) {
+        s->n_queued--;
+    } else {
+        r->topic->n_unsettled--;
+        r->topic->n_parked++;
+    }
+}
+
 static void note_parked(settler *s, batch_cursor from)
 {
     size_t n = s->n_target_rows - s->n_target_published;
@@ -176,8 +198,7 @@ static void note_parked(settler *s, batch_cursor from)
     while (n > 0 && (r = batch_cursor_row(&from))) {
         if (r->state == ROW_PARKED) {
             n--;
-            r->topic->n_unsettled--;
-            r->topic->n_parked++;
+            note_one(s, r);
         }
         from.i++;
     }
@@ -187,6 +208,8 @@ void settler_committed(settler *s)
 {
     if (!s->under_way)
         return;
+    if (s->n_target_rows > s->n_target_published)
+        failpoint("after_park");
     s->under_way = false;
     s->published += (int64_t)s->n_target_published;
     s->n_settles++;

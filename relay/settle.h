@@ -21,6 +21,10 @@ typedef struct settler {
     int64_t target_done_id; /* the last row it covers of the target's batch; 0: none */
     row *run;               /* room for one receipt's rows, kept from one settling to the next */
     size_t n_run;
+    row *parks; /* likewise, behind it */
+    size_t n_parks;
+    size_t n_queued; /* rows parked for an operator or behind their key whose commit has not come yet */
+    bool out_of_memory;
     int64_t first_ack_us;  /* when the oldest acknowledgement that is not settled came; 0: none */
     int64_t target_ack_us; /* of the oldest that the settling under way covers */
     uint64_t n_settles;

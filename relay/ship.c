@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "failpoint.h"
 #include "log.h"
+#include "refusal.h"
 
 #define FUTURE_MOST_MS 60000 /* brokers refuse times too far ahead of their clock */
 #define BATCH_OVERHEAD_BYTES 1024
@@ -40,6 +41,20 @@ static const struct {
     {"client.id", "postbus-relay"},
 };
 
+/* One record a request, so that a refusal is of one record; the order of a key is alone.c's to keep. Idempotence would cost tens of
+ * milliseconds a refusal: librdkafka drains and takes a new epoch. */
+static const struct {
+    const char *name, *value;
+} alone_settings[] = {
+    {"enable.gapless.guarantee", "false"},
+    {"enable.idempotence", "false"},
+    {"acks", "all"},
+    {"retries", "0"},
+    {"batch.num.messages", "1"},
+    {"linger.ms", "0"},
+    {"max.in.flight.requests.per.connection", "5"},
+};
+
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
     (void)rk;
@@ -52,7 +67,7 @@ static bool set(ship *s, rd_kafka_conf_t *conf, const char *name, const char *va
     return rd_kafka_conf_set(conf, name, value, s->reason, sizeof s->reason) == RD_KAFKA_CONF_OK;
 }
 
-static rd_kafka_conf_t *make_conf(ship *s)
+static rd_kafka_conf_t *make_conf(ship *s, bool alone)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     bool ok = true;
@@ -64,6 +79,8 @@ static rd_kafka_conf_t *make_conf(ship *s)
     char bytes[24];
     snprintf(bytes, sizeof bytes, "%lld", (long long)s->batch_bytes);
     ok = ok && (s->batch_bytes == 0 || set(s, conf, "batch.size", bytes));
+    for (size_t i = 0; ok && alone && i < sizeof alone_settings / sizeof alone_settings[0]; i++)
+        ok = set(s, conf, alone_settings[i].name, alone_settings[i].value);
     if (!ok) {
         rd_kafka_conf_destroy(conf);
         return NULL;
@@ -75,19 +92,21 @@ static rd_kafka_conf_t *make_conf(ship *s)
     return conf;
 }
 
-bool ship_init(ship *s, const config *cfg, void (*on_acked)(void *, row *), void *arg)
+bool ship_init(ship *s, const config *cfg, void (*on_acked)(void *, row *),
+               void (*on_alone_failed)(void *, row *, int), void *arg)
 {
     *s = (ship){.cfg = cfg,
                 .topics = {.cfg = cfg},
                 .backoff_us = BACKOFF_LEAST_US,
                 .on_acked = on_acked,
+                .on_alone_failed = on_alone_failed,
                 .on_acked_arg = arg};
     s->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (s->event_fd < 0) {
         strncpy(s->reason, strerror(errno), sizeof s->reason - 1);
         return false;
     }
-    rd_kafka_conf_t *conf = make_conf(s);
+    rd_kafka_conf_t *conf = make_conf(s, false);
     if (!conf)
         return false;
     char bytes[24] = "";
@@ -105,7 +124,7 @@ bool ship_start(ship *s, int64_t now_us)
         return true;
     if (now_us < s->restart_at_us)
         return false;
-    rd_kafka_conf_t *conf = make_conf(s);
+    rd_kafka_conf_t *conf = make_conf(s, false);
     if (!conf)
         return false;
     s->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, s->reason, sizeof s->reason);
@@ -118,7 +137,7 @@ bool ship_start(ship *s, int64_t now_us)
     static const uint64_t one = 1;
     s->queue = rd_kafka_queue_get_main(s->producer);
     rd_kafka_queue_io_event_enable(s->queue, s->event_fd, &one, sizeof one);
-    s->broken = false;
+    s->broken = s->refused = false;
     ship_serve(
         s,
         now_us); /* the descriptor tells of the first event in an empty queue: what came before it was enabled would silence it */
@@ -142,8 +161,15 @@ static int64_t timestamp_of(const ship *s, const topic *t, const page_event *e)
     return e->created_at_ms;
 }
 
-static ship_answer refused_by_queue(ship *s, const topic *t, const row *r, rd_kafka_resp_err_t err)
+/* What librdkafka says at once. */
+static ship_answer not_taken(ship *s, topic *t, row *r, rd_kafka_resp_err_t err)
 {
+    int refusal = refusal_of(err);
+    if (refusal >= 0 && !refusals[refusal].of_topic) {
+        r->refusal_at = refusal;
+        r->suspect = true;
+        return SHIP_SUSPECT;
+    }
     if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL || t->first.held)
         return SHIP_WAIT;
     log_event(LOG_LEVEL_ERROR, "record.refused", "topic=%s id=%lld reason=%s", t->name, (long long)r->id,
@@ -152,21 +178,14 @@ static ship_answer refused_by_queue(ship *s, const topic *t, const row *r, rd_ka
     return SHIP_WAIT;
 }
 
-ship_answer ship_row(ship *s, topic *t, row *r, const page_event *e, bool from_lane)
+static ship_answer produce(ship *s, rd_kafka_t *rk, topic *t, row *r, const page_event *e)
 {
-    if (s->broken || !s->producer || t->state == TOPIC_UNKNOWN)
-        return SHIP_WAIT;
-    if (!from_lane && (t->state == TOPIC_MISSING || t->lane_open))
-        return SHIP_PARK;
-    if (t->state != TOPIC_READY || !first_flight_may_send(&t->first))
-        return SHIP_WAIT;
     bool ok;
     rd_kafka_headers_t *headers = record_headers(&s->maker, e, &ok);
     if (!ok) {
-        log_event(LOG_LEVEL_ERROR, "record.malformed", "topic=%s id=%lld reason=%s", t->name,
-                  (long long)r->id, "its headers are not an object of strings");
-        mark_broken(s, "malformed record", t->name);
-        return SHIP_WAIT;
+        r->refusal_at = REFUSAL_MALFORMED;
+        r->suspect = true;
+        return SHIP_SUSPECT;
     }
     /* Flags 0: the value stays ours, in the page, until its report. */
     rd_kafka_vu_t vus[] = {
@@ -179,9 +198,10 @@ ship_answer ship_row(ship *s, topic *t, row *r, const page_event *e, bool from_l
         {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = r},
         {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
     };
-    rd_kafka_error_t *error = rd_kafka_produceva(s->producer, vus, headers ? 7 : 6);
+    if (rk != s->producer)
+        vus[0] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = t->name};
+    rd_kafka_error_t *error = rd_kafka_produceva(rk, vus, headers ? 7 : 6);
     if (!error) {
-        t->first.sent = true;
         r->state = ROW_SENT;
         return SHIP_SENT;
     }
@@ -189,28 +209,93 @@ ship_answer ship_row(ship *s, topic *t, row *r, const page_event *e, bool from_l
     rd_kafka_error_destroy(error);
     if (headers)
         rd_kafka_headers_destroy(headers);
-    return refused_by_queue(s, t, r, code);
+    return not_taken(s, t, r, code);
+}
+
+ship_answer ship_row(ship *s, topic *t, row *r, const page_event *e, bool from_lane)
+{
+    if (s->broken || !s->producer || t->state == TOPIC_UNKNOWN)
+        return SHIP_WAIT;
+    if (!from_lane && (t->state == TOPIC_MISSING || t->lane_open))
+        return SHIP_PARK;
+    if (t->state != TOPIC_READY || !first_flight_may_send(&t->first))
+        return SHIP_WAIT;
+    ship_answer answer = produce(s, s->producer, t, r, e);
+    if (answer == SHIP_SENT)
+        t->first.sent = true;
+    return answer;
+}
+
+static bool start_alone(ship *s)
+{
+    char why[200] = "its settings are refused";
+    rd_kafka_conf_t *conf = make_conf(s, true);
+    if (conf && !(s->alone = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why)))
+        rd_kafka_conf_destroy(conf);
+    if (!s->alone) {
+        mark_broken(s, "no second producer", why);
+        return false;
+    }
+    static const uint64_t one = 1;
+    s->alone_queue = rd_kafka_queue_get_main(s->alone);
+    rd_kafka_queue_io_event_enable(s->alone_queue, s->event_fd, &one, sizeof one);
+    rd_kafka_event_t *early; /* as in ship_start: what came before would silence the descriptor */
+    while ((early = rd_kafka_queue_poll(s->alone_queue, 0)))
+        rd_kafka_event_destroy(early);
+    return true;
+}
+
+ship_answer ship_alone(ship *s, topic *t, row *r, const page_event *e)
+{
+    if (s->broken || !s->producer || t->state != TOPIC_READY || (!s->alone && !start_alone(s)))
+        return SHIP_WAIT;
+    return produce(s, s->alone, t, r, e);
+}
+
+static void acknowledged(ship *s, row *r, const rd_kafka_message_t *m)
+{
+    r->offset = m->offset;
+    r->partition = m->partition;
+    s->n_acked++;
+    if (!r->alone)
+        first_flight_acked(rd_kafka_topic_opaque(m->rkt), m->partition);
+    s->backoff_us = BACKOFF_LEAST_US;
+    s->on_acked(s->on_acked_arg, r);
+}
+
+/* All records of a refused request are reported so, the innocent ones too. */
+static void suspect(ship *s, row *r, const rd_kafka_message_t *m, int refusal)
+{
+    const char *name = rd_kafka_topic_name(m->rkt);
+    if (refusals[refusal].of_topic)
+        topic_refused(&s->topics, topic_find(&s->topics, name, strlen(name)), refusal, clock_now_us());
+    else
+        r->suspect = true;
+    s->refused |= !s->broken;
 }
 
 static void report(ship *s, const rd_kafka_message_t *m)
 {
     row *r = m->_private;
     if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR && m->offset >= 0) {
-        r->offset = m->offset;
-        r->partition = m->partition;
-        s->n_acked++;
-        first_flight_acked(rd_kafka_topic_opaque(m->rkt), m->partition);
-        s->backoff_us = BACKOFF_LEAST_US;
-        s->on_acked(s->on_acked_arg, r);
+        acknowledged(s, r, m);
         return;
     }
+    int refusal = refusal_of(m->err);
     r->state = ROW_WAITING;
     s->n_doubtful += rd_kafka_message_status(m) != RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
+    if (r->alone) {
+        s->on_alone_failed(s->on_acked_arg, r, s->purging ? -1 : refusal);
+        return;
+    }
+    if (refusal >= 0)
+        suspect(s, r, m, refusal);
     if (s->purging)
         return;
     if (!s->broken)
-        log_event(LOG_LEVEL_ERROR, "record.failed", "topic=%s partition=%d id=%lld reason=%s",
-                  rd_kafka_topic_name(m->rkt), (int)m->partition, (long long)r->id,
+        log_event(refusal >= 0 ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, "record.failed",
+                  "topic=%s partition=%d id=%lld reason=%s", rd_kafka_topic_name(m->rkt), (int)m->partition,
+                  (long long)r->id,
                   m->err ? rd_kafka_err2str(m->err) : "reported as delivered without an offset");
     mark_broken(s, "record failed", m->err ? rd_kafka_err2name(m->err) : "no offset");
 }
@@ -278,21 +363,52 @@ bool ship_serve(ship *s, int64_t now_us)
         log_event(LOG_LEVEL_WARN, "eventfd.failed", "reason=%s", strerror(errno));
     bool any = false;
     rd_kafka_event_t *event;
-    while ((event = rd_kafka_queue_poll(s->queue, 0))) {
+    while ((event = rd_kafka_queue_poll(s->queue, 0)) ||
+           (s->alone && (event = rd_kafka_queue_poll(s->alone_queue, 0)))) {
         take_event(s, event, now_us);
         any = true;
     }
     return any;
 }
 
-static void wait_for_reports(ship *s, int wait_ms)
+static void wait_for_reports(ship *s, rd_kafka_t *rk, rd_kafka_queue_t *queue, int wait_ms)
 {
     int64_t until = clock_now_us() + (int64_t)wait_ms * 1000;
     do {
-        rd_kafka_event_t *event = rd_kafka_queue_poll(s->queue, 10);
+        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 10);
         if (event)
             take_event(s, event, clock_now_us());
-    } while (rd_kafka_outq_len(s->producer) > 0 && clock_now_us() < until);
+    } while (rd_kafka_outq_len(rk) > 0 && clock_now_us() < until);
+}
+
+/* Purges, waits, and ends a producer. */
+static void end(ship *s, rd_kafka_t *rk, rd_kafka_queue_t *queue, int wait_ms)
+{
+    rd_kafka_purge(rk, RD_KAFKA_PURGE_F_QUEUE);
+    wait_for_reports(s, rk, queue, wait_ms);
+    while (rd_kafka_outq_len(rk) > 0) {
+        rd_kafka_purge(rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+        wait_for_reports(s, rk, queue, 100);
+    }
+}
+
+static void destroy(rd_kafka_t *rk, rd_kafka_queue_t *queue)
+{
+    rd_kafka_queue_io_event_enable(queue, -1, NULL, 0);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_destroy(rk);
+}
+
+void ship_reset_alone(ship *s, int wait_ms)
+{
+    if (!s->alone)
+        return;
+    s->purging = true;
+    end(s, s->alone, s->alone_queue, wait_ms);
+    destroy(s->alone, s->alone_queue);
+    s->alone = NULL;
+    s->alone_queue = NULL;
+    s->purging = false;
 }
 
 void ship_reset(ship *s, int wait_ms, int64_t now_us)
@@ -300,16 +416,9 @@ void ship_reset(ship *s, int wait_ms, int64_t now_us)
     if (!s->producer)
         return;
     s->purging = true;
-    rd_kafka_purge(s->producer, RD_KAFKA_PURGE_F_QUEUE);
-    wait_for_reports(s, wait_ms);
-    while (rd_kafka_outq_len(s->producer) > 0) {
-        rd_kafka_purge(s->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-        wait_for_reports(s, 100);
-    }
+    end(s, s->producer, s->queue, wait_ms);
     topic_table_forget(&s->topics);
-    rd_kafka_queue_io_event_enable(s->queue, -1, NULL, 0);
-    rd_kafka_queue_destroy(s->queue);
-    rd_kafka_destroy(s->producer);
+    destroy(s->producer, s->queue);
     topic_table_ended(&s->topics);
     s->producer = NULL;
     s->queue = NULL;
@@ -317,6 +426,8 @@ void ship_reset(ship *s, int wait_ms, int64_t now_us)
     s->restart_at_us = now_us;
     if (s->broken) {
         s->n_resets++;
+    }
+    if (s->broken && !s->refused) { /* who refuses a record is well: no pause */
         s->restart_at_us = clock_now_us() + s->backoff_us;
         s->backoff_us = s->backoff_us * 2 > BACKOFF_MOST_US ? BACKOFF_MOST_US : s->backoff_us * 2;
     }
@@ -324,11 +435,12 @@ void ship_reset(ship *s, int wait_ms, int64_t now_us)
 
 int ship_in_flight(const ship *s)
 {
-    return s->producer ? rd_kafka_outq_len(s->producer) : 0;
+    return (s->producer ? rd_kafka_outq_len(s->producer) : 0) + (s->alone ? rd_kafka_outq_len(s->alone) : 0);
 }
 
 void ship_done(ship *s)
 {
+    ship_reset_alone(s, 0);
     ship_reset(s, 0, 0);
     topic_table_free(&s->topics);
     if (s->event_fd >= 0)

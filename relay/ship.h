@@ -14,10 +14,13 @@ typedef struct ship {
     record_maker maker;
     rd_kafka_t *producer;
     rd_kafka_queue_t *queue;
+    rd_kafka_t *alone; /* for records that travel alone (alone.c); NULL until there is one */
+    rd_kafka_queue_t *alone_queue;
     int event_fd;
-    int64_t batch_bytes;   /* batch.size: as configured, or less where a topic takes less */
-    bool broken;           /* something failed that only a new producer mends: ship_reset */
-    bool purging;          /* reports of failure are of our own making */
+    int64_t batch_bytes; /* batch.size: as configured, or less where a topic takes less */
+    bool broken;         /* something failed that only a new producer mends: ship_reset */
+    bool refused; /* ... and that is that a record was refused for good: nothing is wrong with the brokers */
+    bool purging; /* reports of failure are of our own making */
     bool down_logged;      /* all brokers are down, and the log says so */
     char reason[256];      /* why it is broken */
     int64_t restart_at_us; /* no new producer before this */
@@ -27,28 +30,35 @@ typedef struct ship {
     uint64_t n_acked, n_resets;
     uint64_t n_doubtful; /* records that failed and may be in the topic all the same */
     void (*on_acked)(void *arg, row *r);
-    void *on_acked_arg;
+    void (*on_alone_failed)(void *arg, row *r, int refusal); /* a record of ship_alone; -1: send it again */
+    void *on_acked_arg;                                      /* of both */
 } ship;
 
 typedef enum ship_answer {
     SHIP_SENT,
-    SHIP_PARK, /* the topic is missing, or others of it wait already */
-    SHIP_WAIT, /* not now: the topic is being asked for, the queue is full, or the producer is broken */
+    SHIP_PARK,    /* the topic is missing, or others of it wait already */
+    SHIP_SUSPECT, /* this record will never be taken, says librdkafka: row.suspect is set */
+    SHIP_WAIT,    /* not now: the topic is being asked for, the queue is full, or the producer is broken */
 } ship_answer;
 
 /* false with a sentence in reason where the configuration is refused. */
-bool ship_init(ship *s, const config *cfg, void (*on_acked)(void *, row *), void *arg);
+bool ship_init(ship *s, const config *cfg, void (*on_acked)(void *, row *),
+               void (*on_alone_failed)(void *, row *, int), void *arg);
 void ship_done(ship *s);
 
 /* To be called before rows are handed over: makes a producer where there is none and it is time; false: not now, or (fatal set) never. */
 bool ship_start(ship *s, int64_t now_us);
 /* from_lane: the row was parked before, and may leave although its lane is open. */
 ship_answer ship_row(ship *s, topic *t, row *r, const page_event *e, bool from_lane);
+/* As ship_row, by the other producer, in a request of its own. SHIP_SUSPECT: row.refusal_at tells why. */
+ship_answer ship_alone(ship *s, topic *t, row *r, const page_event *e);
 /* Takes reports and answers. True when there was something. */
 bool ship_serve(ship *s, int64_t now_us);
 /* Purges what is queued, waits up to wait_ms for what is on the wire, and ends the producer. Afterwards no row is ROW_SENT. */
 void ship_reset(ship *s, int wait_ms, int64_t now_us);
-/* How many records the producer holds. */
+/* The same for the producer of records that travel alone. */
+void ship_reset_alone(ship *s, int wait_ms);
+/* How many records the producers hold. */
 int ship_in_flight(const ship *s);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "refusal.h"
 
 #define ASK_TIMEOUT_MS 5000
 #define BROKERS_TIMEOUT_MS                                                                                   \
@@ -93,7 +94,7 @@ static void close_lane(topic *t, void *arg)
     page_free(t->lane_page);
     t->lane_page = NULL;
     t->lane_open = t->lane_dirty = t->lane_reading = t->lane_unparking = t->lane_closing = false;
-    t->n_unsettled = 0;
+    t->n_unsettled = t->n_stops = 0;
     t->n_parked = 0;
     t->lane_ship = 0;
 }
@@ -217,16 +218,20 @@ static int64_t oldest_allowed_ms(const rd_kafka_ConfigResource_t *resource)
     return oldest_ms;
 }
 
-/* A broker refuses a whole batch above the topic's max.message.bytes, however small its records are. */
-static void note_max_bytes(topic_table *table, const rd_kafka_ConfigResource_t *resource)
+/* A broker refuses a whole batch above the topic's max.message.bytes, however small its records are; and a record without a key where the
+ * topic is compacted. */
+static void note_limits(topic_table *table, topic *t, const rd_kafka_ConfigResource_t *resource)
 {
     size_t n;
     const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resource, &n);
     for (size_t i = 0; i < n; i++) {
         const char *value = rd_kafka_ConfigEntry_value(entries[i]);
+        if (value && strcmp(rd_kafka_ConfigEntry_name(entries[i]), "cleanup.policy") == 0)
+            t->compacted = strstr(value, "compact") != NULL;
         if (!value || strcmp(rd_kafka_ConfigEntry_name(entries[i]), "max.message.bytes") != 0)
             continue;
         long long bytes = strtoll(value, NULL, 10);
+        t->max_bytes = bytes > 0 ? bytes : 0;
         if (bytes > 0 && (table->least_max_bytes == 0 || bytes < table->least_max_bytes))
             table->least_max_bytes = bytes;
     }
@@ -234,9 +239,10 @@ static void note_max_bytes(topic_table *table, const rd_kafka_ConfigResource_t *
 
 static void become_ready(topic *t, rd_kafka_t *rk, int64_t oldest_ms)
 {
-    if (t->state == TOPIC_MISSING)
+    if (t->state == TOPIC_MISSING && t->refusal == REFUSAL_TOPIC_MISSING)
         log_event(LOG_LEVEL_INFO, "topic.found", "topic=%s", t->name);
-    t->handle = first_flight_open(&t->first, rk, t->name);
+    if (!t->handle)
+        t->handle = first_flight_open(&t->first, rk, t->name);
     t->oldest_ms = oldest_ms;
     t->state = TOPIC_READY;
 }
@@ -249,6 +255,20 @@ static void become_missing(topic_table *table, topic *t, const char *reason, int
             "create the topic, or let the relay do it with create_topics = true; its events wait in order",
             (long long)table->cfg->topic_retry_ms);
     t->state = TOPIC_MISSING;
+    t->refusal = REFUSAL_TOPIC_MISSING;
+    t->ask_at_us = now_us + table->cfg->topic_retry_ms * 1000;
+}
+
+void topic_refused(topic_table *table, topic *t, int refusal, int64_t now_us)
+{
+    if (!t->refusal_logged)
+        log_event(LOG_LEVEL_ERROR, "topic.refused", "topic=%s reason=%s code=%d remedy=%s retry_ms=%lld",
+                  t->name, refusals[refusal].reason, (int)refusals[refusal].err,
+                  "let the relay write to the topic (ACLs); its events wait in order",
+                  (long long)table->cfg->topic_retry_ms);
+    t->refusal_logged = t->head_alone = true;
+    t->state = TOPIC_MISSING;
+    t->refusal = refusal;
     t->ask_at_us = now_us + table->cfg->topic_retry_ms * 1000;
 }
 
@@ -267,7 +287,7 @@ static void described(topic_table *table, topic *t, rd_kafka_t *rk, rd_kafka_que
     }
     switch (err) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
-        note_max_bytes(table, resource);
+        note_limits(table, t, resource);
         become_ready(t, rk, oldest_allowed_ms(resource));
         break;
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:

@@ -11,7 +11,7 @@
 typedef enum topic_state {
     TOPIC_UNKNOWN, /* asked for, or to be asked for: nothing is handed over yet */
     TOPIC_READY,
-    TOPIC_MISSING, /* its events are parked */
+    TOPIC_MISSING, /* or refused as a whole: its events are parked */
 } topic_state;
 
 typedef struct topic {
@@ -22,6 +22,10 @@ typedef struct topic {
     int64_t ask_at_us;
     rd_kafka_topic_t *handle; /* NULL until ready */
     first_flight first;       /* of the handle */
+    int64_t max_bytes;        /* the topic's max.message.bytes; 0: not known */
+    bool compacted;           /* it takes no record without a key */
+    int refusal;              /* TOPIC_MISSING: why, a row of refusals */
+    bool refusal_logged;
     int64_t
         oldest_ms; /* records may be this old before the topic's retention or timestamp bounds could delete or refuse them */
 
@@ -30,7 +34,9 @@ typedef struct topic {
     bool lane_open;
     size_t n_unsettled; /* rows marked parked whose commit has not come yet */
     uint64_t n_parked;  /* parks committed in this session: tells whether a read of the lane is out of date */
-    bool lane_dirty;    /* there may be parked events that have not been read */
+    size_t n_stops;     /* refused events at which it stops (park_policy): the lane does not drain */
+    bool head_alone; /* it was refused as a whole: the first of the lane has to show whether that is over */
+    bool lane_dirty; /* there may be parked events that have not been read */
     bool lane_reading, lane_unparking; /* statements are on their way */
     bool
         lane_closing; /* nothing waits but what is being parked just now: reading pauses until that is settled */
@@ -51,6 +57,8 @@ typedef struct topic_table {
 
 /* The topic by that name, made on first sight; NULL: no memory. */
 topic *topic_find(topic_table *t, const char *name, size_t size);
+/* A broker refuses every event of the topic: they are parked, and it is asked again later. */
+void topic_refused(topic_table *table, topic *t, int refusal, int64_t now_us);
 /* A new producer: handles and knowledge of the old one are void. Lanes stay. */
 void topic_table_forget(topic_table *t);
 /* After that producer has ended: none of its threads asks for a partition any more. */

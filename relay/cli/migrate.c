@@ -79,6 +79,15 @@ static const sql_migration *migration_find(int version)
     return NULL;
 }
 
+/* The first one above a version. */
+static const sql_migration *migration_after(int version)
+{
+    const sql_migration *m = sql_migrations;
+    while (m->name && m->version <= version)
+        m++;
+    return m->name ? m : NULL;
+}
+
 static bool check_applied(const migrating *m, int version, const char *name, const char *checksum)
 {
     const sql_migration *known = migration_find(version);
@@ -185,7 +194,7 @@ static bool apply_next(migrating *m, bool *out_done)
         return false;
     if (m->before < 0)
         m->before = version;
-    const sql_migration *next = migration_find(version + 1);
+    const sql_migration *next = migration_after(version);
     *out_done = next == NULL;
     if (!next)
         return true;
@@ -240,10 +249,10 @@ static int dry_run(migrating *m)
     if (!execute(m, "beginning", "BEGIN READ ONLY; SET LOCAL search_path = pg_catalog, pg_temp") ||
         !read_version(m, &version))
         return EXIT_FAULT;
-    const sql_migration *next = migration_find(version + 1);
+    const sql_migration *next = migration_after(version);
     if (!next)
         printf("-- nothing to do: the database is up to date at version %d\n", version);
-    for (; next; next = migration_find(next->version + 1))
+    for (; next; next = migration_after(next->version))
         if (!print_pending(m, next))
             return EXIT_FAULT;
     return EXIT_OK;

@@ -3,7 +3,7 @@
 SELECT id, created_at, topic, key, value, type, headers, event_id
   FROM (SELECT s.*, sum(coalesce(octet_length(s.value), 0) + coalesce(octet_length(s.key), 0) + coalesce(octet_length(s.headers::text), 0))
              OVER (ORDER BY s.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
-          FROM (SELECT k.n, o.* FROM postbus.parked k JOIN postbus.outbox o ON o.id = k.id WHERE k.topic = $1
+          FROM (SELECT k.n, o.* FROM postbus.parked k JOIN postbus.outbox o ON o.id = k.id WHERE k.topic = $1 AND k.waits_for = 'topic'
                  ORDER BY k.n LIMIT $2::int) s) r
  WHERE coalesce(bytes_before, 0) < $3::bigint
  ORDER BY n

@@ -17,6 +17,14 @@ static int newest(void)
     return version;
 }
 
+static int count(void)
+{
+    int n = 0;
+    while (sql_migrations[n].name)
+        n++;
+    return n;
+}
+
 static void an_empty_database_is_migrated_and_then_left_alone(void **state)
 {
     (void)state;
@@ -25,7 +33,7 @@ static void an_empty_database_is_migrated_and_then_left_alone(void **state)
     stage_says("applied 0001_outbox");
     stage_says("up to date at version");
     PGconn *conn = stage_connect();
-    assert_int_equal(pg_number(conn, "SELECT count(*) FROM postbus.migration"), newest());
+    assert_int_equal(pg_number(conn, "SELECT count(*) FROM postbus.migration"), count());
     char *before = pg_text(conn, "SELECT max(applied_at) FROM postbus.migration");
     stage_expect(0, POSTBUS("migrate"));
     stage_does_not_say("applied");
@@ -64,7 +72,7 @@ static void json_tells_versions_and_what_was_applied(void **state)
         assert_non_null(all);
         assert_int_equal(json_integer_value(json_object_get(all, "version_before")), run ? newest() : 0);
         assert_int_equal(json_integer_value(json_object_get(all, "version")), newest());
-        assert_int_equal(json_array_size(json_object_get(all, "applied")), run ? 0 : (size_t)newest());
+        assert_int_equal(json_array_size(json_object_get(all, "applied")), run ? 0 : (size_t)count());
         json_decref(all);
     }
 }

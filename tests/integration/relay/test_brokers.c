@@ -1,4 +1,4 @@
-/* Brokers that are away, topics that are missing, records that are refused: nothing is lost, nothing overtakes, the rest flows. */
+/* Brokers that are away, topics that are missing or take little: nothing is lost, nothing overtakes, the rest flows. */
 #include "cmocka_all.h"
 #include "pg_query.h"
 #include "stage.h"
@@ -244,37 +244,7 @@ static void a_topic_deleted_and_made_again_gets_what_came_later(void **state)
     outbox_free(o);
 }
 
-/* ---- refused records ---- */
-
-static void nothing_of_its_partition_passes_a_refused_record(void **state)
-{
-    (void)state;
-    static const char *const small[] = {"max.message.bytes=20000", NULL};
-    static const char *const flags[] = {"-X", "compression.type=none", "-X", "batch.num.messages=1", NULL};
-    outbox *o = outbox_new();
-    char *other = kafka_fixture_new_topic(stage_kafka, "other", 1, NULL);
-    kafka_fixture_configure_topic(stage_kafka, o->topic, small);
-    proc_fixture *relay = relay_start_leading(o, flags);
-    pg_run(o->conn,
-           "INSERT INTO postbus.outbox (topic, key, value) SELECT '%s', 'k', "
-           "convert_to(repeat('x', CASE WHEN i = 20 THEN 30000 ELSE 10 END), 'UTF8') FROM generate_series(1, "
-           "60) i",
-           o->topic);
-    proc_fixture_expect_log(relay, "record.failed", SOON_MS);
-    publish(o->conn, other, NULL, 10);
-    for (int i = 0; i < 3; i++) /* each time by a producer that no broker knows */
-        proc_fixture_expect_log(relay, "record.failed", SOON_MS);
-    topic_records all = topic_read(kafka_fixture_brokers(stage_kafka), o->topic, 19, SOON_MS);
-    assert_int_equal(all.n_rows, 19);
-    topic_records_done(&all);
-    kafka_fixture_configure_topic(stage_kafka, o->topic, NULL);
-    expect_drained(o);
-    expect_each_arrived_once(o, o->topic);
-    expect_each_arrived_once(o, other);
-    relay_stop(relay);
-    free(other);
-    outbox_free(o);
-}
+/* ---- small topics ---- */
 
 /* Each record fits, but not as many of them in one request as the producer would like to send. */
 static void a_backlog_fits_a_topic_of_small_messages(void **state)
@@ -300,7 +270,6 @@ int main(void)
         cmocka_unit_test(a_stop_in_the_middle_of_a_lane_repeats_nothing),
         cmocka_unit_test(a_missing_topic_is_created_where_that_is_wanted),
         cmocka_unit_test(a_topic_deleted_and_made_again_gets_what_came_later),
-        cmocka_unit_test(nothing_of_its_partition_passes_a_refused_record),
         cmocka_unit_test(a_stop_under_load_settles_all_that_was_read),
         cmocka_unit_test(a_second_signal_quits_at_once_with_3),
         cmocka_unit_test(a_stop_that_takes_too_long_quits_with_3),

@@ -68,8 +68,15 @@ static const attempt nobody_but_the_owner[] = {
     {"SELECT set_config('role', 'owner', false)", NULL},
     {"SELECT postbus.rebase()", NULL},
     {"SELECT 1 FROM postbus.outbox FOR UPDATE", NULL},
-    {"SELECT 1 FROM postbus.parked FOR SHARE", NULL},
-    {"UPDATE postbus.parked SET reason = 'x'", NULL},
+    {"UPDATE postbus.parked SET id = 7", NULL},
+    {"UPDATE postbus.dead SET why = 'x'", NULL},
+    {"DELETE FROM postbus.dead", NULL},
+    {"UPDATE postbus.audit SET who = 'x'", NULL},
+    {"DELETE FROM postbus.audit", NULL},
+    {"INSERT INTO postbus.audit (who, action, what, n_events) VALUES ('x', 'redrive', '{}', 1)", NULL},
+    {"INSERT INTO postbus.wish (id, action, wished_by) VALUES (1, 'discard', 'x')", NULL},
+    {"SELECT postbus.redrive()", NULL},
+    {"SELECT postbus.discard(1, 'x')", NULL},
     {"TRUNCATE postbus.parked", NULL},
     {"TRUNCATE postbus.progress", NULL},
     {"TRUNCATE postbus.receipt_0", NULL},
@@ -95,6 +102,8 @@ static const attempt nobody_but_the_owner[] = {
 };
 
 static const attempt publisher_too[] = {
+    {"UPDATE postbus.parked SET reason = 'x'", NULL},
+    {"SELECT 1 FROM postbus.parked FOR SHARE", NULL},
     {"SELECT * FROM postbus.outbox", NULL},
     {"SELECT count(*) FROM postbus.outbox", NULL},
     {"SELECT 1 FROM postbus.outbox", NULL},
@@ -119,6 +128,8 @@ static const attempt publisher_too[] = {
 };
 
 static const attempt viewer_too[] = {
+    {"UPDATE postbus.parked SET reason = 'x'", NULL},
+    {"SELECT 1 FROM postbus.parked FOR SHARE", NULL},
     {"TABLE postbus.outbox", NULL},
     {"SELECT value FROM postbus.outbox", NULL},
     {"SELECT value FROM postbus.outbox_0", NULL},

@@ -40,7 +40,7 @@ static int open_stage(void **state)
     s->cfg = (config){.brokers = (char[]){"x"},
                       .kafka = five_in_flight,
                       .n_kafka = sizeof five_in_flight / sizeof five_in_flight[0]};
-    if (!ship_init(&s->ship, &s->cfg, on_acked, s))
+    if (!ship_init(&s->ship, &s->cfg, on_acked, NULL, s))
         fail_msg("%s", s->ship.reason);
     assert_true(record_maker_init(&s->ship.maker, &s->cfg, "aabbccdd-eeff-4123-9456-789abcdef012"));
     assert_true(ship_start(&s->ship, clock_now_us()));
@@ -148,7 +148,7 @@ static void the_first_record_of_a_partition_travels_alone(void **state)
         assert_int_equal(s->page->rows[i].offset, i);
 }
 
-static void a_record_the_broker_refuses_for_good_breaks_the_producer(void **state)
+static void a_refusal_for_good_makes_suspects_and_costs_a_producer_but_no_pause(void **state)
 {
     stage *s = *state;
     rd_kafka_mock_cluster_t *mock = rd_kafka_handle_mock_cluster(s->ship.producer);
@@ -164,6 +164,21 @@ static void a_record_the_broker_refuses_for_good_breaks_the_producer(void **stat
                      SHIP_WAIT);
     ship_reset(&s->ship, 100, clock_now_us());
     assert_null(s->ship.producer);
+    assert_true(s->page->rows[0].suspect);
+    assert_true(ship_start(&s->ship, clock_now_us()));
+}
+
+static void after_an_error_that_says_nothing_of_a_record_there_is_a_pause(void **state)
+{
+    stage *s = *state;
+    rd_kafka_mock_cluster_t *mock = rd_kafka_handle_mock_cluster(s->ship.producer);
+    assert_true(wait_until(is_ready, s, SOON_MS));
+    rd_kafka_mock_push_request_errors(mock, PRODUCE, 1, RD_KAFKA_RESP_ERR_INVALID_REQUIRED_ACKS);
+    all_acknowledged(s);
+    assert_true(wait_until(all_reported, s, SOON_MS));
+    assert_true(s->ship.broken);
+    assert_false(s->page->rows[0].suspect);
+    ship_reset(&s->ship, 100, clock_now_us());
     assert_false(ship_start(&s->ship, clock_now_us())); /* not before a while */
 }
 
@@ -186,7 +201,7 @@ static void a_setting_that_librdkafka_refuses_is_refused_with_its_reason(void **
     config_pair wrong[] = {{(char[]){"linger.ms"}, (char[]){"soon"}, NULL}};
     config cfg = {.brokers = (char[]){"x"}, .kafka = wrong, .n_kafka = 1};
     ship s;
-    assert_false(ship_init(&s, &cfg, on_acked, NULL));
+    assert_false(ship_init(&s, &cfg, on_acked, NULL, NULL));
     assert_int_not_equal(s.reason[0], 0);
     ship_done(&s);
 }
@@ -198,8 +213,10 @@ int main(void)
                                         close_stage),
         cmocka_unit_test_setup_teardown(the_first_record_of_a_partition_travels_alone, open_stage,
                                         close_stage),
-        cmocka_unit_test_setup_teardown(a_record_the_broker_refuses_for_good_breaks_the_producer, open_stage,
-                                        close_stage),
+        cmocka_unit_test_setup_teardown(a_refusal_for_good_makes_suspects_and_costs_a_producer_but_no_pause,
+                                        open_stage, close_stage),
+        cmocka_unit_test_setup_teardown(after_an_error_that_says_nothing_of_a_record_there_is_a_pause,
+                                        open_stage, close_stage),
         cmocka_unit_test_setup_teardown(a_reset_leaves_no_row_with_the_producer, open_stage, close_stage),
         cmocka_unit_test(a_setting_that_librdkafka_refuses_is_refused_with_its_reason),
     };

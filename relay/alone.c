@@ -1,0 +1,279 @@
+/* Sends rows one by one where their order allows; must never have two of one key in flight, nor one while an earlier one is elsewhere. */
+#include "alone.h"
+
+#include <stdlib.h>
+
+#include "key_set.h"
+
+#define MOST_IN_FLIGHT 64
+#define RETRY_US 100000
+
+struct alone_entry {
+    alone_entry *next;
+    topic *topic;
+    row *row;
+};
+
+struct alone_key {
+    alone_key *next_in_slot, *next_ready;
+    uint64_t hash;
+    alone_entry *first, **end;
+    bool in_flight;
+};
+
+void alone_start(alone *a, ship *out, batch_queue *queue)
+{
+    alone_drop(a);
+    a->ship = out;
+    a->queue = queue;
+    a->ready_end = &a->ready;
+    a->retry_at_us = 0;
+}
+
+static alone_key **slot_of(const alone *a, uint64_t hash)
+{
+    size_t n = sizeof a->slots / sizeof a->slots[0];
+    return (alone_key **)&a->slots[hash % n];
+}
+
+static alone_key *find(const alone *a, uint64_t hash)
+{
+    alone_key *k = *slot_of(a, hash);
+    while (k && k->hash != hash)
+        k = k->next_in_slot;
+    return k;
+}
+
+static void make_ready(alone *a, alone_key *k)
+{
+    k->next_ready = NULL;
+    *a->ready_end = k;
+    a->ready_end = &k->next_ready;
+}
+
+static alone_key *take_ready(alone *a)
+{
+    alone_key *k = a->ready;
+    a->ready = k->next_ready;
+    if (!a->ready)
+        a->ready_end = &a->ready;
+    return k;
+}
+
+static void forget_key(alone *a, alone_key *k)
+{
+    alone_key **at = slot_of(a, k->hash);
+    while (*at != k)
+        at = &(*at)->next_in_slot;
+    *at = k->next_in_slot;
+    free(k);
+}
+
+static row *pop(alone *a, alone_key *k)
+{
+    alone_entry *e = k->first;
+    row *r = e->row;
+    k->first = e->next;
+    if (!k->first)
+        k->end = &k->first;
+    free(e);
+    r->alone = false;
+    a->n--;
+    return r;
+}
+
+/* Its first row is dealt with. */
+static void go_on(alone *a, alone_key *k)
+{
+    if (k->first)
+        make_ready(a, k);
+    else
+        forget_key(a, k);
+}
+
+void alone_drop(alone *a)
+{
+    for (size_t i = 0; i < sizeof a->slots / sizeof a->slots[0]; i++)
+        while (a->slots[i]) {
+            alone_key *k = a->slots[i];
+            while (k->first)
+                pop(a, k);
+            forget_key(a, k);
+        }
+    a->ready = NULL;
+    a->ready_end = &a->ready;
+    a->n = a->n_in_flight = 0;
+}
+
+uint64_t alone_hash(const row *r, const page_event *e)
+{
+    if (!e->key.data)
+        return key_hash("", 0, (const char *)&r, sizeof r);
+    return key_hash(e->topic, e->topic_size, e->key.data, e->key.size);
+}
+
+static page_event event_of(const row *r)
+{
+    return page_read(r->page, (int)(r - r->page->rows));
+}
+
+static alone_key *key_of(const alone *a, const row *r)
+{
+    page_event e = event_of(r);
+    return find(a, alone_hash(r, &e));
+}
+
+bool alone_has(const alone *a, uint64_t hash)
+{
+    return a->n > 0 && find(a, hash);
+}
+
+static alone_key *new_key(alone *a, uint64_t hash)
+{
+    alone_key *k = calloc(1, sizeof *k);
+    if (!k)
+        return NULL;
+    k->hash = hash;
+    k->end = &k->first;
+    k->next_in_slot = *slot_of(a, hash);
+    *slot_of(a, hash) = k;
+    make_ready(a, k);
+    return k;
+}
+
+bool alone_add(alone *a, topic *t, row *r, uint64_t hash)
+{
+    alone_entry *e = calloc(1, sizeof *e);
+    alone_key *k = e ? find(a, hash) : NULL;
+    if (e && !k)
+        k = new_key(a, hash);
+    if (!k) {
+        free(e);
+        return false;
+    }
+    *e = (alone_entry){.topic = t, .row = r};
+    *k->end = e;
+    k->end = &e->next;
+    r->state = ROW_HELD;
+    r->alone = true;
+    a->n++;
+    return true;
+}
+
+/* Rows before it are acknowledged, parked or here: what waits here is behind nothing that the other producer has. */
+static void move_clear(batch_queue *q)
+{
+    row *r;
+    while ((r = batch_cursor_row(&q->clear)) &&
+           (r->state == ROW_ACKED || r->state == ROW_PARKED || r->alone)) {
+        r->clear = true;
+        q->clear.i++;
+    }
+}
+
+/* false: not now. */
+static bool send_first(alone *a, alone_key *k)
+{
+    alone_entry *first = k->first;
+    row *r = first->row;
+    topic *t = first->topic;
+    if (!r->page->lane && !r->clear)
+        return false;
+    page_event e = event_of(r);
+    if (a->aside(a->arg, t, r, &e, k->hash)) {
+        pop(a, take_ready(a));
+        go_on(a, k);
+        return true;
+    }
+    ship_answer answer = ship_alone(a->ship, t, r, &e);
+    if (answer == SHIP_WAIT)
+        return false;
+    take_ready(a);
+    if (answer == SHIP_SENT) {
+        k->in_flight = true;
+        a->n_in_flight++;
+        return true;
+    }
+    pop(a, k);
+    uint64_t hash = k->hash;
+    int refusal = r->refusal_at;
+    go_on(a, k);
+    a->refused(a->arg, t, r, hash, refusal);
+    return true;
+}
+
+void alone_step(alone *a, int64_t now_us)
+{
+    if (a->n == 0 || now_us < a->retry_at_us)
+        return;
+    move_clear(a->queue);
+    while (a->ready && a->n_in_flight < MOST_IN_FLIGHT && send_first(a, a->ready))
+        ;
+}
+
+void alone_acked(alone *a, row *r)
+{
+    alone_key *k = key_of(a, r);
+    k->in_flight = false;
+    a->n_in_flight--;
+    pop(a, k);
+    go_on(a, k);
+}
+
+void alone_failed(alone *a, row *r, int refusal, int64_t now_us)
+{
+    alone_key *k = key_of(a, r);
+    topic *t = k->first->topic;
+    uint64_t hash = k->hash;
+    k->in_flight = false;
+    a->n_in_flight--;
+    if (refusal < 0) {
+        r->state = ROW_HELD;
+        make_ready(a, k);
+        a->retry_at_us = now_us + RETRY_US;
+        return;
+    }
+    pop(a, k);
+    go_on(a, k);
+    a->refused(a->arg, t, r, hash, refusal);
+}
+
+static bool stays(const alone_key *k, const alone_entry *e)
+{
+    return e->row->page->lane || (k->in_flight && e == k->first);
+}
+
+static void give_back(alone *a, alone_key *k)
+{
+    alone_entry **at = &k->first;
+    while (*at) {
+        alone_entry *e = *at;
+        if (stays(k, e)) {
+            at = &e->next;
+            continue;
+        }
+        *at = e->next;
+        e->row->state = ROW_WAITING;
+        e->row->suspect = true;
+        e->row->alone = false;
+        free(e);
+        a->n--;
+    }
+    k->end = at;
+}
+
+void alone_rewind(alone *a)
+{
+    a->ready = NULL;
+    a->ready_end = &a->ready;
+    for (size_t i = 0; i < sizeof a->slots / sizeof a->slots[0]; i++)
+        for (alone_key *k = a->slots[i], *next; k; k = next) {
+            next = k->next_in_slot;
+            give_back(a, k);
+            if (!k->first)
+                forget_key(a, k);
+            else if (!k->in_flight)
+                make_ready(a, k);
+        }
+    a->queue->clear = a->queue->settled;
+}

@@ -1,0 +1,43 @@
+/* Rows that are sent alone: one record a request and one in flight a key, by a producer of their own, so that a refusal names its row. */
+#ifndef POSTBUS_RELAY_ALONE_H
+#define POSTBUS_RELAY_ALONE_H
+
+#include "batch.h"
+#include "ship.h"
+
+typedef struct alone_entry alone_entry;
+typedef struct alone_key alone_key;
+
+typedef struct alone {
+    ship *ship;
+    batch_queue *queue;
+    alone_key *slots[4096];
+    alone_key *ready, **ready_end; /* keys with a row to send and none in flight */
+    size_t n;                      /* rows held or in flight */
+    size_t n_in_flight;
+    int64_t retry_at_us;
+    /* Asked before each row is sent: whether it was set aside meanwhile, and is not to be sent any more. */
+    bool (*aside)(void *arg, topic *t, row *r, const page_event *e, uint64_t hash);
+    /* A row was refused for good; refusals[refusal]. */
+    void (*refused)(void *arg, topic *t, row *r, uint64_t hash, int refusal);
+    void *arg;
+} alone;
+
+void alone_start(alone *a, ship *out, batch_queue *queue);
+/* Forgets all rows. None may be in flight. */
+void alone_drop(alone *a);
+/* What keeps the order of a row: its topic and key, or itself where it has no key. */
+uint64_t alone_hash(const row *r, const page_event *e);
+/* Whether rows of that key are held or in flight: a later one has to queue behind them. */
+bool alone_has(const alone *a, uint64_t hash);
+/* Takes a row, behind those of its key; those of one key have to come in their order. false: no memory. */
+bool alone_add(alone *a, topic *t, row *r, uint64_t hash);
+/* Sends what may leave now. */
+void alone_step(alone *a, int64_t now_us);
+/* Reports on a row it has sent, for ship.c. refusal: -1 where the row may be sent again. To be called before the row is done. */
+void alone_acked(alone *a, row *r);
+void alone_failed(alone *a, row *r, int refusal, int64_t now_us);
+/* The other producer was thrown away, and the queue is about to be rewound: gives back the rows of the outbox that are not in flight. */
+void alone_rewind(alone *a);
+
+#endif

@@ -1,0 +1,17 @@
+/* The subcommands of postbus parked: each returns an exit code. */
+#ifndef POSTBUS_CLI_PARKED_H
+#define POSTBUS_CLI_PARKED_H
+
+#include <libpq-fe.h>
+
+#include "command.h"
+
+int parked_list(const call *c, PGconn *conn);
+int parked_show(const call *c, PGconn *conn, const char *id);
+int parked_redrive(const call *c, PGconn *conn);
+int parked_discard(const call *c, PGconn *conn, const char *id);
+
+/* Asks on the terminal, or wants --yes where there is none. EXIT_OK: go on; else the reason was printed. */
+int parked_confirm(const call *c, const char *question);
+
+#endif

@@ -1,0 +1,406 @@
+/* Sends parked events again in their order, a page at a time; must never let go of a key while an event of it is parked. */
+#include "redrive.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "failpoint.h"
+#include "lane.h"
+#include "log.h"
+#include "park_rows.h"
+#include "parking.h"
+#include "postbus_sql.h"
+
+#define LOOK_EVERY_US 10000000 /* operators also ring; this is for a ring that was lost with its session */
+#define PAUSE_US 1000000       /* after a page of which nothing could leave */
+#define MOST_QUEUES 1000
+#define QUEUES_PAGE 10000 /* as queues.sql has it */
+#define MOST_ROWS 1000
+
+enum page_column { EXTRA_QUEUE = 8, EXTRA_STOPS, EXTRA_HELD };
+
+void redrive_start(redrive *rd, const config *cfg, session *pg, topic_table *topics, struct parking *p,
+                   struct lanes *l, settler *sets, size_t *account)
+{
+    redrive_drop(rd);
+    *rd = (redrive){.cfg = cfg,
+                    .session = pg,
+                    .topics = topics,
+                    .parking = p,
+                    .lanes = l,
+                    .settler = sets,
+                    .account = account,
+                    .look = true,
+                    .n_redriven = rd->n_redriven};
+    static const char *const names[] = {"wishes",   "discard",      "redrive_stale", "redrive_page",
+                                        "redriven", "queues_empty", "queues"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        session_prepare(pg, names[i], sql_query(names[i]));
+}
+
+static void drop_page(redrive *rd)
+{
+    page_free(rd->page);
+    free(rd->rows);
+    rd->page = NULL;
+    rd->rows = NULL;
+    key_set_done(&rd->ended);
+}
+
+void redrive_drop(redrive *rd)
+{
+    drop_page(rd);
+    key_set_done(&rd->active);
+    rd->under_way = rd->closing = false;
+    rd->fault = NULL;
+}
+
+static void add(redrive *rd, key_set *set, uint64_t queue)
+{
+    if (queue && !key_set_add(set, queue))
+        rd->fault = "out of memory";
+}
+
+void redrive_ask_queues(redrive *rd, int64_t after, session_result_cb *cb, void *arg)
+{
+    char text[24];
+    const char *values[] = {text};
+    snprintf(text, sizeof text, "%lld", (long long)after);
+    session_execute(rd->session, "queues", 1, values, false, cb, arg);
+}
+
+/* A queue whose first event does not wait for an operator was being drained when the last leader ended. */
+int64_t redrive_load(redrive *rd, PGresult *res)
+{
+    int n = PQntuples(res);
+    int64_t last = INT64_MAX;
+    for (int i = 0; i < n; i++) {
+        last = strtoll(PQgetvalue(res, i, 0), NULL, 10);
+        add(rd, &rd->parking->blocked, (uint64_t)last);
+        if (PQgetvalue(res, i, 1)[0] == 'f')
+            add(rd, &rd->active, (uint64_t)last);
+    }
+    PQclear(res);
+    return n < QUEUES_PAGE ? INT64_MAX : last;
+}
+
+void redrive_wake(redrive *rd)
+{
+    rd->look = true;
+}
+
+/* ---- wishes ---- */
+
+static void on_wishes(void *arg, PGresult *res)
+{
+    redrive *rd = arg;
+    rd->under_way = false;
+    rd->wants_redrive = PQgetvalue(res, 0, 0)[0] == 't';
+    rd->wants_discard = PQgetvalue(res, 0, 1)[0] == 't';
+    PQclear(res);
+}
+
+static void look(redrive *rd, int64_t now_us)
+{
+    rd->look = false;
+    rd->look_at_us = now_us + LOOK_EVERY_US;
+    rd->under_way = true;
+    session_execute(rd->session, "wishes", 0, NULL, false, on_wishes, rd);
+    session_commit(rd->session, NULL, NULL);
+}
+
+static void on_discarded(void *arg, PGresult *res)
+{
+    redrive *rd = arg;
+    for (int i = 0; i < PQntuples(res); i++) {
+        if (!PQgetisnull(res, i, 0))
+            add(rd, &rd->active, (uint64_t)strtoll(PQgetvalue(res, i, 0), NULL, 10));
+        if (PQgetisnull(res, i, 1))
+            continue;
+        topic *t = topic_find(rd->topics, PQgetvalue(res, i, 1), (size_t)PQgetlength(res, i, 1));
+        if (t && t->n_stops > 0)
+            t->n_stops--;
+    }
+    PQclear(res);
+}
+
+static void on_discards_committed(void *arg)
+{
+    redrive *rd = arg;
+    rd->under_way = rd->lanes->paused = false;
+    rd->wants_discard = false;
+    rd->look = true;
+    failpoint("after_discard");
+}
+
+/* Only while no page of parked events is in memory: what is discarded must not be on its way to a broker. */
+static void discard(redrive *rd)
+{
+    rd->lanes->paused = true;
+    if (!lanes_are_idle(rd->lanes))
+        return;
+    rd->under_way = true;
+    session_execute(rd->session, "discard", 0, NULL, false, on_discarded, rd);
+    session_commit(rd->session, on_discards_committed, rd);
+}
+
+/* ---- a page ---- */
+
+/* {1,2}; the caller frees it. NULL: no memory. */
+static char *queue_array(const key_set *set, size_t most)
+{
+    size_t n = set->n < most ? set->n : most;
+    char *text = malloc(3 + 21 * n), *at = text;
+    if (!text)
+        return NULL;
+    *at++ = '{';
+    for (size_t i = 0; i < set->n_slots && n > 0; i++)
+        if (set->slots[i]) {
+            at += sprintf(at, at > text + 1 ? ",%lld" : "%lld", (long long)(int64_t)set->slots[i]);
+            n--;
+        }
+    strcpy(at, "}");
+    return text;
+}
+
+static void leave_parked(row *r)
+{
+    r->waits_for = WAITS_AS_IT_DID;
+    page_row_done(r->page, r, ROW_PARKED);
+}
+
+static void read_extra(redrive *rd, const page *p, int i)
+{
+    redrive_row *x = &rd->rows[i];
+    page_event e = page_read(p, i);
+    uint64_t queue = 0;
+    if (!PQgetisnull(p->result, i, EXTRA_QUEUE))
+        for (int b = 0; b < 8; b++)
+            queue = queue << 8 | (unsigned char)PQgetvalue(p->result, i, EXTRA_QUEUE)[b];
+    *x = (redrive_row){.topic = topic_find(rd->topics, e.topic, e.topic_size),
+                       .queue = queue,
+                       .stops = PQgetvalue(p->result, i, EXTRA_STOPS)[0],
+                       .held = PQgetvalue(p->result, i, EXTRA_HELD)[0]};
+    if (!x->topic)
+        rd->fault = "out of memory";
+}
+
+/* All rows go to be sent alone at once: those of a key one after the other, and those of different keys together. */
+static void give_out(redrive *rd, page *p)
+{
+    for (int i = 0; i < p->n_rows; i++)
+        read_extra(rd, p, i);
+    for (int i = 0; i < p->n_rows && !rd->fault; i++) {
+        row *r = &p->rows[i];
+        if (rd->rows[i].held)
+            add(rd, &rd->ended, rd->rows[i].queue);
+        if (rd->rows[i].held || key_set_has(&rd->ended, rd->rows[i].queue)) {
+            key_set_remove(&rd->active, rd->rows[i].queue);
+            leave_parked(r);
+            continue;
+        }
+        page_event e = page_read(p, i);
+        if (!alone_add(&rd->parking->alone, rd->rows[i].topic, r, alone_hash(r, &e)))
+            rd->fault = "out of memory";
+    }
+}
+
+static void on_page(void *arg, PGresult *res)
+{
+    redrive *rd = arg;
+    rd->under_way = false;
+    page *p = page_new(res);
+    rd->rows = p ? calloc((size_t)p->n_rows + 1, sizeof *rd->rows) : NULL;
+    if (!p || !rd->rows) {
+        page_free(p);
+        rd->fault = "a page of parked events is not of the expected form";
+        return;
+    }
+    p->lane = rd;
+    page_charge(p, rd->account);
+    rd->page = p;
+    give_out(rd, p);
+}
+
+static void ask_page(redrive *rd)
+{
+    char rows[24], bytes[24];
+    int64_t n_rows = rd->cfg->page_rows < MOST_ROWS ? rd->cfg->page_rows : MOST_ROWS;
+    char *queues = queue_array(&rd->active, (size_t)n_rows);
+    if (!queues)
+        return;
+    snprintf(rows, sizeof rows, "%lld", (long long)n_rows);
+    snprintf(bytes, sizeof bytes, "%lld", (long long)rd->cfg->page_bytes);
+    const char *values[] = {queues, rows, bytes};
+    rd->under_way = true;
+    if (rd->wants_redrive)
+        session_execute(rd->session, "redrive_stale", 0, NULL, false, NULL, NULL);
+    session_execute(rd->session, "redrive_page", 3, values, true, on_page, rd);
+    session_commit(rd->session, NULL, NULL);
+    free(queues);
+}
+
+bool redrive_keeps(redrive *rd, topic *t, row *r)
+{
+    const redrive_row *x = &rd->rows[r - r->page->rows];
+    bool ended = x->queue && key_set_has(&rd->ended, x->queue);
+    if (!ended && t->state != TOPIC_MISSING)
+        return false;
+    add(rd, &rd->ended, x->queue);
+    leave_parked(r);
+    return true;
+}
+
+void redrive_refused(redrive *rd, topic *t, row *r, int refusal)
+{
+    const redrive_row *x = &rd->rows[r - r->page->rows];
+    add(rd, &rd->ended, x->queue);
+    key_set_remove(&rd->active, x->queue);
+    r->refusal_at = refusal;
+    r->waits_for = x->stops ? WAITS_STOP : WAITS_OPERATOR;
+    if (x->stops)
+        r->topic = t;
+    else
+        r->queue = x->queue;
+    page_row_done(r->page, r, ROW_PARKED);
+}
+
+/* ---- the end of a page ---- */
+
+static bool was_tried(const row *r)
+{
+    return r->state == ROW_ACKED || r->waits_for != WAITS_AS_IT_DID;
+}
+
+static char *id_array(const page *p, bool acked_only)
+{
+    char *ids = malloc(3 + (size_t)p->n_rows * 21), *at = ids;
+    if (!ids)
+        return NULL;
+    *at++ = '{';
+    for (int i = 0; i < p->n_rows; i++)
+        if (acked_only ? p->rows[i].state == ROW_ACKED : was_tried(&p->rows[i]))
+            at += sprintf(at, at > ids + 1 ? ",%lld" : "%lld", (long long)p->rows[i].id);
+    strcpy(at, "}");
+    return ids;
+}
+
+/* What was parked before the question, and settled, has been seen by it; what was parked since may be of a queue that it found empty. */
+static void on_empty(void *arg, PGresult *res)
+{
+    redrive *rd = arg;
+    int n = PQntuples(res);
+    bool certain = rd->n_queued_at == 0 && rd->n_marks_at == rd->parking->n_marks;
+    for (int i = 0; certain && i < n; i++) {
+        uint64_t queue = (uint64_t)strtoll(PQgetvalue(res, i, 0), NULL, 10);
+        key_set_remove(&rd->parking->blocked, queue);
+        key_set_remove(&rd->active, queue);
+    }
+    rd->closing = n > 0 && !certain;
+    PQclear(res);
+}
+
+/* Returns whether anything came of the page. */
+static bool count_page(redrive *rd)
+{
+    bool any = rd->page->n_rows == 0;
+    for (int i = 0; i < rd->page->n_rows; i++) {
+        const row *r = &rd->page->rows[i];
+        redrive_row *x = &rd->rows[i];
+        any |= was_tried(r);
+        if (r->state != ROW_ACKED)
+            continue;
+        rd->settler->published++;
+        rd->n_redriven++;
+        if (x->stops && x->topic->n_stops > 0) {
+            x->topic->n_stops--;
+            x->topic->lane_dirty = true;
+        }
+    }
+    return any;
+}
+
+static void on_page_settled(void *arg)
+{
+    redrive *rd = arg;
+    rd->under_way = false;
+    if (!count_page(rd))
+        rd->next_us = clock_now_us() + PAUSE_US;
+    drop_page(rd);
+    rd->look = true;
+    failpoint("after_redriven");
+}
+
+static void note_active(redrive *rd)
+{
+    for (int i = 0; i < rd->page->n_rows; i++)
+        if (rd->page->rows[i].state == ROW_ACKED && !key_set_has(&rd->ended, rd->rows[i].queue))
+            add(rd, &rd->active, rd->rows[i].queue);
+}
+
+static void settle_page(redrive *rd)
+{
+    page *p = rd->page;
+    note_active(rd);
+    char *acked = id_array(p, true), *tried = id_array(p, false);
+    char *queues = queue_array(&rd->active, MOST_QUEUES);
+    if (acked && tried && queues) {
+        failpoint("after_redrive");
+        const char *ids[] = {acked, tried}, *empty[] = {queues};
+        rd->under_way = true;
+        rd->n_marks_at = rd->parking->n_marks;
+        rd->n_queued_at = rd->settler->n_queued;
+        settler_send_receipts(rd->settler, p);
+        session_execute(rd->session, "redriven", 2, ids, false, NULL, NULL);
+        if (!park_rows_send(rd->session, "repark", p->rows, (size_t)p->n_rows))
+            rd->fault = "out of memory";
+        session_execute(rd->session, "queues_empty", 1, empty, false, on_empty, rd);
+        session_commit(rd->session, on_page_settled, rd);
+    }
+    free(acked);
+    free(tried);
+    free(queues);
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+int64_t redrive_step(redrive *rd, int64_t now_us)
+{
+    if (rd->under_way)
+        return CLOCK_NEVER;
+    if (rd->page) {
+        if (rd->page->n_open == 0)
+            settle_page(rd);
+        return CLOCK_NEVER;
+    }
+    if (rd->look || now_us >= rd->look_at_us) {
+        look(rd, now_us);
+        return CLOCK_NEVER;
+    }
+    if (rd->wants_discard) {
+        discard(rd);
+        return CLOCK_NEVER;
+    }
+    if (!rd->wants_redrive && rd->active.n == 0) {
+        rd->closing = false;
+        return rd->look_at_us;
+    }
+    if (now_us < rd->next_us)
+        return earlier(rd->next_us, rd->look_at_us);
+    bool waits = rd->closing && rd->settler->n_queued > 0;
+    if (!waits && *rd->account < (size_t)rd->cfg->in_flight_bytes)
+        ask_page(rd);
+    return CLOCK_NEVER;
+}
+
+bool redrive_finish(redrive *rd)
+{
+    if (rd->page && rd->page->n_open == 0 && !rd->under_way)
+        settle_page(rd);
+    return rd->under_way;
+}

@@ -1,0 +1,59 @@
+/* Redriving: carries out what operators wish for refused events, and lets go of the keys behind them. */
+#ifndef POSTBUS_RELAY_REDRIVE_H
+#define POSTBUS_RELAY_REDRIVE_H
+
+#include "key_set.h"
+#include "settle.h"
+#include "topic.h"
+
+/* What a page holds of a row besides the row. */
+typedef struct redrive_row {
+    topic *topic;
+    uint64_t queue; /* postbus.parked.queue; 0: none */
+    bool stops;
+    bool held;
+} redrive_row;
+
+typedef struct redrive {
+    const config *cfg;
+    session *session;
+    topic_table *topics;
+    struct parking *parking;
+    struct lanes *lanes;
+    settler *settler;
+    size_t *account;
+    key_set active; /* queues that may have events to send, or may be empty */
+    key_set ended;  /* queues of which no further row of the page may leave */
+    page *page;
+    redrive_row *rows; /* of the page */
+    bool under_way;    /* statements are on their way */
+    bool look;         /* for wishes, now */
+    bool wants_redrive, wants_discard;
+    bool closing; /* an empty queue is about to be let go of: no new batch should be opened */
+    int64_t look_at_us, next_us;
+    uint64_t n_marks_at; /* when it was asked which queues are empty */
+    size_t n_queued_at;
+    uint64_t n_redriven;
+    const char *fault;
+} redrive;
+
+void redrive_start(redrive *rd, const config *cfg, session *pg, topic_table *topics, struct parking *p,
+                   struct lanes *l, settler *sets, size_t *account);
+void redrive_drop(redrive *rd);
+/* Asks for the first page of queues behind `after`; cb gets the answer, which redrive_load takes. */
+void redrive_ask_queues(redrive *rd, int64_t after, session_result_cb *cb, void *arg);
+/* Frees res. Returns the queue to go on behind; INT64_MAX: that was the last page. */
+int64_t redrive_load(redrive *rd, PGresult *res);
+/* Somebody wished something. */
+void redrive_wake(redrive *rd);
+/* CLOCK_NEVER or when it is to be called again. */
+int64_t redrive_step(redrive *rd, int64_t now_us);
+/* When stopping: records what the brokers have taken, sends nothing. True while that is not committed. */
+bool redrive_finish(redrive *rd);
+
+/* For parking.c. A row of the page is about to be sent: true where it may not leave now. */
+bool redrive_keeps(redrive *rd, topic *t, row *r);
+/* A row of the page was refused once more. */
+void redrive_refused(redrive *rd, topic *t, row *r, int refusal);
+
+#endif

@@ -1,0 +1,26 @@
+/* Refusals for good: the errors after which no broker will ever take a record as it is, with the names that users see. */
+#ifndef POSTBUS_RELAY_REFUSAL_H
+#define POSTBUS_RELAY_REFUSAL_H
+
+#include <librdkafka/rdkafka.h>
+#include <stdbool.h>
+
+typedef struct refusal_reason {
+    rd_kafka_resp_err_t err;
+    const char *reason; /* postbus.parked.reason */
+    bool of_topic;      /* it says nothing about the record: all of the topic's are refused */
+} refusal_reason;
+
+enum {
+    REFUSAL_TOPIC_MISSING,
+    REFUSAL_BEHIND_KEY,
+    REFUSAL_BEHIND_STOP,
+    REFUSAL_MALFORMED,
+    REFUSAL_FIRST_ERROR
+};
+extern const refusal_reason refusals[];
+
+/* The row of the table; -1: trying again can help, or the configuration is at fault and not the record. */
+int refusal_of(rd_kafka_resp_err_t err);
+
+#endif

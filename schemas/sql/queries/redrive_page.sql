@@ -1,0 +1,25 @@
+-- A page of parked events that may leave: those that operators wished to redrive, and the first ones of their queues and of the queues $1, in the
+-- order in which they were parked. At most $2 rows and about $3 bytes of values, keys and headers. held: it waits for an operator who has not
+-- wished anything yet, and its queue with it.
+WITH wished AS MATERIALIZED (
+        SELECT k.n, k.id, k.queue, k.stops_topic
+          FROM (SELECT w.id FROM postbus.wish w WHERE w.action = 'redrive' ORDER BY w.n LIMIT $2::int) w
+          JOIN postbus.parked k ON k.id = w.id WHERE k.waits_for = 'operator'),
+     queues AS MATERIALIZED (SELECT unnest($1::bigint[]) AS queue UNION SELECT w.queue FROM wished w WHERE w.queue IS NOT NULL),
+     chosen AS MATERIALIZED (
+        SELECT w.n, w.id, w.queue, w.stops_topic, false AS held FROM wished w WHERE w.queue IS NULL
+        UNION ALL
+        SELECT q.n, q.id, q.queue, q.stops_topic, q.held
+          FROM queues a
+         CROSS JOIN LATERAL (SELECT k.n, k.id, k.queue, k.stops_topic,
+                                    k.waits_for = 'operator' AND NOT EXISTS (SELECT FROM postbus.wish w WHERE w.id = k.id AND w.action = 'redrive') AS held
+                               FROM postbus.parked k WHERE k.queue = a.queue ORDER BY k.n
+                              LIMIT greatest(1, $2::int / nullif((SELECT count(*) FROM queues), 0))) q)
+SELECT id, created_at, topic, key, value, type, headers, event_id, queue, stops_topic, held
+  FROM (SELECT s.*, sum(coalesce(octet_length(s.value), 0) + coalesce(octet_length(s.key), 0) + coalesce(octet_length(s.headers::text), 0))
+             OVER (ORDER BY s.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
+          FROM (SELECT c.n, c.queue, c.stops_topic, c.held, o.*
+                  FROM (SELECT * FROM chosen ORDER BY n LIMIT $2::int) c
+                  JOIN postbus.outbox o ON o.id = c.id AND ((o.id >> 30) & 15) = ((c.id >> 30) & 15)) s) r
+ WHERE coalesce(bytes_before, 0) < $3::bigint
+ ORDER BY n

@@ -1,0 +1,170 @@
+/* postbus parked: wishes are recorded with no relay running, chosen as asked, and never without a second word where they are many or final. */
+#include "cmocka_all.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "pg_query.h"
+#include "stage.h"
+
+static PGconn *conn;
+
+/* Twelve refused events of topic a and one of b; event 3 of a waits behind one. */
+static void some_are_parked(const char *database)
+{
+    stage_database(database);
+    stage_expect(0, POSTBUS("migrate"));
+    conn = stage_connect();
+    pg_run(conn,
+           "SELECT postbus.publish(CASE WHEN i = 20 THEN 'b' ELSE 'a' END, 'secret', 'key ' || i) FROM "
+           "generate_series(1, 20) i;"
+           "INSERT INTO postbus.parked (id, topic, key, reason, waits_for, error_code, attempts, queue) "
+           "SELECT id, topic, key, 'record_too_large', 'operator', 10, 1, id FROM postbus.outbox WHERE id <= "
+           "12 OR id = 20;"
+           "INSERT INTO postbus.parked (id, topic, key, reason, waits_for, queue) VALUES (13, 'a', 'key 3', "
+           "'behind_key', 'key', 3);"
+           "INSERT INTO postbus.parked (id, topic, reason) VALUES (14, 'gone', 'topic_missing')");
+}
+
+static int64_t wishes(const char *where)
+{
+    return pg_number(conn, "SELECT count(*) FROM postbus.wish WHERE %s", where);
+}
+
+static void the_list_shows_reasons_and_never_a_payload(void **state)
+{
+    (void)state;
+    some_are_parked("listed");
+    stage_expect(0, POSTBUS("parked", "list"));
+    stage_says("\"key 3\"");
+    stage_says("record_too_large");
+    stage_says("topic_missing");
+    stage_does_not_say("secret");
+    stage_expect(0, POSTBUS("parked", "list", "--topic", "b"));
+    stage_does_not_say("\"key 3\"");
+    stage_says("\"key 20\"");
+    stage_expect(0, POSTBUS("parked", "list", "--reason", "behind_key", "--json"));
+    json_t *one = json_loads(stage_said, 0, NULL);
+    assert_non_null(one);
+    assert_int_equal(json_integer_value(json_object_get(one, "id")), 13);
+    assert_string_equal(json_string_value(json_object_get(one, "key")), "key 3");
+    assert_true(json_is_null(json_object_get(one, "error_code")));
+    json_decref(one);
+    stage_expect(0, POSTBUS("parked", "list", "--limit", "2"));
+    stage_says("and 13 more");
+    PQfinish(conn);
+}
+
+static void one_event_is_shown_in_full(void **state)
+{
+    (void)state;
+    some_are_parked("shown");
+    stage_expect(0, POSTBUS("parked", "show", "3"));
+    stage_says("behind        1\n");
+    stage_says("error_code    10\n");
+    stage_does_not_say("secret");
+    stage_expect(1, POSTBUS("parked", "show", "19"));
+    stage_says("neither parked nor dead");
+    stage_expect(2, POSTBUS("parked", "show", "x"));
+    stage_expect(2, POSTBUS("parked", "show"));
+    PQfinish(conn);
+}
+
+static void a_redrive_is_recorded_for_what_was_chosen(void **state)
+{
+    (void)state;
+    some_are_parked("redriven");
+    stage_expect(0, POSTBUS("parked", "redrive", "--topic", "b", "--dry-run"));
+    stage_says("1 refused events, and 0 that wait behind them");
+    assert_int_equal(wishes("true"), 0);
+    stage_expect(0, POSTBUS("parked", "redrive", "--key", "key 3", "--why", "limit raised"));
+    stage_says("1 refused events, and 1 that wait behind them");
+    assert_int_equal(wishes("id = 3 AND action = 'redrive' AND why = 'limit raised'"), 1);
+    stage_expect(0, POSTBUS("parked", "redrive", "--id", "5"));
+    stage_expect(0, POSTBUS("parked", "redrive", "--older-than", "1 hour"));
+    stage_expect(1, POSTBUS("parked", "redrive", "--older-than", "soon"));
+    assert_int_equal(wishes("true"), 2);
+    pg_expect(conn, "2",
+              "SELECT count(*) FROM postbus.audit WHERE action = 'redrive' AND n_events = 1 AND who = "
+              "session_user");
+    PQfinish(conn);
+}
+
+static void many_events_need_a_second_word(void **state)
+{
+    (void)state;
+    some_are_parked("many");
+    stage_expect(2, stage_shell("\"$POSTBUS\" parked redrive </dev/null"));
+    stage_says("--yes");
+    assert_int_equal(wishes("true"), 0);
+    stage_expect(0, POSTBUS("parked", "redrive", "--yes"));
+    assert_int_equal(wishes("true"), 13);
+    PQfinish(conn);
+}
+
+static void a_discard_needs_a_reason_and_a_second_word(void **state)
+{
+    (void)state;
+    some_are_parked("discarded");
+    stage_expect(2, POSTBUS("parked", "discard", "3", "--yes"));
+    stage_expect(2, POSTBUS("parked", "discard", "3", "--reason", " ", "--yes"));
+    stage_expect(2, stage_shell("\"$POSTBUS\" parked discard 3 --reason x </dev/null"));
+    assert_int_equal(wishes("true"), 0);
+    stage_expect(0, POSTBUS("parked", "discard", "3", "--reason", "sent by hand", "--yes"));
+    assert_int_equal(wishes("id = 3 AND action = 'discard' AND why = 'sent by hand'"), 1);
+    stage_expect(1, POSTBUS("parked", "discard", "3", "--reason", "again", "--yes"));
+    stage_expect(1, POSTBUS("parked", "discard", "19", "--reason", "not parked", "--yes"));
+    PQfinish(conn);
+}
+
+static void flags_of_another_subcommand_are_refused(void **state)
+{
+    (void)state;
+    stage_expect(2, POSTBUS("parked", "list", "--key", "k"));
+    stage_expect(2, POSTBUS("parked", "discard", "3", "--reason", "x", "--topic", "t"));
+    stage_expect(2, POSTBUS("parked", "redrive", "3"));
+    stage_expect(2, POSTBUS("parked", "lisd"));
+    stage_expect(2, POSTBUS("parked"));
+}
+
+static void an_operator_may_wish_and_a_viewer_may_look(void **state)
+{
+    (void)state;
+    some_are_parked("roles");
+    pg_run(conn, "DROP ROLE IF EXISTS ops; CREATE ROLE ops LOGIN IN ROLE postbus_operator;"
+                 "DROP ROLE IF EXISTS eyes; CREATE ROLE eyes LOGIN IN ROLE postbus_viewer");
+    char *ops = pg_fixture_conninfo(stage_pg, "roles", "ops"),
+         *eyes = pg_fixture_conninfo(stage_pg, "roles", "eyes");
+    stage_expect(0, POSTBUS("parked", "list", "--database", eyes));
+    stage_expect(0, POSTBUS("parked", "show", "3", "--database", eyes));
+    stage_expect(1, POSTBUS("parked", "redrive", "--id", "3", "--database", eyes));
+    stage_expect(1, POSTBUS("parked", "discard", "3", "--reason", "x", "--yes", "--database", eyes));
+    assert_int_equal(wishes("true"), 0);
+    stage_expect(0, POSTBUS("parked", "redrive", "--id", "3", "--database", ops));
+    stage_expect(0, POSTBUS("parked", "discard", "4", "--reason", "x", "--yes", "--database", ops));
+    pg_expect(conn, "2", "SELECT count(*) FROM postbus.audit WHERE who = 'ops'");
+    PGconn *by_ops = pg_fixture_connect(stage_pg, "roles", "ops");
+    pg_expect_refused(by_ops, "42501", "DELETE FROM postbus.parked");
+    pg_expect_refused(by_ops, "42501",
+                      "INSERT INTO postbus.wish (id, action, wished_by) VALUES (1, 'discard', 'x')");
+    pg_expect_refused(by_ops, "42501", "DELETE FROM postbus.audit");
+    pg_expect_refused(by_ops, "42501", "SELECT value FROM postbus.outbox");
+    PQfinish(by_ops);
+    free(ops);
+    free(eyes);
+    PQfinish(conn);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_list_shows_reasons_and_never_a_payload),
+        cmocka_unit_test(one_event_is_shown_in_full),
+        cmocka_unit_test(a_redrive_is_recorded_for_what_was_chosen),
+        cmocka_unit_test(many_events_need_a_second_word),
+        cmocka_unit_test(a_discard_needs_a_reason_and_a_second_word),
+        cmocka_unit_test(flags_of_another_subcommand_are_refused),
+        cmocka_unit_test(an_operator_may_wish_and_a_viewer_may_look),
+    };
+    return cmocka_run_group_tests(tests, stage_open, stage_close);
+}
