@@ -44,6 +44,20 @@ static size_t counted_bytes(const PGresult *res, int i)
                     (headers > 0 ? headers - 1 : 0));
 }
 
+/* Rounded down. Divided before the epochs are added up: 'infinity' is the largest number there is. */
+static int64_t ms_since_1970(int64_t us_since_2000)
+{
+    return us_since_2000 / 1000 - (us_since_2000 % 1000 < 0) + EPOCH_2000_US / 1000;
+}
+
+/* Within what can be added to and subtracted from another time. */
+static int64_t us_since_1970(int64_t us_since_2000)
+{
+    if (us_since_2000 > INT64_MAX / 2)
+        return INT64_MAX / 2;
+    return us_since_2000 < INT64_MIN / 2 ? INT64_MIN / 2 : us_since_2000 + EPOCH_2000_US;
+}
+
 page *page_new(PGresult *result)
 {
     int n = PQntuples(result);
@@ -65,7 +79,7 @@ page *page_new(PGresult *result)
     p->bytes = PQresultMemorySize(result) + (size_t)n * (sizeof(row) + PER_RECORD_BYTES);
     if (n > 0) {
         p->arrived_us = clock_now_us();
-        p->oldest_us = big_endian64(PQgetvalue(result, 0, COL_CREATED_AT)) + EPOCH_2000_US;
+        p->oldest_us = us_since_1970(big_endian64(PQgetvalue(result, 0, COL_CREATED_AT)));
     }
     return p;
 }
@@ -105,7 +119,7 @@ page_event page_read(const page *p, int i)
     const PGresult *res = p->result;
     return (page_event){
         .id = p->rows[i].id,
-        .created_at_ms = (big_endian64(PQgetvalue(res, i, COL_CREATED_AT)) + EPOCH_2000_US) / 1000,
+        .created_at_ms = ms_since_1970(big_endian64(PQgetvalue(res, i, COL_CREATED_AT))),
         .topic = PQgetvalue(res, i, COL_TOPIC),
         .topic_size = (size_t)PQgetlength(res, i, COL_TOPIC),
         .key = bytes_at(res, i, COL_KEY),

@@ -8,7 +8,7 @@
 
 static bool number(const char **p, uint64_t *out)
 {
-    if (**p < '0' || **p > '9')
+    if (**p < '0' || **p > '9' || (**p == '0' && (*p)[1] >= '0' && (*p)[1] <= '9'))
         return false;
     char *end;
     errno = 0;

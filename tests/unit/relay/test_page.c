@@ -62,6 +62,27 @@ static void times_before_2000_are_read(void **state)
     page_free(p);
 }
 
+/* PostgreSQL sends its infinities as the smallest and the largest number. */
+static void times_at_the_ends_of_the_range_are_read(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t us, ms;
+    } cases[] = {
+        {INT64_MAX, INT64_C(9223372036854775) + 946684800000},
+        {INT64_MIN, INT64_C(-9223372036854776) + 946684800000},
+        {-1, INT64_C(946684799999)},
+        {999, INT64_C(946684800000)},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        made_row r = made_row_plain(1);
+        r.created_at_us = cases[i].us;
+        page *p = page_new(made_result(&r, 1));
+        assert_int_equal(page_read(p, 0).created_at_ms, cases[i].ms);
+        page_free(p);
+    }
+}
+
 static void an_answer_with_no_rows_is_a_page_of_none(void **state)
 {
     (void)state;
@@ -142,6 +163,7 @@ int main(void)
         cmocka_unit_test(a_row_is_read_as_it_was_sent),
         cmocka_unit_test(null_is_not_empty),
         cmocka_unit_test(times_before_2000_are_read),
+        cmocka_unit_test(times_at_the_ends_of_the_range_are_read),
         cmocka_unit_test(an_answer_with_no_rows_is_a_page_of_none),
         cmocka_unit_test(an_answer_with_other_columns_is_refused),
         cmocka_unit_test(a_row_with_an_id_that_is_no_bigint_is_refused),
