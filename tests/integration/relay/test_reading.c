@@ -1,6 +1,7 @@
 /* No committed event is lost by how the outbox is read: each case is a way in which an easier reader loses or misorders one. */
 #include "cmocka_all.h"
 #include "pg_query.h"
+#include "postbus_sql.h"
 #include "stage.h"
 #include "wait_until.h"
 
@@ -70,8 +71,21 @@ static void rows_committed_between_a_snapshot_and_its_fence_are_published(void *
     finish(o, relay);
 }
 
-/* The relay's statements that open a batch own no xid, whatever it settled before: its snapshot would count later rows of its own xid. */
-static void a_snapshot_of_progress_never_counts_the_transaction_that_wrote_it(void **state)
+/* A snapshot that is taken with an xid counts later rows of that xid as seen. */
+static void a_snapshot_is_taken_without_an_xid(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    publish(o->conn, o->topic, "k", 5);
+    pg_run(o->conn, "BEGIN");
+    pg_run(o->conn, "%s", sql_query("snapshot"));
+    pg_run(o->conn, "%s", sql_query("fence"));
+    assert_int_equal(pg_number(o->conn, "SELECT (pg_current_xact_id_if_assigned() IS NULL)::int"), 1);
+    pg_run(o->conn, "COMMIT");
+    outbox_free(o);
+}
+
+static void a_fence_is_never_below_its_snapshot(void **state)
 {
     (void)state;
     outbox *o = outbox_new();
@@ -83,8 +97,7 @@ static void a_snapshot_of_progress_never_counts_the_transaction_that_wrote_it(vo
                                "SELECT count(*) FROM postbus.progress WHERE pg_visible_in_snapshot(x1, s1) "
                                "OR pg_visible_in_snapshot(x2, s2)"),
                      0);
-    relay_stop(relay);
-    outbox_free(o);
+    finish(o, relay);
 }
 
 static void a_prepared_transaction_committed_late_is_found_by_the_safety_poll(void **state)
@@ -273,7 +286,8 @@ int main(void)
         cmocka_unit_test(the_first_row_of_a_new_sequence_is_published),
         cmocka_unit_test(rows_of_a_transaction_that_outlives_many_batches_are_published),
         cmocka_unit_test(rows_committed_between_a_snapshot_and_its_fence_are_published),
-        cmocka_unit_test(a_snapshot_of_progress_never_counts_the_transaction_that_wrote_it),
+        cmocka_unit_test(a_snapshot_is_taken_without_an_xid),
+        cmocka_unit_test(a_fence_is_never_below_its_snapshot),
         cmocka_unit_test(a_prepared_transaction_committed_late_is_found_by_the_safety_poll),
         cmocka_unit_test(a_ring_that_came_with_an_answer_wakes_the_relay),
         cmocka_unit_test(a_straggler_of_300000_rows_is_published_in_bounded_memory),
