@@ -46,6 +46,8 @@ typedef struct config {
     int64_t reconnect_max_ms;         /* cap of the backoff between connection attempts */
     int64_t shutdown_timeout_ms;      /* SIGTERM: how long to flush and settle before giving up */
     char *http_listen;                /* where /metrics, /healthz and /readyz are served; "" = nowhere */
+    int64_t retention_ms;             /* how long published events stay in the outbox; 0 = for ever */
+    int64_t retention_check_ms;       /* how often the relay looks for events to remove */
     log_level log_level;
     bool log_json;
     config_pair

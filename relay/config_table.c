@@ -97,6 +97,14 @@ const config_setting config_table[] = {
      .effect = "Where /metrics, /healthz and /readyz are served over HTTP: a port, which is then one of "
                "127.0.0.1, or an IP address and a port such as 0.0.0.0:9464 or [::1]:9464. They are open to "
                "whoever can connect. Empty: nowhere."},
+    {"retention_ms", SETTING_DURATION_MS, AT(retention_ms), .preset = "7d", .lowest = 0,
+     .highest = INT64_C(315360000000), .placeholder = "TIME",
+     .effect = "How long published events stay in the outbox. They go in bulk, with their receipts, up to a "
+               "quarter of this time "
+               "later. Parked events stay. 0: nothing is removed."},
+    {"retention_check_ms", SETTING_DURATION_MS, AT(retention_check_ms), .preset = "1min", .lowest = 10,
+     .highest = 3600000, .placeholder = "TIME",
+     .effect = "How often the relay looks for events to remove, in a session of its own."},
     {"log_level", SETTING_LEVEL, AT(log_level), .preset = "info", .placeholder = "LEVEL",
      .effect = "The least level that is logged: debug, info, warn or error."},
     {"log_json", SETTING_BOOL, AT(log_json), .preset = "false",
@@ -131,7 +139,8 @@ typedef struct unit {
     int64_t factor;
 } unit;
 static const unit size_units[] = {{"", 1}, {"KiB", KIB}, {"MiB", MIB}, {"GiB", GIB}, {NULL, 0}};
-static const unit time_units[] = {{"", 1}, {"ms", 1}, {"s", 1000}, {"min", 60000}, {NULL, 0}};
+static const unit time_units[] = {{"", 1},        {"ms", 1},       {"s", 1000}, {"min", 60000},
+                                  {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
 static const unit no_units[] = {{"", 1}, {NULL, 0}};
 
 static const unit *units_of(setting_kind kind)
@@ -185,7 +194,7 @@ void config_setting_range(const config_setting *setting, char *out, size_t out_s
         snprintf(out, out_size, "%s bytes, or with KiB, MiB or GiB", span);
         break;
     case SETTING_DURATION_MS:
-        snprintf(out, out_size, "%s milliseconds, or with ms, s or min", span);
+        snprintf(out, out_size, "%s milliseconds, or with ms, s, min, h or d", span);
         break;
     case SETTING_LEVEL:
         snprintf(out, out_size, "debug, info, warn or error");

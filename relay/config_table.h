@@ -11,7 +11,7 @@ typedef enum setting_kind {
     SETTING_COUNT,
     SETTING_COUNT_OR_DEFAULT, /* "default" is -1 */
     SETTING_BYTES,            /* a number, or a number with KiB, MiB or GiB */
-    SETTING_DURATION_MS,      /* a number, or a number with ms, s or min */
+    SETTING_DURATION_MS,      /* a number, or a number with ms, s, min, h or d */
     SETTING_LEVEL,
     SETTING_LISTEN,    /* "", a port, or an address and a port */
     SETTING_POLICY,    /* block_key, skip or stop */
@@ -29,7 +29,7 @@ typedef struct config_setting {
     const char *effect; /* what it does, in sentences, for the reference */
 } config_setting;
 
-#define CONFIG_N_SETTINGS 25
+#define CONFIG_N_SETTINGS 27
 extern const config_setting config_table[CONFIG_N_SETTINGS];
 
 /* The row of this name, or NULL. */

@@ -18,6 +18,7 @@
 #include "parking.h"
 #include "postbus_sql.h"
 #include "read.h"
+#include "retention.h"
 #include "session.h"
 #include "settle.h"
 #include "ship.h"
@@ -50,6 +51,7 @@ typedef struct relay {
     lease lease;
     parking parking;
     redrive redrive;
+    retention retention;
     int64_t retry_at_us, backoff_us;
     int64_t epoch;
     int64_t queues_after; /* while taking the lead: the blocked keys have been loaded up to here */
@@ -98,6 +100,7 @@ static void leave(relay *y)
     ship_reset_alone(&y->ship, lease_holds(&y->lease, now_us) ? LAST_REPORTS_MS : 0);
     parking_drop(&y->parking);
     redrive_drop(&y->redrive);
+    retention_stop(&y->retention);
     reader_drop(&y->reader);
     topic_table_close_lanes(&y->ship.topics);
     batch_queue_done(&y->queue);
@@ -330,6 +333,7 @@ static void on_progress(void *arg, PGresult *res)
         redrive_start(&y->redrive, y->cfg, y->session, &y->ship.topics, &y->parking, &y->lanes, &y->settler,
                       &y->queue.bytes);
         doorbell_restart(&y->bell, clock_now_us());
+        retention_start(&y->retention, y->cfg, clock_now_us());
     }
     PQclear(res);
 }
@@ -556,7 +560,8 @@ static int64_t step_leading(relay *y, int64_t now_us)
     } else {
         until_us = earlier(until_us, y->ship.restart_at_us);
     }
-    return earlier(until_us, settler_step(&y->settler, now_us));
+    until_us = earlier(until_us, settler_step(&y->settler, now_us));
+    return earlier(until_us, retention_step(&y->retention, y->session, now_us));
 }
 
 /* ---- the loop ---- */
@@ -625,28 +630,32 @@ static void take_stop(relay *y, int64_t now_us)
 
 static void wait_for_events(relay *y, int64_t until_us)
 {
-    struct pollfd fds[3 + MONITOR_N_FDS] = {
+    struct pollfd fds[4 + MONITOR_N_FDS] = {
         {.fd = y->options->stop_fd, .events = POLLIN},
         {.fd = y->ship.event_fd, .events = POLLIN},
         {.fd = y->session ? session_fd(y->session) : -1,
          .events = y->session ? session_events(y->session) : 0},
+        {.fd = y->retention.session ? session_fd(y->retention.session) : -1,
+         .events = y->retention.session ? session_events(y->retention.session) : 0},
     };
     int64_t now_us = clock_now_us();
-    until_us = earlier(until_us, monitor_poll(&y->monitor, fds + 3, now_us));
+    until_us = earlier(until_us, monitor_poll(&y->monitor, fds + 4, now_us));
     if (y->stopping)
         until_us = earlier(until_us, y->stop_by_us);
     int64_t wait_us = until_us == CLOCK_NEVER ? 1000000 : until_us - now_us;
     if (wait_us < 0)
         wait_us = 0;
     struct timespec timeout = {.tv_sec = wait_us / 1000000, .tv_nsec = wait_us % 1000000 * 1000};
-    int n = ppoll(fds, 3 + MONITOR_N_FDS, &timeout, NULL);
+    int n = ppoll(fds, 4 + MONITOR_N_FDS, &timeout, NULL);
     if (n > 0 && fds[0].revents)
         take_stop(y, clock_now_us());
     if (n > 0 && fds[1].revents)
         ship_serve(&y->ship, clock_now_us());
     if (n > 0 && fds[2].revents)
         session_process(y->session);
-    monitor_serve(&y->monitor, fds + 3);
+    if (n > 0 && fds[3].revents)
+        session_process(y->retention.session);
+    monitor_serve(&y->monitor, fds + 4);
 }
 
 /* Rings can come with an answer and then sit in libpq while the socket is silent: they are taken before every wait. */

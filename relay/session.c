@@ -37,13 +37,23 @@ static void lose(session *s, const char *message, const char *sqlstate)
         memcpy(s->sqlstate, sqlstate, 5);
 }
 
-/* libpq's keepalives notice a dead server; tcp_user_timeout inside options makes the server notice a dead relay. */
-session *session_new(const char *conninfo)
+/* libpq's keepalives notice a dead server; tcp_user_timeout inside options makes the server notice a dead relay. A keyword without a value
+ * is left to conninfo; those behind it override it. */
+static session *session_start(const char *conninfo, const char *host, const char *address, const char *port)
 {
-    const char *keys[] = {
-        "keepalives_idle", "keepalives_interval",       "keepalives_count", "tcp_user_timeout",
-        "connect_timeout", "fallback_application_name", "dbname",           NULL};
-    const char *values[] = {"5", "2", "3", "10000", "10", "postbus-relay", conninfo, NULL};
+    const char *keys[] = {"keepalives_idle",
+                          "keepalives_interval",
+                          "keepalives_count",
+                          "tcp_user_timeout",
+                          "connect_timeout",
+                          "fallback_application_name",
+                          "dbname",
+                          "host",
+                          "hostaddr",
+                          "port",
+                          NULL};
+    const char *values[] = {"5",      "2",  "3",     "10000", "10", "postbus-relay",
+                            conninfo, host, address, port,    NULL};
     session *s = calloc(1, sizeof *s);
     if (!s)
         return NULL;
@@ -55,6 +65,18 @@ session *session_new(const char *conninfo)
     else if (PQstatus(s->conn) == CONNECTION_BAD)
         lose(s, PQerrorMessage(s->conn), NULL);
     return s;
+}
+
+session *session_new(const char *conninfo)
+{
+    return session_start(conninfo, NULL, NULL, NULL);
+}
+
+session *session_new_beside(const session *other, const char *conninfo)
+{
+    const char *address = PQhostaddr(other->conn);
+    return session_start(conninfo, PQhost(other->conn), address && *address ? address : NULL,
+                         PQport(other->conn));
 }
 
 void session_free(session *s)

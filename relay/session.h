@@ -1,4 +1,4 @@
-/* The relay's one PostgreSQL session, in pipeline mode: statements go out without waiting, answers come back in order to callbacks.
+/* A PostgreSQL session in pipeline mode: statements go out without waiting, answers come back in order to callbacks.
  * Any SQL error ends the session: no state outlives a connection, so starting over is always right. */
 #ifndef POSTBUS_RELAY_SESSION_H
 #define POSTBUS_RELAY_SESSION_H
@@ -18,6 +18,8 @@ typedef void session_committed_cb(void *arg);
 
 /* Starts to connect; never NULL but for lack of memory. */
 session *session_new(const char *conninfo);
+/* The same to the server that other is connected to, whatever else conninfo names; asks no name server, which would block. */
+session *session_new_beside(const session *other, const char *conninfo);
 void session_free(session *s);
 
 int session_fd(const session *s);

@@ -172,6 +172,53 @@ static void settings_of_the_role_do_not_matter(void **state)
     PQfinish(conn);
 }
 
+/* As the first release left it, with events in every state. */
+static PGconn *filled_database_of_version_1(const char *name)
+{
+    stage_database(name);
+    PGconn *conn = stage_connect();
+    pg_run(conn, "%s", sql_query("migration_table"));
+    pg_run(conn, "%s", sql_migrations[0].text);
+    PGresult *noted = PQexecParams(
+        conn, "INSERT INTO postbus.migration VALUES (1, '0001_outbox', encode(sha256($1::bytea), 'hex'))", 1,
+        NULL, (const char *const[]){sql_migrations[0].text},
+        (const int[]){(int)strlen(sql_migrations[0].text)}, (const int[]){1}, 0);
+    assert_int_equal(PQresultStatus(noted), PGRES_COMMAND_OK);
+    PQclear(noted);
+    pg_run(conn, "SELECT count(postbus.publish('t', 'v' || i, 'k')) FROM generate_series(1, 1000) i");
+    pg_run(
+        conn,
+        "INSERT INTO postbus.receipt SELECT 0, 1, 500, now(), array_agg(i), array_agg(0), array_agg(i) FROM "
+        "generate_series(1, 500) i");
+    pg_run(conn, "INSERT INTO postbus.parked (id, topic, reason) VALUES (501, 't', 'r')");
+    return conn;
+}
+
+static void a_filled_database_of_the_first_version_is_brought_on(void **state)
+{
+    (void)state;
+    static const char content[] = "SELECT md5(string_agg(e::text, '|' ORDER BY id)) FROM postbus.event e";
+    PGconn *conn = filled_database_of_version_1("filled");
+    PGconn *publisher = stage_connect();
+    char *before = pg_text(conn, content);
+    pg_run(publisher, "BEGIN; SELECT postbus.publish('t', 'during', 'k')");
+    stage_expect(0, POSTBUS("migrate"));
+    stage_does_not_say("applied 0001_outbox");
+    stage_says("applied 0002_retention");
+    char *after = pg_text(conn, content);
+    assert_string_equal(before, after);
+    pg_run(publisher, "COMMIT; SELECT postbus.publish('t', 'after', 'k')");
+    assert_int_equal(pg_number(conn, "SELECT count(*) FROM postbus.outbox"), 1002);
+    char *outcome = pg_text(conn, "SELECT outcome FROM postbus.close_leaf('0 s')");
+    assert_string_equal(outcome, "closed");
+    assert_int_equal(pg_number(conn, "SELECT n_missing FROM postbus.check_leaf(0, 0, 1000)"), 499);
+    free(outcome);
+    free(before);
+    free(after);
+    PQfinish(publisher);
+    PQfinish(conn);
+}
+
 static void a_database_of_another_encoding_is_migrated(void **state)
 {
     (void)state;
@@ -197,6 +244,7 @@ int main(void)
         cmocka_unit_test(a_database_migrated_with_another_text_is_refused),
         cmocka_unit_test(a_migration_that_fails_leaves_nothing),
         cmocka_unit_test(settings_of_the_role_do_not_matter),
+        cmocka_unit_test(a_filled_database_of_the_first_version_is_brought_on),
         cmocka_unit_test(a_database_of_another_encoding_is_migrated),
     };
     return cmocka_run_group_tests(tests, stage_open, stage_close);

@@ -63,6 +63,11 @@ static const attempt nobody_but_the_owner[] = {
     {"DELETE FROM postbus.receipt", NULL},
     {"UPDATE postbus.leadership SET relay = 'me'", NULL},
     {"DELETE FROM postbus.leadership", NULL},
+    {"TRUNCATE postbus.receipt_3", NULL},
+    {"TRUNCATE postbus.progress_3", NULL},
+    {"UPDATE postbus.leaf SET checked_id = 1", NULL},
+    {"SELECT postbus.check_leaf(0, 0, 1)", NULL},
+    {"CREATE OR REPLACE FUNCTION postbus.close_leaf(interval) RETURNS int LANGUAGE sql AS 'SELECT 1'", NULL},
     {"SET SESSION AUTHORIZATION owner", NULL},
     {"SET ROLE owner", NULL},
     {"SELECT set_config('role', 'owner', false)", NULL},
@@ -125,6 +130,9 @@ static const attempt publisher_too[] = {
     {"INSERT INTO postbus.parked (id, topic, reason) VALUES (1, 't', 'r')", NULL},
     {"INSERT INTO postbus.leadership (relay, backend) VALUES ('me', 1)", NULL},
     {"DELETE FROM postbus.parked", NULL},
+    {"SELECT postbus.close_leaf('0 s')", NULL},
+    {"SELECT postbus.clear_leaf(0, '0 s', false)", NULL},
+    {"TABLE postbus.leaf", NULL},
 };
 
 static const attempt viewer_too[] = {
@@ -142,6 +150,9 @@ static const attempt viewer_too[] = {
     {"INSERT INTO postbus.parked (id, topic, reason) VALUES (1, 't', 'r')", NULL},
     {"DELETE FROM postbus.parked", NULL},
     {"INSERT INTO postbus.progress (leaf) VALUES (0)", NULL},
+    {"SELECT postbus.close_leaf('0 s')", NULL},
+    {"SELECT postbus.clear_leaf(0, '0 s', false)", NULL},
+    {"TABLE postbus.leaf", NULL},
 };
 
 static const attempt relay_too[] = {
@@ -158,6 +169,9 @@ static const attempt stranger_too[] = {
     {"TABLE postbus.event", NULL},
     {"TABLE postbus.outbox", NULL},
     {"INSERT INTO postbus.outbox (topic) VALUES ('t')", NULL},
+    {"SELECT postbus.close_leaf('0 s')", NULL},
+    {"SELECT postbus.clear_leaf(0, '0 s', false)", NULL},
+    {"TABLE postbus.leaf", NULL},
 };
 
 static void expect_refusals(const char *role, const attempt *attempts, size_t n)
@@ -232,7 +246,8 @@ static void each_role_may_do_its_own_work(void **state)
            " VALUES (0, 1, '3:3:', '3', 0, '3:3:', '3', 0, 0, 0, 0);"
            "INSERT INTO postbus.receipt VALUES (0, 1, 1, now(), '{1}', '{0}', '{0}');"
            "INSERT INTO postbus.parked (id, topic, reason) VALUES (1, 't', 'r'); DELETE FROM postbus.parked "
-           "WHERE id = 1; ROLLBACK");
+           "WHERE id = 1; SELECT postbus.close_leaf('1 h'); SELECT postbus.clear_leaf(0, '1 h', true); TABLE "
+           "postbus.leaf; ROLLBACK");
     PQfinish(conn);
 }
 

@@ -1,0 +1,199 @@
+/* Walks over the leaves, a statement at a time, and logs what became of each; must never hold up the leader's session nor outlive its lead. */
+#include "retention.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "log.h"
+#include "postbus_sql.h"
+
+#define CLOSE_LEAF (-1)
+#define OPEN_PART                                                                                            \
+    4 /* a leaf is closed after this part of the retention: five or six of sixteen are in use then */
+#define TELL_AGAIN_US INT64_C(3600000000)
+
+void retention_start(retention *r, const config *cfg, int64_t now_us)
+{
+    *r = (retention){.cfg = cfg, .look_at_us = now_us + cfg->retention_check_ms * 1000};
+}
+
+void retention_stop(retention *r)
+{
+    session_free(r->session);
+    r->session = NULL;
+}
+
+static bool came_out(const retention *r, const char *outcome)
+{
+    return strcmp(r->answer.outcome, outcome) == 0;
+}
+
+/* A refusal lasts until somebody acts: it is told once an hour. */
+static bool is_to_be_told(retention *r, int i)
+{
+    int64_t now_us = clock_now_us();
+    if (now_us < r->tell_at_us[i])
+        return false;
+    r->tell_at_us[i] = now_us + TELL_AGAIN_US;
+    return true;
+}
+
+/* ---- the leaf that is written to ---- */
+
+static void tell_closing(retention *r)
+{
+    if (came_out(r, "closed"))
+        log_event(LOG_LEVEL_INFO, "retention.closed", "leaf=%d next_leaf=%d", r->leaf, r->answer.next_leaf);
+    else if (came_out(r, "full") && is_to_be_told(r, LEAF_COUNT))
+        log_event(LOG_LEVEL_ERROR, "retention.refused", "leaf=%d reason=%s remedy=%s", r->leaf,
+                  "it is due to be closed and no other leaf is empty",
+                  "end old transactions, look for other lines retention.refused, or shorten retention_ms");
+}
+
+static void on_closing_committed(void *arg)
+{
+    retention *r = arg;
+    tell_closing(r);
+    r->leaf = 0;
+    r->asked = false;
+}
+
+static int64_t number_at(const PGresult *res, int column)
+{
+    return strtoll(PQgetvalue(res, 0, column), NULL, 10);
+}
+
+static void on_closing(void *arg, PGresult *res)
+{
+    retention *r = arg;
+    r->answer = (retention_answer){.next_leaf = (int)number_at(res, 2)};
+    snprintf(r->answer.outcome, sizeof r->answer.outcome, "%s", PQgetvalue(res, 0, 0));
+    r->leaf = (int)number_at(res, 1);
+    PQclear(res);
+}
+
+static void ask_to_close(retention *r)
+{
+    char open_ms[24];
+    snprintf(open_ms, sizeof open_ms, "%" PRId64, r->cfg->retention_ms / OPEN_PART);
+    const char *values[] = {open_ms};
+    session_query(r->session, sql_query("setup"), 0, NULL, false, NULL, NULL);
+    session_query(r->session, sql_query("retention_setup"), 0, NULL, false, NULL, NULL);
+    session_commit(r->session, NULL, NULL);
+    session_prepare(r->session, "clear_leaf", sql_query("clear_leaf"));
+    session_query(r->session, sql_query("close_leaf"), 1, values, false, on_closing, r);
+    session_commit(r->session, on_closing_committed, r);
+}
+
+/* ---- old leaves ---- */
+
+static void tell_gap(const retention *r)
+{
+    const retention_answer *a = &r->answer;
+    log_event(LOG_LEVEL_ERROR, "retention.refused",
+              "leaf=%d reason=%s rows=%" PRId64 " receipts=%" PRId64 " parked=%" PRId64 " missing=%" PRId64
+              " first_id=%" PRId64 " remedy=%s",
+              r->leaf, "events are done and in no receipt", a->n_rows, a->n_receipts, a->n_parked,
+              a->n_missing, a->first_missing_id,
+              "look whether subscribers have them; then, as the owner, postbus.clear_leaf(leaf, age, false)");
+}
+
+static void tell_clearing(retention *r)
+{
+    const retention_answer *a = &r->answer;
+    if (came_out(r, "cleared")) {
+        r->tell_at_us[r->leaf] = 0;
+        log_event(LOG_LEVEL_INFO, "retention.cleared", "leaf=%d freed_bytes=%" PRId64 " kept_parked=%" PRId64,
+                  r->leaf, a->freed_bytes, a->n_parked);
+    } else if (came_out(r, "gap") && is_to_be_told(r, r->leaf)) {
+        tell_gap(r);
+    } else if (came_out(r, "parked") && is_to_be_told(r, r->leaf)) {
+        log_event(LOG_LEVEL_WARN, "retention.refused", "leaf=%d reason=%s remedy=%s", r->leaf,
+                  "more of its events are parked than are kept aside (1000, or 4 MiB)",
+                  "redrive or discard them (postbus parked), or create their topics");
+    } else if (came_out(r, "busy")) {
+        log_event(LOG_LEVEL_DEBUG, "retention.busy", "leaf=%d", r->leaf);
+    }
+}
+
+static void on_clearing_committed(void *arg)
+{
+    retention *r = arg;
+    tell_clearing(r);
+    if (!came_out(r, "checked"))
+        r->leaf++;
+    r->asked = false;
+}
+
+static void on_clearing(void *arg, PGresult *res)
+{
+    retention *r = arg;
+    r->answer = (retention_answer){.n_rows = number_at(res, 1),
+                                   .n_receipts = number_at(res, 2),
+                                   .n_parked = number_at(res, 3),
+                                   .n_missing = number_at(res, 4),
+                                   .first_missing_id = number_at(res, 5),
+                                   .freed_bytes = number_at(res, 6)};
+    snprintf(r->answer.outcome, sizeof r->answer.outcome, "%s", PQgetvalue(res, 0, 0));
+    PQclear(res);
+}
+
+static void ask_to_clear(retention *r)
+{
+    char leaf[12], age_ms[24];
+    snprintf(leaf, sizeof leaf, "%d", r->leaf);
+    snprintf(age_ms, sizeof age_ms, "%" PRId64, r->cfg->retention_ms);
+    const char *values[] = {leaf, age_ms, r->cfg->receipts ? "true" : "false"};
+    session_execute(r->session, "clear_leaf", 3, values, false, on_clearing, r);
+    session_commit(r->session, on_clearing_committed, r);
+}
+
+/* ---- one look ---- */
+
+static void tell_failure(retention *r)
+{
+    const char *state = session_sqlstate(r->session);
+    bool old_schema = strcmp(state, "42883") == 0 || strcmp(state, "42P01") == 0;
+    if (is_to_be_told(r, LEAF_COUNT))
+        log_event(LOG_LEVEL_WARN, "retention.failed", "reason=%s remedy=%s", session_error(r->session),
+                  old_schema ? "run `postbus migrate` on this database" : "none: tried again");
+}
+
+static void begin(retention *r, const session *leader, int64_t now_us)
+{
+    r->look_at_us = now_us + r->cfg->retention_check_ms * 1000;
+    r->leaf = CLOSE_LEAF;
+    r->asked = false;
+    r->session = session_new_beside(leader, r->cfg->database);
+}
+
+static void ask(retention *r)
+{
+    r->asked = true;
+    if (r->leaf == CLOSE_LEAF)
+        ask_to_close(r);
+    else
+        ask_to_clear(r);
+}
+
+int64_t retention_step(retention *r, const session *leader, int64_t now_us)
+{
+    if (r->cfg->retention_ms == 0)
+        return CLOCK_NEVER;
+    if (!r->session && now_us >= r->look_at_us)
+        begin(r, leader, now_us);
+    if (!r->session)
+        return r->look_at_us;
+    session_state state = session_get_state(r->session);
+    if (state == SESSION_READY && !r->asked && r->leaf < LEAF_COUNT)
+        ask(r);
+    if (session_get_state(r->session) == SESSION_LOST)
+        tell_failure(r);
+    else if (r->leaf < LEAF_COUNT)
+        return CLOCK_NEVER;
+    retention_stop(r);
+    return r->look_at_us;
+}

@@ -1,0 +1,33 @@
+/* Empties old leaves of the outbox: looks now and then, in a session of its own beside the leader's. */
+#ifndef POSTBUS_RELAY_RETENTION_H
+#define POSTBUS_RELAY_RETENTION_H
+
+#include "config.h"
+#include "leaf.h"
+#include "session.h"
+
+typedef struct retention_answer {
+    char outcome[16];
+    int next_leaf;
+    int64_t n_rows, n_receipts, n_parked, n_missing, first_missing_id, freed_bytes;
+} retention_answer;
+
+typedef struct retention {
+    const config *cfg;
+    session *session; /* while it looks; else NULL */
+    int64_t look_at_us;
+    int leaf; /* that is looked at; -1: the one to close; LEAF_COUNT: all done */
+    bool asked;
+    retention_answer answer;
+    int64_t tell_at_us[LEAF_COUNT +
+                       1]; /* when the same refusal of a leaf is logged again; the last: of closing */
+} retention;
+
+/* The relay took the lead. */
+void retention_start(retention *r, const config *cfg, int64_t now_us);
+/* Does what is due, in a session to the server of leader; returns when to be called again. */
+int64_t retention_step(retention *r, const session *leader, int64_t now_us);
+/* The lead is over, or the relay is. */
+void retention_stop(retention *r);
+
+#endif
