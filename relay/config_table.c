@@ -99,9 +99,8 @@ const config_setting config_table[] = {
                "whoever can connect. Empty: nowhere."},
     {"retention_ms", SETTING_DURATION_MS, AT(retention_ms), .preset = "7d", .lowest = 0,
      .highest = INT64_C(315360000000), .placeholder = "TIME",
-     .effect = "How long published events stay in the outbox. They go in bulk, with their receipts, up to a "
-               "quarter of this time "
-               "later. Parked events stay. 0: nothing is removed."},
+     .effect = "How long published events stay in the outbox. They go in bulk, with their receipts, up to an "
+               "eighth of this time later. Parked events stay. 0: nothing is removed."},
     {"retention_check_ms", SETTING_DURATION_MS, AT(retention_check_ms), .preset = "1min", .lowest = 10,
      .highest = 3600000, .placeholder = "TIME",
      .effect = "How often the relay looks for events to remove, in a session of its own."},
