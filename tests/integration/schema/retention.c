@@ -260,7 +260,6 @@ static void a_gap_in_the_receipts_keeps_the_leaf_and_is_counted(void **state)
     PQfinish(conn);
 }
 
-/* A receipt of rows from all over the leaf, and rows that two receipts name: after a crash there are both. */
 static void a_discarded_event_is_no_gap_and_goes_with_its_leaf(void **state)
 {
     (void)state;
@@ -276,6 +275,7 @@ static void a_discarded_event_is_no_gap_and_goes_with_its_leaf(void **state)
     PQfinish(conn);
 }
 
+/* A receipt of rows from all over the leaf, and rows that two receipts name: after a crash there are both. */
 static void receipts_that_reach_far_or_repeat_count_once(void **state)
 {
     (void)state;
