@@ -26,7 +26,7 @@ UPDATE postbus.parked SET reason = 'topic_missing' WHERE reason = 'topic missing
 DROP INDEX postbus.parked_topic;
 CREATE INDEX parked_lane ON postbus.parked (topic, n) WHERE waits_for = 'topic';
 CREATE INDEX parked_stop ON postbus.parked (topic) WHERE stops_topic;
-CREATE INDEX parked_queue ON postbus.parked (queue, n) WHERE queue IS NOT NULL;
+CREATE INDEX parked_queue ON postbus.parked (queue, n) INCLUDE (waits_for) WHERE queue IS NOT NULL;
 COMMENT ON TABLE postbus.parked IS 'Events that the relay set aside. Those that wait for their topic leave by themselves, in the order of n; those that were refused wait for an operator.';
 COMMENT ON COLUMN postbus.parked.n IS 'The order in which they were set aside, and leave.';
 COMMENT ON COLUMN postbus.parked.id IS 'The number of its row in the outbox.';

@@ -102,6 +102,37 @@ static void a_flag_overrides_the_environment_which_overrides_the_file(void **sta
     config_done(&cfg);
 }
 
+static void a_topic_has_the_park_policy_it_is_given_or_that_of_all(void **state)
+{
+    (void)state;
+    config cfg;
+    char message[1024];
+    given g = {.file = "park_policy = skip\npark_policy_of = \"orders=stop,a.b-c=block_key\"\n"};
+    assert_true(load(&g, &cfg, message));
+    assert_int_equal(config_park_policy(&cfg, "orders"), PARK_STOP);
+    assert_int_equal(config_park_policy(&cfg, "a.b-c"), PARK_BLOCK_KEY);
+    assert_int_equal(config_park_policy(&cfg, "order"), PARK_SKIP);
+    assert_int_equal(config_park_policy(&cfg, "ordersx"), PARK_SKIP);
+    config_done(&cfg);
+    assert_true(load(&(given){0}, &cfg, message));
+    assert_int_equal(config_park_policy(&cfg, "orders"), PARK_BLOCK_KEY);
+    config_done(&cfg);
+}
+
+static void a_park_policy_of_another_form_is_refused(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"orders", "=stop",        "orders=",        "orders=wait",
+                                        ",",      "orders=stop,", "a=stop,,b=skip", "a=stop b=skip"};
+    config cfg;
+    char message[1024];
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        if (load(&(given){.flags = {{"park_policy_of", wrong[i]}}}, &cfg, message))
+            fail_msg("\"%s\" was taken", wrong[i]);
+    assert_false(load(&(given){.flags = {{"park_policy", "drop"}}}, &cfg, message));
+    assert_non_null(strstr(message, "block_key, skip or stop"));
+}
+
 static void sizes_and_times_may_have_units(void **state)
 {
     (void)state;
@@ -486,6 +517,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_given_gives_the_defaults),
         cmocka_unit_test(a_flag_overrides_the_environment_which_overrides_the_file),
+        cmocka_unit_test(a_topic_has_the_park_policy_it_is_given_or_that_of_all),
+        cmocka_unit_test(a_park_policy_of_another_form_is_refused),
         cmocka_unit_test(sizes_and_times_may_have_units),
         cmocka_unit_test(long_values_stay_whole),
         cmocka_unit_test(kafka_settings_come_from_all_layers_and_the_last_counts),
