@@ -175,33 +175,6 @@ COMMENT ON VIEW postbus.event IS
 COMMENT ON COLUMN postbus.event.state IS 'pending, published, parked, or dead (discarded by an operator).';
 COMMENT ON COLUMN postbus.event.completed_at IS 'When the broker had acknowledged its batch, or when it was discarded. NULL without a receipt.';
 
--- As before, and an event that was discarded is accounted for: it counts with those that are parked.
-CREATE OR REPLACE FUNCTION postbus.check_leaf(leaf int, after_id bigint, up_to_id bigint, OUT n_rows bigint, OUT n_receipts bigint,
-                                   OUT n_parked bigint, OUT n_missing bigint, OUT first_missing_id bigint, OUT checked_id bigint)
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_nestloop = off SET jit = off SET work_mem = '32MB'
-AS $$
-BEGIN
-    EXECUTE format($q$
-        WITH r AS MATERIALIZED (SELECT o.id FROM postbus.outbox_%1$s o WHERE o.id > $1 AND o.id <= $2 ORDER BY o.id LIMIT 200000),
-             chunk AS MATERIALIZED (SELECT coalesce(max(r.id), $2) AS up_to FROM r),
-             acked AS (SELECT unnest(t.ids) AS id FROM postbus.receipt_%1$s t
-                        WHERE t.last_id > $1 AND t.last_id < (SELECT c.up_to + 1000000 FROM chunk c) AND t.first_id <= (SELECT c.up_to FROM chunk c)
-                          AND t.last_id - t.first_id < 1000000
-                       UNION ALL
-                       SELECT unnest(t.ids) FROM postbus.receipt_%1$s t
-                        WHERE t.last_id - t.first_id >= 1000000 AND t.first_id <= (SELECT c.up_to FROM chunk c) AND t.last_id > $1)
-        SELECT count(*), count(a.id), count(k.id) FILTER (WHERE a.id IS NULL), count(*) FILTER (WHERE a.id IS NULL AND k.id IS NULL),
-               min(r.id) FILTER (WHERE a.id IS NULL AND k.id IS NULL), (SELECT c.up_to FROM chunk c)
-          FROM r
-          LEFT JOIN (SELECT DISTINCT d.id FROM acked d WHERE d.id > $1) a ON a.id = r.id
-          LEFT JOIN (SELECT p.id FROM postbus.parked p WHERE p.id > $1 AND p.id <= (SELECT c.up_to FROM chunk c)
-                     UNION
-                     SELECT d.id FROM postbus.dead d WHERE d.id > $1 AND d.id <= (SELECT c.up_to FROM chunk c)) k ON k.id = r.id
-    $q$, leaf) INTO n_rows, n_receipts, n_parked, n_missing, first_missing_id, checked_id USING after_id, up_to_id;
-END $$;
-COMMENT ON FUNCTION postbus.check_leaf(int, bigint, bigint) IS 'Counts rows of a leaf behind an id, and which of them are in a receipt, parked, or discarded.';
-
 REVOKE ALL ON FUNCTION postbus.redrive(text, bytea, bigint, text, interval, text), postbus.discard(bigint, text) FROM PUBLIC;
 GRANT USAGE ON SCHEMA postbus TO postbus_operator;
 GRANT SELECT ON postbus.event, postbus.current_progress, postbus.leadership, postbus.setting, postbus.instance TO postbus_operator;

@@ -260,22 +260,6 @@ static void a_gap_in_the_receipts_keeps_the_leaf_and_is_counted(void **state)
     PQfinish(conn);
 }
 
-static void a_discarded_event_is_no_gap_and_goes_with_its_leaf(void **state)
-{
-    (void)state;
-    PGconn *conn = outbox_with_a_done_leaf(20);
-    pg_run(conn, "DELETE FROM postbus.receipt WHERE 9 = ANY (ids)");
-    assert_cleared(conn, "gap", 0, "true");
-    pg_run(conn, "INSERT INTO postbus.dead (id, topic, reason, attempts, parked_at, discarded_by, why)"
-                 " SELECT id, topic, 'record_too_large', 1, now(), 'somebody', 'broken' FROM postbus.outbox o"
-                 "  WHERE NOT EXISTS (SELECT FROM postbus.receipt r WHERE o.id = ANY (r.ids))");
-    assert_cleared(conn, "checked", 0, "true");
-    assert_cleared(conn, "cleared", 0, "true");
-    assert_int_equal(pg_number(conn, "SELECT count(*) FROM postbus.outbox_0"), 0);
-    PQfinish(conn);
-}
-
-/* A receipt of rows from all over the leaf, and rows that two receipts name: after a crash there are both. */
 static void receipts_that_reach_far_or_repeat_count_once(void **state)
 {
     (void)state;
@@ -419,7 +403,6 @@ int main(void)
         cmocka_unit_test(leaves_in_use_young_or_not_done_are_left_alone),
         cmocka_unit_test(a_leaf_whose_end_the_floor_has_not_reached_stays),
         cmocka_unit_test(a_gap_in_the_receipts_keeps_the_leaf_and_is_counted),
-        cmocka_unit_test(a_discarded_event_is_no_gap_and_goes_with_its_leaf),
         cmocka_unit_test(receipts_that_reach_far_or_repeat_count_once),
         cmocka_unit_test(parked_events_stay_as_they_were),
         cmocka_unit_test(too_many_parked_events_keep_the_leaf),
