@@ -1,0 +1,265 @@
+/* The way to the lead: examines the database, takes the lock, and loads where the last leader got to; must never lead what it cannot serve. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "postbus_sql.h"
+#include "relay_inner.h"
+
+/* ---- joining ---- */
+
+static void refuse(relay *y, const char *reason, const char *remedy)
+{
+    log_event(LOG_LEVEL_ERROR, "relay.refused", "reason=%s remedy=%s", reason, remedy);
+    relay_finish(y, 1);
+}
+
+enum check_column {
+    CHECK_BACKEND,
+    CHECK_IN_RECOVERY,
+    CHECK_SAME_CLUSTER,
+    CHECK_OUTBOX_ID,
+    CHECK_CACHE,
+    CHECK_INCREMENT,
+    CHECK_CYCLE
+};
+
+static void check(relay *y, const PGresult *res)
+{
+    if (PQntuples(res) != 1)
+        refuse(y, "postbus.instance has no row, or the outbox no sequence",
+               "run `postbus migrate` on this database");
+    else if (atoi(PQgetvalue(res, 0, CHECK_BACKEND)) != PQbackendPID(session_conn(y->session)))
+        refuse(y, "there is a connection pooler between the relay and PostgreSQL",
+               "connect the relay directly: LISTEN and its locks need a session of its own");
+    else if (PQgetvalue(res, 0, CHECK_SAME_CLUSTER)[0] != 't')
+        refuse(y,
+               "this database was restored or moved from another PostgreSQL cluster: the transaction ids it "
+               "stores mean nothing here",
+               "with all relays stopped, SELECT postbus.rebase(): it publishes again what is not known to be "
+               "published");
+    else if (strcmp(PQgetvalue(res, 0, CHECK_CACHE), "1") != 0 ||
+             strcmp(PQgetvalue(res, 0, CHECK_INCREMENT), "1") != 0 ||
+             PQgetvalue(res, 0, CHECK_CYCLE)[0] != 'f')
+        refuse(y, "postbus.outbox_id_seq must have CACHE 1, INCREMENT 1 and NO CYCLE, or events are lost",
+               "ALTER SEQUENCE postbus.outbox_id_seq CACHE 1 INCREMENT 1 NO CYCLE");
+    else if (!record_maker_init(&y->ship.maker, y->cfg, PQgetvalue(res, 0, CHECK_OUTBOX_ID)))
+        refuse(y, "postbus.instance.outbox_id is not a UUID", "restore the row that `postbus migrate` wrote");
+}
+
+void relay_on_check(void *arg, PGresult *res)
+{
+    relay *y = arg;
+    bool in_recovery = PQntuples(res) == 1 && PQgetvalue(res, 0, CHECK_IN_RECOVERY)[0] == 't';
+    if (!in_recovery)
+        check(y, res);
+    PQclear(res);
+    if (in_recovery)
+        y->unlead = true;
+}
+
+static void lead(relay *y);
+
+static void on_lead_answer(void *arg, PGresult *res)
+{
+    relay *y = arg;
+    bool got = PQgetvalue(res, 0, 0)[0] == 't';
+    PQclear(res);
+    if (y->finished || y->unlead)
+        return;
+    if (got) {
+        lead(y);
+        return;
+    }
+    if (!y->standby_logged)
+        log_event(LOG_LEVEL_INFO, "leader.waiting", "relay=%s reason=%s", y->cfg->relay_id,
+                  "another relay leads this database");
+    y->standby_logged = true;
+    monitor_stands_by(&y->monitor);
+    y->state = RELAY_STANDBY;
+    y->retry_at_us = clock_now_us() + y->cfg->leader_retry_ms * 1000;
+}
+
+void relay_try_to_lead(relay *y)
+{
+    lease_init(&y->lease, y->cfg->lease_ms);
+    lease_ask(&y->lease, clock_now_us());
+    session_execute(y->session, "lead_lock", 0, NULL, false, on_lead_answer, y);
+    session_commit(y->session, NULL, NULL);
+}
+
+static void on_checked(void *arg)
+{
+    relay *y = arg;
+    char lock[128];
+    session *s = y->session;
+    if (y->finished || y->unlead)
+        return;
+    session_query(s, sql_query("setup"), 0, NULL, false, NULL, NULL);
+    session_commit(s, NULL, NULL);
+    session_query(s, "LISTEN postbus", 0, NULL, false, NULL, NULL);
+    session_commit(s, NULL, NULL);
+    snprintf(lock, sizeof lock, "SELECT pg_try_advisory_lock(%lld)", SQL_LOCK_LEADER);
+    session_prepare(s, "lead_lock", lock);
+    session_prepare(s, "check", sql_query("check"));
+    relay_try_to_lead(y);
+}
+
+/* The check comes alone and leaves no trace: settings and locks would stay on a pooler's connection, for others to trip over. */
+void relay_join(relay *y)
+{
+    y->state = RELAY_JOINING;
+    session_query(y->session, sql_query("check"), 0, NULL, false, relay_on_check, y);
+    session_commit(y->session, on_checked, y);
+}
+
+/* ---- taking the lead ---- */
+
+static void on_epoch(void *arg, PGresult *res)
+{
+    relay *y = arg;
+    y->epoch = strtoll(PQgetvalue(res, 0, 0), NULL, 10);
+    PQclear(res);
+}
+
+static void on_lanes(void *arg, PGresult *res)
+{
+    relay *y = arg;
+    lanes_load(&y->lanes, res);
+}
+
+static bool same_text(const PGresult *res, int a, int b)
+{
+    return strcmp(PQgetvalue(res, 0, a), PQgetvalue(res, 0, b)) == 0;
+}
+
+enum progress_column { P_S1, P_X1, P_L1, P_S2, P_X2, P_L2, P_DONE, P_FLOOR, P_PUBLISHED };
+
+static int64_t number_at(const PGresult *res, int column)
+{
+    return strtoll(PQgetvalue(res, 0, column), NULL, 10);
+}
+
+/* A batch that the last leader had begun: go on behind the last row it settled. */
+static bool resume_batch(relay *y, const PGresult *res, position start)
+{
+    position end = {snapshot_parse(PQgetvalue(res, 0, P_S2)), (uint64_t)number_at(res, P_X2),
+                    number_at(res, P_L2)};
+    if (!end.s)
+        return false;
+    batch *b = batch_new(start, end);
+    snapshot_unref(end.s);
+    if (!b)
+        return false;
+    int64_t done_id = number_at(res, P_DONE), floor_id = number_at(res, P_FLOOR);
+    b->released = true;
+    b->stage = done_id >= start.l ? STAGE_NEW : STAGE_STRAGGLERS;
+    b->after_id = done_id > floor_id ? done_id : floor_id;
+    if (b->stage == STAGE_NEW && b->after_id < start.l)
+        b->after_id = start.l;
+    if (b->stage == STAGE_STRAGGLERS && b->after_id >= start.l) {
+        b->stage = STAGE_NEW;
+        b->after_id = start.l;
+    }
+    if (b->stage == STAGE_NEW && b->after_id >= end.l)
+        b->stage = STAGE_READ;
+    batch_queue_append(&y->queue, b);
+    return true;
+}
+
+static bool load_progress(relay *y, const PGresult *res)
+{
+    if (PQntuples(res) != 1)
+        return false;
+    position start = {snapshot_parse(PQgetvalue(res, 0, P_S1)), (uint64_t)number_at(res, P_X1),
+                      number_at(res, P_L1)};
+    if (!start.s || !batch_queue_init(&y->queue, start))
+        return false;
+    return same_text(res, P_S1, P_S2) || resume_batch(y, res, y->queue.tail->end);
+}
+
+static void on_progress(void *arg, PGresult *res)
+{
+    relay *y = arg;
+    if (!load_progress(y, res)) {
+        batch_queue_done(&y->queue);
+        refuse(y, "postbus.progress cannot be read", "its newest row was altered; restore it");
+    } else {
+        fences_start(&y->fences, number_at(res, P_FLOOR));
+        settler_start(&y->settler, y->cfg, y->session, &y->queue, &y->fences, y->epoch,
+                      number_at(res, P_PUBLISHED));
+        reader_start(&y->reader, y->cfg, y->session, &y->queue, &y->bell, &y->settler, &y->fences);
+        lanes_start(&y->lanes, y->cfg, y->session, &y->ship, &y->settler, &y->parking, &y->queue.bytes);
+        parking_start(&y->parking, y->cfg, &y->ship, &y->settler, &y->lanes, &y->redrive, &y->queue);
+        redrive_start(&y->redrive, y->cfg, y->session, &y->ship.topics, &y->parking, &y->lanes, &y->settler,
+                      &y->queue.bytes);
+        doorbell_restart(&y->bell, clock_now_us());
+        retention_start(&y->retention, y->cfg, clock_now_us());
+    }
+    PQclear(res);
+}
+
+static void on_leading(void *arg)
+{
+    relay *y = arg;
+    if (y->finished)
+        return;
+    y->state = RELAY_LEADING;
+    y->backoff_us = RELAY_RECONNECT_LEAST_US;
+    y->standby_logged = false;
+    lease_answered(&y->lease);
+    log_event(LOG_LEVEL_INFO, "leader.elected", "relay=%s epoch=%lld backend=%d published=%lld",
+              y->cfg->relay_id, (long long)y->epoch, PQbackendPID(session_conn(y->session)),
+              (long long)y->settler.published);
+    monitor_elected(&y->monitor, y->epoch);
+    if (y->options->on_ready)
+        y->options->on_ready(y->options->on_ready_arg);
+}
+
+/* The blocked keys come in pages: a million of them must not be in memory twice. */
+static void on_queues(void *arg, PGresult *res)
+{
+    relay *y = arg;
+    y->queues_after = redrive_load(&y->redrive, res);
+}
+
+static void on_queues_loaded(void *arg)
+{
+    relay *y = arg;
+    if (y->finished)
+        return;
+    if (y->queues_after == INT64_MAX) {
+        on_leading(y);
+        return;
+    }
+    redrive_ask_queues(&y->redrive, y->queues_after, on_queues, y);
+    session_commit(y->session, on_queues_loaded, y);
+}
+
+static void on_lanes_loaded(void *arg)
+{
+    relay *y = arg;
+    y->queues_after = INT64_MIN;
+    on_queues_loaded(y);
+}
+
+static void lead(relay *y)
+{
+    char arm[128], unlock[128];
+    session *s = y->session;
+    const char *who[] = {y->cfg->relay_id};
+    char lease_ms[24];
+    const char *lease_values[] = {lease_ms};
+    snprintf(lease_ms, sizeof lease_ms, "%lld", (long long)y->cfg->lease_ms);
+    snprintf(arm, sizeof arm, "SELECT pg_try_advisory_lock(%lld)", SQL_LOCK_DOORBELL);
+    snprintf(unlock, sizeof unlock, "SELECT pg_advisory_unlock(%lld)", SQL_LOCK_DOORBELL);
+    session_prepare(s, "arm", arm);
+    session_prepare(s, "unlock", unlock);
+    session_prepare(s, "fence", sql_query("fence"));
+    session_prepare(s, "barrier", sql_query("barrier"));
+    session_query(s, sql_query("lease"), 1, lease_values, false, NULL, NULL);
+    session_query(s, sql_query("lead"), 1, who, false, on_epoch, y);
+    session_query(s, sql_query("progress"), 0, NULL, false, on_progress, y);
+    session_query(s, sql_query("lanes"), 0, NULL, false, on_lanes, y);
+    session_commit(s, on_lanes_loaded, y);
+}

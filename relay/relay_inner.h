@@ -1,0 +1,68 @@
+/* The relay's own view of itself: shared by the files that are its loop and its way to the lead, and by no other. */
+#ifndef POSTBUS_RELAY_RELAY_INNER_H
+#define POSTBUS_RELAY_RELAY_INNER_H
+
+#include "batch.h"
+#include "doorbell.h"
+#include "fences.h"
+#include "lane.h"
+#include "lease.h"
+#include "monitor.h"
+#include "parking.h"
+#include "read.h"
+#include "redrive.h"
+#include "relay.h"
+#include "retention.h"
+#include "session.h"
+#include "settle.h"
+#include "ship.h"
+
+#define RELAY_RECONNECT_LEAST_US 100000
+
+typedef enum relay_state {
+    RELAY_AWAY, /* no session; the next attempt at retry_at_us */
+    RELAY_CONNECTING,
+    RELAY_JOINING, /* the session is being set up */
+    RELAY_STANDBY, /* another relay leads; the next try at retry_at_us */
+    RELAY_LEADING,
+} relay_state;
+
+typedef struct relay {
+    const config *cfg;
+    const relay_run_options *options;
+    relay_state state;
+    session *session;
+    ship ship;
+    batch_queue queue;
+    doorbell bell;
+    reader reader;
+    fences fences;
+    settler settler;
+    lanes lanes;
+    monitor monitor;
+    lease lease;
+    parking parking;
+    redrive redrive;
+    retention retention;
+    int64_t retry_at_us, backoff_us;
+    int64_t epoch;
+    int64_t queues_after; /* while taking the lead: the blocked keys have been loaded up to here */
+    bool standby_logged, unlead;
+    bool stopping;
+    int64_t stop_by_us;
+    int stop_code; /* what stopping ends with: 3 once something acknowledged can no longer be settled */
+    int exit_code;
+    bool finished;
+} relay;
+
+/* Ends the loop. */
+void relay_finish(relay *y, int exit_code);
+
+/* The session is there: makes it ours, and tries to take the lead. */
+void relay_join(relay *y);
+/* Once more, from standing by. */
+void relay_try_to_lead(relay *y);
+/* Judges the answer to check.sql: refuses to go on, or gives up the lead, where it must. */
+void relay_on_check(void *arg, PGresult *res);
+
+#endif
