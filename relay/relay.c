@@ -197,8 +197,8 @@ static bool is_drained(relay *y)
 
 static int64_t step_stopping(relay *y, int64_t now_us)
 {
-    bool unparking = lanes_finish(&y->lanes) | redrive_finish(&y->redrive);
-    if (!unparking && is_drained(y)) {
+    bool lane_under_way = lanes_finish(&y->lanes), redrive_under_way = redrive_finish(&y->redrive);
+    if (!lane_under_way && !redrive_under_way && is_drained(y)) {
         relay_finish(y, y->stop_code);
         return now_us;
     }

@@ -35,11 +35,12 @@ static void produce(const char *topic, int partition, const char *value)
     rd_kafka_conf_set(conf, "bootstrap.servers", kafka_fixture_brokers(kafka), NULL, 0);
     rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
     assert_non_null(producer);
-    assert_int_equal(rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
-                                       RD_KAFKA_V_VALUE((void *)(uintptr_t)value, strlen(value)),
-                                       RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END),
-                     RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(producer, topic, NULL);
+    assert_int_equal(rd_kafka_produce(handle, partition, RD_KAFKA_MSG_F_COPY, (void *)(uintptr_t)value,
+                                      strlen(value), NULL, 0, NULL),
+                     0);
     assert_int_equal(rd_kafka_flush(producer, SOON_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_topic_destroy(handle);
     rd_kafka_destroy(producer);
 }
 
