@@ -87,7 +87,7 @@ row *batch_cursor_row(batch_cursor *c)
             return &c->p->rows[c->i];
         if (c->p && c->p->next)
             *c = (batch_cursor){.b = c->b, .p = c->p->next};
-        else if (c->b->stage == STAGE_READ && c->b->next)
+        else if (c->b->stage == STAGE_READ && c->b->released && c->b->next)
             *c = (batch_cursor){.b = c->b->next};
         else
             return NULL;

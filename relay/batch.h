@@ -54,7 +54,8 @@ void batch_queue_append(batch_queue *q, batch *b);
 void batch_queue_extend(batch_queue *q, batch *b);
 void batch_queue_add_page(batch_queue *q, batch *b, page *p);
 
-/* The row at the cursor, after passing ends of pages and of batches that are read; NULL: none there yet. */
+/* The row at the cursor, after passing ends of pages and of batches that are read and released; NULL: none there yet. A batch that is held is
+ * never behind a cursor, and so never freed. */
 row *batch_cursor_row(batch_cursor *c);
 /* Whether the cursor is behind the last row of a batch that is read. */
 bool batch_cursor_at_end(const batch_cursor *c);

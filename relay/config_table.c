@@ -77,7 +77,7 @@ const config_setting config_table[] = {
      .placeholder = "TIME",
      .effect = "At most how long acknowledged events wait until the progress is recorded in PostgreSQL. "
                "Longer: fewer commits and less write-ahead log, and more events repeated after a crash."},
-    {"lease_ms", SETTING_DURATION_MS, AT(lease_ms), .preset = "10000", .lowest = 100, .highest = 3600000,
+    {"lease_ms", SETTING_DURATION_MS, AT(lease_ms), .preset = "10000", .lowest = 400, .highest = 3600000,
      .placeholder = "TIME",
      .effect =
          "How long PostgreSQL (14 or newer) keeps the lead for a relay that has fallen silent, before a "

@@ -113,10 +113,11 @@ static void ask_page(reader *r, read_kind kind, const position *start, int64_t a
     free(xips);
 }
 
-/* A page that is not full, in rows or in bytes, was the last of its range. */
+/* A page that is not full, in rows or in bytes, was the last of its range. The server counts the bytes of headers in its own encoding, which can
+ * take more of them than ours: so only what is far from full counts as not full. */
 static bool was_last(const reader *r, const page *p)
 {
-    return p->n_rows < r->asked_rows && p->value_bytes < (size_t)r->cfg->page_bytes;
+    return p->n_rows < r->asked_rows && p->value_bytes < (size_t)r->cfg->page_bytes / 2;
 }
 
 /* Large values: ask for about as many rows as the limit of bytes lets through; else as many as configured. */
@@ -289,6 +290,8 @@ static void send_barrier(reader *r, int64_t now_us)
     r->opening = true;
     r->n_barriers++;
     r->barrier_settles = settler_is_due(r->settler, now_us) && settler_send(r->settler);
+    if (r->settler->out_of_memory) /* what it sent must not be committed alone; the session ends */
+        return;
     if (!r->barrier_settles)
         session_execute(r->session, "barrier", 0, NULL, false, NULL, NULL);
     session_commit(r->session, on_barrier_committed, r);
@@ -431,7 +434,7 @@ static int64_t read_on(reader *r, int64_t now_us)
     return until_us;
 }
 
-int64_t reader_step(reader *r, int64_t now_us)
+int64_t reader_step(reader *r, bool may_read, int64_t now_us)
 {
     if (r->opening || r->paging)
         return CLOCK_NEVER;
@@ -440,6 +443,6 @@ int64_t reader_step(reader *r, int64_t now_us)
         send_barrier(r, now_us);
         return CLOCK_NEVER;
     }
-    int64_t until_us = read_on(r, now_us);
+    int64_t until_us = may_read ? read_on(r, now_us) : CLOCK_NEVER;
     return until_us < barrier_us ? until_us : barrier_us;
 }

@@ -54,7 +54,7 @@ void reader_start(reader *r, const config *cfg, session *pg, batch_queue *queue,
                   settler *sets, fences *bounds);
 /* Forgets the read under way (the session is gone). */
 void reader_drop(reader *r);
-/* Sends what is due: a further page of the last batch, or a read. CLOCK_NEVER or when to come again. */
-int64_t reader_step(reader *r, int64_t now_us);
+/* Sends what is due: a barrier, or, if it may read, a further page of the last batch, or a read. CLOCK_NEVER or when to come again. */
+int64_t reader_step(reader *r, bool may_read, int64_t now_us);
 
 #endif

@@ -41,14 +41,21 @@ static void on_alone_failed(void *arg, row *r, int refusal)
 
 /* ---- losing the session ---- */
 
+/* No longer than the lease holds, and the half of it that is left for the wire. */
+static int last_reports_ms(const relay *y, int64_t now_us)
+{
+    int64_t left_ms = (y->lease.until_us + y->lease.term_us / 2 - now_us) / 1000;
+    return left_ms <= 0 ? 0 : left_ms < LAST_REPORTS_MS ? (int)left_ms : LAST_REPORTS_MS;
+}
+
 static void leave(relay *y)
 {
     if (y->stopping && y->state == RELAY_LEADING && batch_queue_has_open_rows(&y->queue) && !y->finished)
         y->stop_code = 3;
     int64_t now_us = clock_now_us();
-    ship_reset(&y->ship, lease_holds(&y->lease, now_us) ? LAST_REPORTS_MS : 0, now_us);
+    ship_reset(&y->ship, last_reports_ms(y, now_us), now_us);
     monitor_left(&y->monitor);
-    ship_reset_alone(&y->ship, lease_holds(&y->lease, now_us) ? LAST_REPORTS_MS : 0);
+    ship_reset_alone(&y->ship, last_reports_ms(y, clock_now_us()));
     parking_drop(&y->parking);
     redrive_drop(&y->redrive);
     retention_stop(&y->retention);
@@ -133,7 +140,7 @@ static void mend_producer(relay *y, int64_t now_us)
 {
     log_event(y->ship.refused ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "producer.recreated", "reason=%s",
               y->ship.reason);
-    ship_reset(&y->ship, LAST_REPORTS_MS, now_us);
+    ship_reset(&y->ship, last_reports_ms(y, now_us), now_us);
     alone_rewind(&y->parking.alone);
     batch_queue_rewind(&y->queue);
 }
@@ -144,9 +151,10 @@ static void on_checked_again(void *arg, PGresult *res)
 {
     relay *y = arg;
     lease_answered(&y->lease);
-    if (y->lease.lapsed)
+    if (y->lease.lapsed && lease_holds(&y->lease, clock_now_us())) {
         log_event(LOG_LEVEL_INFO, "lease.renewed", "relay=%s", y->cfg->relay_id);
-    y->lease.lapsed = false;
+        y->lease.lapsed = false;
+    }
     relay_on_check(y, res);
 }
 
@@ -230,18 +238,19 @@ static int64_t step_leading(relay *y, int64_t now_us)
         lose_session(y, why);
         return now_us;
     }
-    if (!keep_lease(y, now_us))
-        return CLOCK_NEVER;
+    bool leads = keep_lease(y, now_us);
     if (y->stopping)
         return step_stopping(y, now_us);
+    if (!leads)
+        return CLOCK_NEVER;
     if (y->ship.broken && y->ship.producer)
         mend_producer(y, now_us);
     int64_t until_us = earlier(lease_ask_at(&y->lease), y->lease.until_us);
     if (ship_start(&y->ship, now_us)) {
         lanes_step(&y->lanes);
         until_us = earlier(until_us, redrive_step(&y->redrive, now_us));
-        if (!y->lanes.closing && !y->redrive.closing)
-            until_us = earlier(until_us, reader_step(&y->reader, now_us));
+        bool may_read = !y->lanes.closing && !y->redrive.closing;
+        until_us = earlier(until_us, reader_step(&y->reader, may_read, now_us));
         if (hand_over(y, now_us))
             until_us = now_us;
         /* After the hand-over, which may have met a topic for the first time: nothing else may wake us for it. */

@@ -68,7 +68,8 @@ static int open_group(void **state)
         0);
     snprintf(certificate, sizeof certificate, "ssl_cert_file=%s/good.crt", directory);
     snprintf(key, sizeof key, "ssl_key_file=%s/good.key", directory);
-    stage_pg = pg_fixture_new((const char *const[]){"ssl=on", certificate, key, NULL});
+    stage_pg = pg_fixture_new(
+        (const char *const[]){"ssl=on", "password_encryption=scram-sha-256", certificate, key, NULL});
     PGconn *conn = pg_fixture_connect(stage_pg, NULL, NULL);
     guard_the_server(conn);
     pg_run(conn, "SELECT pg_reload_conf()");

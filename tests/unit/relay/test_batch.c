@@ -107,6 +107,26 @@ static void a_cursor_passes_over_an_empty_batch(void **state)
     batch_queue_done(&q);
 }
 
+/* Somebody waits to release it: it must not be freed, and nothing behind it may leave. */
+static void no_cursor_passes_an_empty_batch_that_is_held(void **state)
+{
+    (void)state;
+    batch_queue q = queue_new();
+    append(&q, 20, 1, (int[]){2}, 1);
+    batch *held = append(&q, 30, 3, NULL, 0);
+    held->released = false;
+    append(&q, 40, 3, (int[]){1}, 1)->released = false;
+    acknowledge(q.settled, 2);
+    batch_cursor c = q.settled;
+    assert_int_equal(batch_cursor_pass_done(&c), 2);
+    assert_ptr_equal(c.b, held);
+    batch_queue_settle(&q, c);
+    assert_ptr_equal(q.head, held);
+    held->released = true;
+    assert_int_equal(walk(&q.settled), 3);
+    batch_queue_done(&q);
+}
+
 static void passing_stops_at_the_first_row_that_is_not_done(void **state)
 {
     (void)state;
@@ -252,6 +272,7 @@ int main(void)
         cmocka_unit_test(a_cursor_walks_over_pages_and_batches_in_order),
         cmocka_unit_test(a_cursor_waits_at_the_end_of_a_batch_that_is_not_read),
         cmocka_unit_test(a_cursor_passes_over_an_empty_batch),
+        cmocka_unit_test(no_cursor_passes_an_empty_batch_that_is_held),
         cmocka_unit_test(passing_stops_at_the_first_row_that_is_not_done),
         cmocka_unit_test(settling_frees_pages_behind_and_keeps_the_rest),
         cmocka_unit_test(a_page_weighs_until_its_last_row_is_done),
