@@ -58,7 +58,7 @@ bool key_set_add(key_set *s, uint64_t hash)
 
 bool key_set_has(const key_set *s, uint64_t hash)
 {
-    return s->n > 0 && s->slots[find(s, hash)] == hash;
+    return hash && s->n > 0 && s->slots[find(s, hash)] == hash; /* 0 is an empty slot and no hash */
 }
 
 void key_set_remove(key_set *s, uint64_t hash)

@@ -158,10 +158,22 @@ static int64_t count_acked(const page *p)
     return n;
 }
 
+/* Those that came to wait in a queue while the lane was walked over. */
+static size_t count_queued(const page *p)
+{
+    size_t n = 0;
+    for (int i = 0; i < p->n_rows; i++) {
+        const row *r = &p->rows[i];
+        n += r->state == ROW_PARKED && (r->waits_for == WAITS_OPERATOR || r->waits_for == WAITS_KEY);
+    }
+    return n;
+}
+
 static void on_unparked(void *arg)
 {
     topic *t = arg;
     t->lanes->settler->published += count_acked(t->lane_page);
+    t->lanes->settler->n_queued -= count_queued(t->lane_page);
     page_free(t->lane_page);
     t->lane_page = NULL;
     t->lane_unparking = false;

@@ -48,10 +48,9 @@ static void park(parking *p, row *r, row_waits waits_for, uint64_t queue, int re
     bool of_flow = r->page->lane == NULL;
     page_row_done(r->page, r, ROW_PARKED);
     p->n_marks++;
-    if (of_flow) {
-        p->settler->n_queued++;
+    p->settler->n_queued++;
+    if (of_flow)
         settler_note(p->settler, clock_now_us());
-    }
 }
 
 static void hold(parking *p, topic *t, row *r, uint64_t hash)

@@ -53,6 +53,7 @@ static void leave(relay *y)
     if (y->stopping && y->state == RELAY_LEADING && batch_queue_has_open_rows(&y->queue) && !y->finished)
         y->stop_code = 3;
     int64_t now_us = clock_now_us();
+    ship_purge(&y->ship);
     ship_reset(&y->ship, last_reports_ms(y, now_us), now_us);
     monitor_left(&y->monitor);
     ship_reset_alone(&y->ship, last_reports_ms(y, clock_now_us()));
@@ -172,6 +173,7 @@ static void lapse(relay *y, int64_t now_us)
     y->lease.lapsed = true;
     log_event(LOG_LEVEL_WARN, "lease.lapsed", "relay=%s in_flight=%d", y->cfg->relay_id,
               ship_in_flight(&y->ship));
+    ship_purge(&y->ship);
     ship_reset(&y->ship, 0, now_us);
     ship_reset_alone(&y->ship, 0);
     alone_rewind(&y->parking.alone);

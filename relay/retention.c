@@ -12,7 +12,7 @@
 
 #define CLOSE_LEAF (-1)
 #define OPEN_PART                                                                                            \
-    4 /* a leaf is closed after this part of the retention: five or six of sixteen are in use then */
+    8 /* a leaf is closed after this part of the retention: nine or ten of sixteen are in use then */
 #define TELL_AGAIN_US INT64_C(3600000000)
 
 void retention_start(retention *r, const config *cfg, int64_t now_us)

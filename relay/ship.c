@@ -304,7 +304,7 @@ static void take_error(ship *s, rd_kafka_event_t *event)
 {
     rd_kafka_resp_err_t err = rd_kafka_event_error(event);
     const char *text = rd_kafka_event_error_string(event);
-    if (err == RD_KAFKA_RESP_ERR__FATAL) {
+    if (err == RD_KAFKA_RESP_ERR__FATAL && s->producer) {
         char why[256] = "";
         rd_kafka_fatal_error(s->producer, why, sizeof why);
         mark_broken(s, "fatal error of the producer", why);
@@ -356,14 +356,14 @@ static void take_event(ship *s, rd_kafka_event_t *event, int64_t now_us)
 
 bool ship_serve(ship *s, int64_t now_us)
 {
-    if (!s->producer)
+    if (!s->producer && !s->alone)
         return false;
     uint64_t count;
     if (read(s->event_fd, &count, sizeof count) < 0 && errno != EAGAIN)
         log_event(LOG_LEVEL_WARN, "eventfd.failed", "reason=%s", strerror(errno));
     bool any = false;
     rd_kafka_event_t *event;
-    while ((event = rd_kafka_queue_poll(s->queue, 0)) ||
+    while ((s->producer && (event = rd_kafka_queue_poll(s->queue, 0))) ||
            (s->alone && (event = rd_kafka_queue_poll(s->alone_queue, 0)))) {
         take_event(s, event, now_us);
         any = true;
@@ -397,6 +397,14 @@ static void destroy(rd_kafka_t *rk, rd_kafka_queue_t *queue)
     rd_kafka_queue_io_event_enable(queue, -1, NULL, 0);
     rd_kafka_queue_destroy(queue);
     rd_kafka_destroy(rk);
+}
+
+void ship_purge(ship *s)
+{
+    if (s->producer)
+        rd_kafka_purge(s->producer, RD_KAFKA_PURGE_F_QUEUE);
+    if (s->alone)
+        rd_kafka_purge(s->alone, RD_KAFKA_PURGE_F_QUEUE);
 }
 
 void ship_reset_alone(ship *s, int wait_ms)

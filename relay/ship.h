@@ -54,6 +54,8 @@ ship_answer ship_row(ship *s, topic *t, row *r, const page_event *e, bool from_l
 ship_answer ship_alone(ship *s, topic *t, row *r, const page_event *e);
 /* Takes reports and answers. True when there was something. */
 bool ship_serve(ship *s, int64_t now_us);
+/* Throws away what neither producer has sent: at once, before anything waits for reports. */
+void ship_purge(ship *s);
 /* Purges what is queued, waits up to wait_ms for what is on the wire, and ends the producer. Afterwards no row is ROW_SENT. */
 void ship_reset(ship *s, int wait_ms, int64_t now_us);
 /* The same for the producer of records that travel alone. */

@@ -16,6 +16,20 @@ static void an_empty_set_has_nothing(void **state)
     key_set_done(&s);
 }
 
+/* What has no queue has the hash 0. */
+static void zero_is_never_in_a_set(void **state)
+{
+    (void)state;
+    key_set s = {0};
+    assert_false(key_set_has(&s, 0));
+    assert_true(key_set_add(&s, 7));
+    assert_false(key_set_has(&s, 0));
+    key_set_remove(&s, 0);
+    assert_int_equal(s.n, 1);
+    assert_true(key_set_has(&s, 7));
+    key_set_done(&s);
+}
+
 static void what_is_added_twice_is_there_once(void **state)
 {
     (void)state;
@@ -80,6 +94,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_set_has_nothing),
+        cmocka_unit_test(zero_is_never_in_a_set),
         cmocka_unit_test(what_is_added_twice_is_there_once),
         cmocka_unit_test(a_set_agrees_with_an_array_whatever_comes_and_goes),
         cmocka_unit_test(a_million_keys_take_16_bytes_each),
