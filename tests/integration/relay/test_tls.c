@@ -5,6 +5,7 @@
 #include "stage.h"
 #include "wait_until.h"
 
+#include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -212,9 +213,18 @@ static void a_broker_with_a_bad_certificate_gets_no_event(void **state)
     outbox_free(o);
 }
 
+/* librdkafka before 2.6.1 repeats its nonce in the last message of SCRAM, and Kafka 4 refuses that (librdkafka's pull request 4895). */
+static bool scram_works(void)
+{
+    const char *kafka = getenv("POSTBUS_TEST_KAFKA_VERSION");
+    return !kafka || atoi(kafka) < 4 || rd_kafka_version() >= 0x02060100;
+}
+
 static void a_wrong_sasl_password_is_told_and_gets_nothing_through(void **state)
 {
     (void)state;
+    if (!scram_works())
+        skip();
     static const char *const sasl[] = {
         "-X", "security.protocol=sasl_ssl", "-X", "sasl.mechanism=SCRAM-SHA-512",
         "-X", "sasl.username=relay",        "-X", "sasl.password=" WRONG_PASSWORD,
@@ -233,6 +243,8 @@ static void a_wrong_sasl_password_is_told_and_gets_nothing_through(void **state)
 static void an_event_flows_over_tls_and_sasl_with_secrets_from_a_file(void **state)
 {
     (void)state;
+    if (!scram_works())
+        skip();
     char secret[120], from[200];
     snprintf(secret, sizeof secret, "%s/password", directory);
     FILE *file = fopen(secret, "w");
