@@ -117,15 +117,10 @@ static bool finish(rd_kafka_t *admin, rd_kafka_queue_t *queue, char *message, si
     return good;
 }
 
-bool kafka_admin_create_topic(const char *brokers, const char *topic, int n_partitions,
-                              const char *const *config, char *message, size_t message_size)
+/* Takes wanted. */
+static bool create(const char *brokers, rd_kafka_NewTopic_t *wanted, char *message, size_t message_size)
 {
-    rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(topic, n_partitions, 1, message, message_size);
-    if (!wanted)
-        return false;
-    rd_kafka_t *admin = NULL;
-    if (for_each(config, set_new_topic, wanted, message, message_size))
-        admin = connect_admin(brokers, message, message_size);
+    rd_kafka_t *admin = connect_admin(brokers, message, message_size);
     bool good = false;
     if (admin) {
         rd_kafka_queue_t *queue = rd_kafka_queue_new(admin);
@@ -134,6 +129,62 @@ bool kafka_admin_create_topic(const char *brokers, const char *topic, int n_part
     }
     rd_kafka_NewTopic_destroy(wanted);
     return good;
+}
+
+bool kafka_admin_create_replicated_topic(const char *brokers, const char *topic, int n_partitions,
+                                         int n_replicas, const char *const *config, char *message,
+                                         size_t message_size)
+{
+    rd_kafka_NewTopic_t *wanted =
+        rd_kafka_NewTopic_new(topic, n_partitions, n_replicas, message, message_size);
+    if (!wanted)
+        return false;
+    if (for_each(config, set_new_topic, wanted, message, message_size))
+        return create(brokers, wanted, message, message_size);
+    rd_kafka_NewTopic_destroy(wanted);
+    return false;
+}
+
+bool kafka_admin_create_topic(const char *brokers, const char *topic, int n_partitions,
+                              const char *const *config, char *message, size_t message_size)
+{
+    return kafka_admin_create_replicated_topic(brokers, topic, n_partitions, 1, config, message,
+                                               message_size);
+}
+
+bool kafka_admin_place_topic(const char *brokers, const char *topic, const int32_t *nodes, int n_partitions,
+                             char *message, size_t message_size)
+{
+    rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(topic, n_partitions, -1, message, message_size);
+    if (!wanted)
+        return false;
+    for (int32_t i = 0; i < n_partitions; i++) {
+        int32_t node = nodes[i];
+        if (rd_kafka_NewTopic_set_replica_assignment(wanted, i, &node, 1, message, message_size)) {
+            rd_kafka_NewTopic_destroy(wanted);
+            return false;
+        }
+    }
+    return create(brokers, wanted, message, message_size);
+}
+
+int32_t kafka_admin_leader(const char *brokers, const char *topic, int32_t partition)
+{
+    char message[256];
+    int32_t leader = -1;
+    const struct rd_kafka_metadata *metadata;
+    rd_kafka_t *admin = connect_admin(brokers, message, sizeof message);
+    rd_kafka_topic_t *handle = admin ? rd_kafka_topic_new(admin, topic, NULL) : NULL;
+    if (handle && rd_kafka_metadata(admin, 0, handle, &metadata, ANSWER_MS) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        if (metadata->topic_cnt == 1 && partition < metadata->topics[0].partition_cnt)
+            leader = metadata->topics[0].partitions[partition].leader;
+        rd_kafka_metadata_destroy(metadata);
+    }
+    if (handle)
+        rd_kafka_topic_destroy(handle);
+    if (admin)
+        rd_kafka_destroy(admin);
+    return leader;
 }
 
 bool kafka_admin_configure_topic(const char *brokers, const char *topic, const char *const *config,

@@ -4,10 +4,20 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-/* config: "name=value", ends with NULL; NULL = none. */
+/* config: "name=value", ends with NULL; NULL = none. One replica a partition. */
 bool kafka_admin_create_topic(const char *brokers, const char *topic, int n_partitions,
                               const char *const *config, char *message, size_t message_size);
+/* n_replicas of each partition, where the brokers choose. */
+bool kafka_admin_create_replicated_topic(const char *brokers, const char *topic, int n_partitions,
+                                         int n_replicas, const char *const *config, char *message,
+                                         size_t message_size);
+/* One replica a partition: partition i on the broker nodes[i]. */
+bool kafka_admin_place_topic(const char *brokers, const char *topic, const int32_t *nodes, int n_partitions,
+                             char *message, size_t message_size);
+/* Which broker leads a partition, by what the brokers say that can be reached; -1: none, or nobody knows. */
+int32_t kafka_admin_leader(const char *brokers, const char *topic, int32_t partition);
 bool kafka_admin_configure_topic(const char *brokers, const char *topic, const char *const *config,
                                  char *message, size_t message_size);
 /* n_partitions: how many it has then. */

@@ -20,11 +20,12 @@ enum { READY_DEADLINE_MS = 120000, STOP_DEADLINE_MS = 60000, MAX_ARGUMENTS = 80 
 
 struct kafka_fixture {
     bool own;
+    bool ready;
     proc_fixture *broker;
     const char *argv[MAX_ARGUMENTS];
     char *settings[MAX_ARGUMENTS];
     size_t n_settings;
-    char directory[64];
+    char directory[80];
     char log_path[96];
     char brokers[256];
 };
@@ -42,19 +43,34 @@ kafka_fixture *kafka_fixture_new(const char *const *settings)
     return kafka_fixture_new_listening(NULL, settings);
 }
 
-kafka_fixture *kafka_fixture_new_listening(const char *const *arguments, const char *const *settings)
+kafka_fixture *kafka_fixture_of(const char *directory)
 {
     kafka_fixture *kafka = allocate();
     kafka->own = true;
+    snprintf(kafka->directory, sizeof kafka->directory, "%s", directory);
+    snprintf(kafka->log_path, sizeof kafka->log_path, "%s/server.log", directory);
+    kafka->argv[0] = SCRIPT;
+    kafka->argv[1] = "run";
+    kafka->argv[2] = kafka->directory;
+    return kafka;
+}
+
+kafka_fixture *kafka_fixture_at(const char *brokers)
+{
+    kafka_fixture *kafka = allocate();
+    snprintf(kafka->brokers, sizeof kafka->brokers, "%s", brokers);
+    return kafka;
+}
+
+kafka_fixture *kafka_fixture_new_listening(const char *const *arguments, const char *const *settings)
+{
+    char directory[64];
     const char *folder = getenv("POSTBUS_TEST_TMP");
-    snprintf(kafka->directory, sizeof kafka->directory, "%s/postbus-kafka.XXXXXX", folder ? folder : "/tmp");
-    if (!mkdtemp(kafka->directory))
-        fail_msg("mkdtemp %s failed", kafka->directory);
-    snprintf(kafka->log_path, sizeof kafka->log_path, "%s/server.log", kafka->directory);
-    size_t n = 0;
-    kafka->argv[n++] = SCRIPT;
-    kafka->argv[n++] = "run";
-    kafka->argv[n++] = kafka->directory;
+    snprintf(directory, sizeof directory, "%s/postbus-kafka.XXXXXX", folder ? folder : "/tmp");
+    if (!mkdtemp(directory))
+        fail_msg("mkdtemp %s failed", directory);
+    kafka_fixture *kafka = kafka_fixture_of(directory);
+    size_t n = 3;
     for (; arguments && *arguments; arguments++) {
         assert_true(n + 1 < MAX_ARGUMENTS);
         kafka->argv[n++] = *arguments;
@@ -72,11 +88,7 @@ kafka_fixture *kafka_fixture_new_listening(const char *const *arguments, const c
 kafka_fixture *kafka_fixture_shared(void)
 {
     const char *brokers = getenv("POSTBUS_TEST_BROKERS");
-    if (!brokers || !*brokers)
-        return kafka_fixture_new(NULL);
-    kafka_fixture *kafka = allocate();
-    snprintf(kafka->brokers, sizeof kafka->brokers, "%s", brokers);
-    return kafka;
+    return brokers && *brokers ? kafka_fixture_at(brokers) : kafka_fixture_new(NULL);
 }
 
 static void read_brokers(kafka_fixture *kafka)
@@ -95,15 +107,24 @@ static void must_be_own(const kafka_fixture *kafka)
         fail_msg("the broker of the whole run is not this test's to stop: take kafka_fixture_new");
 }
 
-void kafka_fixture_start(kafka_fixture *kafka)
+void kafka_fixture_launch(kafka_fixture *kafka)
 {
     must_be_own(kafka);
     if (kafka->broker)
         return;
     const proc_fixture_options options = {.log_path = kafka->log_path};
+    kafka->ready = false;
     kafka->broker = proc_fixture_start(kafka->argv, &options);
+}
+
+void kafka_fixture_start(kafka_fixture *kafka)
+{
+    kafka_fixture_launch(kafka);
+    if (kafka->ready)
+        return;
     proc_fixture_expect_log(kafka->broker, "Kafka Server started", READY_DEADLINE_MS);
     read_brokers(kafka);
+    kafka->ready = true;
 }
 
 static void end(kafka_fixture *kafka, int number)

@@ -22,6 +22,12 @@ char *kafka_fixture_listener(const kafka_fixture *kafka, const char *name);
 /* The broker of the run (POSTBUS_TEST_BROKERS), which a test must neither stop nor configure; without one, a broker as above. */
 kafka_fixture *kafka_fixture_shared(void);
 
+/* For kafka_cluster.c: a node in a directory laid out by `kafka-broker prepare`, not started yet; and brokers that are others' to stop. */
+kafka_fixture *kafka_fixture_of(const char *directory);
+kafka_fixture *kafka_fixture_at(const char *brokers);
+/* Starts the broker and waits for nothing; kafka_fixture_start does then. */
+void kafka_fixture_launch(kafka_fixture *kafka);
+
 /* Kills the broker, if it is this test's own, and removes its data. NULL is taken. */
 void kafka_fixture_free(kafka_fixture *kafka);
 

@@ -1,5 +1,6 @@
 /* The servers of the tests are what the tests take them for: durable, restartable on the same data, and real. */
 #include "cmocka_all.h"
+#include "kafka_cluster.h"
 #include "kafka_fixture.h"
 #include "pg_fixture.h"
 #include "pg_query.h"
@@ -143,6 +144,29 @@ static void a_killed_broker_comes_back_with_its_data_on_its_port(void **state)
     kafka_fixture_free(own);
 }
 
+static void a_partition_of_a_killed_node_has_no_leader_until_it_is_back(void **state)
+{
+    (void)state;
+    static const int32_t nodes[] = {1, 2, 3};
+    kafka_cluster *three = kafka_cluster_new(3, NULL);
+    char *placed = kafka_cluster_place_topic(three, "placed", nodes, 3);
+    char *spread = kafka_cluster_new_topic(three, "spread", 1, 3, NULL);
+    for (int i = 0; i < 3; i++)
+        kafka_cluster_expect_leader(three, placed, i, nodes[i]);
+    kafka_fixture_kill(kafka_cluster_node(three, 2));
+    kafka_cluster_expect_leader(three, placed, 1, -1);
+    kafka_cluster_expect_leader(three, placed, 2, 3);
+    kafka_fixture *shared = kafka;
+    kafka = kafka_cluster_whole(three);
+    produce(spread, "k", "while one is away");
+    kafka = shared;
+    kafka_cluster_start(three);
+    kafka_cluster_expect_leader(three, placed, 1, 2);
+    free(placed);
+    free(spread);
+    kafka_cluster_free(three);
+}
+
 static int start_servers(void **state)
 {
     (void)state;
@@ -170,6 +194,7 @@ int main(void)
         cmocka_unit_test(a_tombstone_is_not_an_empty_value),
         cmocka_unit_test(an_empty_topic_is_read_to_its_end),
         cmocka_unit_test(a_killed_broker_comes_back_with_its_data_on_its_port),
+        cmocka_unit_test(a_partition_of_a_killed_node_has_no_leader_until_it_is_back),
     };
     return cmocka_run_group_tests(tests, start_servers, stop_servers);
 }
