@@ -85,6 +85,20 @@ kafka_fixture *kafka_fixture_new_listening(const char *const *arguments, const c
     return kafka;
 }
 
+kafka_fixture *kafka_fixture_new_behind(net_proxy *proxy, const char *const *settings)
+{
+    char *listener = NULL;
+    if (asprintf(&listener, "PROXY:PLAINTEXT:%d", net_proxy_port(proxy)) < 0)
+        fail_msg("no memory for a listener");
+    kafka_fixture *kafka =
+        kafka_fixture_new_listening((const char *const[]){"--listener", listener, NULL}, settings);
+    kafka->settings[kafka->n_settings++] = listener; /* freed with them */
+    char *address = kafka_fixture_listener(kafka, "PROXY");
+    net_proxy_aim(proxy, atoi(strchr(address, ':') + 1));
+    free(address);
+    return kafka;
+}
+
 kafka_fixture *kafka_fixture_shared(void)
 {
     const char *brokers = getenv("POSTBUS_TEST_BROKERS");

@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+#include "net_proxy.h"
+
 typedef struct kafka_fixture kafka_fixture;
 
 /* Starts a broker of this test's own. settings: "name=value" of server.properties, ends with NULL; NULL = none. */
@@ -15,6 +17,10 @@ kafka_fixture *kafka_fixture_new(const char *const *settings);
 /* The same with further listeners and users. arguments: "--listener", "NAME:PROTOCOL", "--scram", "USER:PASSWORD" and so on, ends with
  * NULL; they must live as long as the broker. */
 kafka_fixture *kafka_fixture_new_listening(const char *const *arguments, const char *const *settings);
+
+/* One that can also be reached through a proxy, by net_proxy_address, and then tells its clients to stay there. The proxy is aimed at it.
+ * kafka_fixture_brokers is the direct way. */
+kafka_fixture *kafka_fixture_new_behind(net_proxy *proxy, const char *const *settings);
 
 /* Where a further listener is, for the caller to free: "localhost:PORT". */
 char *kafka_fixture_listener(const kafka_fixture *kafka, const char *name);
