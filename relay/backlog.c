@@ -54,6 +54,15 @@ static void on_parked(void *arg, PGresult *res)
     PQclear(res);
 }
 
+static void on_leaves(void *arg, PGresult *res)
+{
+    backlog *b = arg;
+    b->coming.leaves = strtod(PQgetvalue(res, 0, 0), NULL);
+    b->coming.outbox_bytes = strtod(PQgetvalue(res, 0, 1), NULL);
+    b->coming.receipts_bytes = strtod(PQgetvalue(res, 0, 2), NULL);
+    PQclear(res);
+}
+
 /* The next question waits for nine times as long as this one took. */
 static void on_answered(void *arg)
 {
@@ -72,6 +81,7 @@ static void ask(backlog *b, int64_t now_us)
     session_query(b->session, sql_query("backlog_session"), 0, NULL, false, NULL, NULL);
     session_query(b->session, sql_query("backlog"), 0, NULL, false, on_backlog, b);
     session_query(b->session, sql_query("parked_by_topic"), 0, NULL, false, on_parked, b);
+    session_query(b->session, sql_query("leaves"), 0, NULL, false, on_leaves, b);
     session_commit(b->session, on_answered, b);
 }
 

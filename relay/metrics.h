@@ -36,7 +36,9 @@ typedef struct metrics {
     uint64_t n_elections, n_sessions_lost;
     double backlog_events, backlog_oldest_age_s, backlog_known_age_s;
     const backlog_numbers *parked;
-    uint64_t n_published, n_possible_duplicates, n_producers_recreated;
+    double leaves, outbox_bytes, receipts_bytes, refused_leaves;
+    uint64_t n_leaves_closed, n_leaves_emptied;
+    uint64_t n_published, n_possible_duplicates, n_producers_recreated, n_broker_outages;
     uint64_t n_reads, n_read_events, n_batches, n_barriers, n_settlements;
     uint64_t n_rings, n_wakes, n_arms, n_safety_polls, n_safety_finds;
     double in_flight_events, in_flight_bytes, open_batches;

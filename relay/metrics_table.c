@@ -39,6 +39,23 @@ const metric metrics_table[] = {
      "Events that are set aside, by topic and reason, counted by the database itself. The fifty largest "
      "groups; the others are one, with (others) as "
      "topic and reason. Left out as the backlog is."},
+    {"postbus_leaves", METRIC_GAUGE, NULL, AT(leaves),
+     "Leaves of the outbox, its 16 partitions, that hold events; told by the database. About ten are in use "
+     "where retention keeps up; "
+     "at 16 none can be closed. Left out as the backlog is."},
+    {"postbus_outbox_bytes", METRIC_GAUGE, "bytes", AT(outbox_bytes),
+     "Bytes of the files of the outbox, its indexes among them, told by the database. Left out as above."},
+    {"postbus_receipts_bytes", METRIC_GAUGE, "bytes", AT(receipts_bytes),
+     "The same of receipts and progress."},
+    {"postbus_leaves_closed", METRIC_COUNTER, NULL, AT(n_leaves_closed),
+     "How often this process has closed the leaf that was written to."},
+    {"postbus_leaves_emptied", METRIC_COUNTER, NULL, AT(n_leaves_emptied),
+     "How often this process has emptied a leaf whose events were all done and older than retention_ms."},
+    {"postbus_leaves_refused", METRIC_GAUGE, NULL, AT(refused_leaves),
+     "Leaves that the last look of retention found due and had to leave as they are: events are in no "
+     "receipt, too many are parked, "
+     "or no leaf is empty to go on in. The log says which (retention.refused). Left out unless this relay "
+     "leads."},
     {"postbus_published_events", METRIC_COUNTER, NULL, AT(n_published),
      "Events of which a broker has told this process the offset it gave them. An event sent again counts "
      "again."},
@@ -49,6 +66,9 @@ const metric metrics_table[] = {
      "counts."},
     {"postbus_producers_recreated", METRIC_COUNTER, NULL, AT(n_producers_recreated),
      "How often the Kafka producer failed in a way that only a new one mends."},
+    {"postbus_broker_outages", METRIC_COUNTER, NULL, AT(n_broker_outages),
+     "How often the producer lost its connections to all brokers. It connects again by itself; nothing is "
+     "lost."},
     {"postbus_reads", METRIC_COUNTER, NULL, AT(n_reads),
      "Reads of the outbox begun: one flight of statements each, whether it found events or not."},
     {"postbus_read_events", METRIC_COUNTER, NULL, AT(n_read_events),

@@ -181,6 +181,7 @@ static void read_rooms(const monitor *m, metrics *out)
     out->n_published = r->ship->n_acked;
     out->n_possible_duplicates = r->ship->n_doubtful + m->n_unsettled;
     out->n_producers_recreated = r->ship->n_resets;
+    out->n_broker_outages = r->ship->n_outages;
     out->n_reads = r->reader->n_reads;
     out->n_read_events = r->reader->n_rows;
     out->n_batches = r->reader->n_batches;
@@ -196,6 +197,9 @@ static void read_rooms(const monitor *m, metrics *out)
     out->open_batches = (double)r->queue->n_batches;
     out->settled_events = &r->settler->events;
     out->settle_times = &r->settler->times;
+    out->n_leaves_closed = r->retention->n_closed;
+    out->n_leaves_emptied = r->retention->n_emptied;
+    out->refused_leaves = m->epoch > 0 ? retention_refusals(r->retention) : NAN;
 }
 
 static void read_backlog(const monitor *m, metrics *out, int64_t now_us)
@@ -203,6 +207,9 @@ static void read_backlog(const monitor *m, metrics *out, int64_t now_us)
     out->parked = backlog_known(&m->backlog, now_us);
     out->backlog_events = out->parked ? out->parked->n_events : NAN;
     out->backlog_oldest_age_s = out->parked ? out->parked->oldest_age_s : NAN;
+    out->leaves = out->parked ? out->parked->leaves : NAN;
+    out->outbox_bytes = out->parked ? out->parked->outbox_bytes : NAN;
+    out->receipts_bytes = out->parked ? out->parked->receipts_bytes : NAN;
     out->backlog_known_age_s = m->backlog.known_at_us ? (double)(now_us - m->backlog.known_at_us) / 1e6 : NAN;
 }
 

@@ -14,6 +14,7 @@
 #include "metrics.h"
 #include "notify.h"
 #include "read.h"
+#include "retention.h"
 #include "settle.h"
 #include "ship.h"
 
@@ -26,6 +27,7 @@ typedef struct monitor_rooms {
     const doorbell *bell;
     const reader *reader;
     const settler *settler;
+    const retention *retention;
 } monitor_rooms;
 
 typedef struct monitor {

@@ -416,7 +416,8 @@ int relay_run(const config *cfg, const relay_run_options *options)
         return 1;
     }
     char reason[200];
-    if (!monitor_start(&y.monitor, cfg, (monitor_rooms){&y.ship, &y.queue, &y.bell, &y.reader, &y.settler},
+    if (!monitor_start(&y.monitor, cfg,
+                       (monitor_rooms){&y.ship, &y.queue, &y.bell, &y.reader, &y.settler, &y.retention},
                        reason, sizeof reason)) {
         log_event(LOG_LEVEL_ERROR, "relay.refused", "reason=%s remedy=%s", reason,
                   "choose another address or port");

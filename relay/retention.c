@@ -17,13 +17,24 @@
 
 void retention_start(retention *r, const config *cfg, int64_t now_us)
 {
-    *r = (retention){.cfg = cfg, .look_at_us = now_us + cfg->retention_check_ms * 1000};
+    *r = (retention){.cfg = cfg,
+                     .look_at_us = now_us + cfg->retention_check_ms * 1000,
+                     .n_closed = r->n_closed,
+                     .n_emptied = r->n_emptied};
 }
 
 void retention_stop(retention *r)
 {
     session_free(r->session);
     r->session = NULL;
+}
+
+int retention_refusals(const retention *r)
+{
+    int n = 0;
+    for (int i = 0; i <= LEAF_COUNT; i++)
+        n += r->refused[i];
+    return n;
 }
 
 static bool came_out(const retention *r, const char *outcome)
@@ -57,6 +68,8 @@ static void on_closing_committed(void *arg)
 {
     retention *r = arg;
     tell_closing(r);
+    r->refused[LEAF_COUNT] = came_out(r, "full");
+    r->n_closed += came_out(r, "closed");
     r->leaf = 0;
     r->asked = false;
 }
@@ -123,6 +136,8 @@ static void on_clearing_committed(void *arg)
 {
     retention *r = arg;
     tell_clearing(r);
+    r->refused[r->leaf] = came_out(r, "gap") || came_out(r, "parked");
+    r->n_emptied += came_out(r, "cleared");
     if (!came_out(r, "checked"))
         r->leaf++;
     r->asked = false;

@@ -19,6 +19,10 @@ typedef struct retention {
     int leaf; /* that is looked at; -1: the one to close; LEAF_COUNT: all done */
     bool asked;
     retention_answer answer;
+    bool refused
+        [LEAF_COUNT +
+         1]; /* by the last look: a leaf that is due and must stay; the last: the open one stays open */
+    uint64_t n_closed, n_emptied;
     int64_t tell_at_us[LEAF_COUNT +
                        1]; /* when the same refusal of a leaf is logged again; the last: of closing */
 } retention;
@@ -27,6 +31,8 @@ typedef struct retention {
 void retention_start(retention *r, const config *cfg, int64_t now_us);
 /* Does what is due, in a session to the server of leader; returns when to be called again. */
 int64_t retention_step(retention *r, const session *leader, int64_t now_us);
+/* How many leaves the last look found due and had to leave as they are. */
+int retention_refusals(const retention *r);
 /* The lead is over, or the relay is. */
 void retention_stop(retention *r);
 

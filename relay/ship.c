@@ -309,8 +309,10 @@ static void take_error(ship *s, rd_kafka_event_t *event)
         rd_kafka_fatal_error(s->producer, why, sizeof why);
         mark_broken(s, "fatal error of the producer", why);
     } else if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
-        if (!s->down_logged)
+        if (!s->down_logged) {
             log_event(LOG_LEVEL_WARN, "kafka.down", "reason=%s", text);
+            s->n_outages++;
+        }
         s->down_logged = true;
     } else {
         log_event(LOG_LEVEL_DEBUG, "kafka.error", "reason=%s", text);

@@ -28,6 +28,7 @@ typedef struct ship {
     int64_t
         wall_ms; /* the time of day when ship_start was called last: often enough for the age of a record */
     uint64_t n_acked, n_resets;
+    uint64_t n_outages;  /* times that no broker could be reached */
     uint64_t n_doubtful; /* records that failed and may be in the topic all the same */
     void (*on_acked)(void *arg, row *r);
     void (*on_alone_failed)(void *arg, row *r, int refusal); /* a record of ship_alone; -1: send it again */

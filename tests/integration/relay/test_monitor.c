@@ -143,6 +143,33 @@ static void a_standby_is_ready_and_does_not_claim_to_lead(void **state)
     outbox_free(o);
 }
 
+/* A session of somebody else has the lead and publishes nothing: what waits is told all the same, from the database. */
+static void a_standby_tells_the_backlog_while_nobody_publishes(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    PGconn *holder = outbox_connect(o);
+    pg_run(holder, "SELECT pg_advisory_lock(8101821198368076545)");
+    proc_fixture *relay = relay_start(o, listening);
+    int port = port_of(relay);
+    expect_answer(port, "/readyz", 200, "standing by");
+    publish(o->conn, o->topic, "k", 30);
+    expect_sample(port, "postbus_backlog_events", 30);
+    expect_sample(port, "postbus_backlog_oldest_age_seconds", 3); /* it grows */
+    expect_sample(port, "postbus_leaves", 1);
+    expect_sample(port, "postbus_outbox_bytes", 8192);
+    char *text = scrape(port);
+    assert_true(sample(text, "postbus_leader") == 0);
+    assert_true(sample(text, "postbus_published_events_total") == 0);
+    assert_true(sample(text, "postbus_leaves_refused") == -1);
+    free(text);
+    PQfinish(holder);
+    expect_sample(port, "postbus_published_events_total", 30);
+    expect_sample(port, "postbus_leaves_refused", 0);
+    relay_stop(relay);
+    outbox_free(o);
+}
+
 static void without_its_database_it_is_alive_and_not_ready_and_counters_do_not_fall(void **state)
 {
     (void)state;
@@ -439,6 +466,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_leader_is_ready_and_says_so),
         cmocka_unit_test(a_standby_is_ready_and_does_not_claim_to_lead),
+        cmocka_unit_test(a_standby_tells_the_backlog_while_nobody_publishes),
         cmocka_unit_test(without_its_database_it_is_alive_and_not_ready_and_counters_do_not_fall),
         cmocka_unit_test(without_brokers_it_is_not_ready_and_tells_the_backlog),
         cmocka_unit_test(parked_events_are_told_by_topic_and_reason),

@@ -13,6 +13,10 @@ static metrics quiet(void)
     return (metrics){.backlog_events = NAN,
                      .backlog_oldest_age_s = NAN,
                      .backlog_known_age_s = NAN,
+                     .leaves = NAN,
+                     .outbox_bytes = NAN,
+                     .receipts_bytes = NAN,
+                     .refused_leaves = NAN,
                      .epoch = NAN,
                      .page_events = &empty,
                      .settled_events = &empty,
@@ -129,6 +133,9 @@ static void what_is_not_known_is_left_out_and_not_zero(void **state)
     expect_no_sample(&m, "postbus_backlog_");
     expect_no_sample(&m, "postbus_parked_events");
     expect_no_sample(&m, "postbus_epoch");
+    expect_no_sample(&m, "postbus_leaves ");
+    expect_no_sample(&m, "postbus_leaves_refused");
+    expect_no_sample(&m, "postbus_outbox_bytes");
     m.backlog_events = 0;
     expect_line(&m, "postbus_backlog_events 0");
 }
