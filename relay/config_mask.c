@@ -7,7 +7,7 @@
 
 static void put_quoted(FILE *to, const char *value)
 {
-    bool plain = *value != '\0' && strpbrk(value, " '\\\t\n") == NULL;
+    bool plain = *value != '\0' && strpbrk(value, " '\\\t\n\v\f\r") == NULL;
     if (plain) {
         fputs(value, to);
         return;

@@ -41,6 +41,7 @@ static void the_rest_of_it_shows(void **state)
     static const char *const cases[][2] = {
         {"host=h password=geheim dbname=d", "password=******** dbname=d host=h"},
         {"postgresql://u@/d?host=/tmp/my%20sockets", "user=u dbname=d host='/tmp/my sockets'"},
+        {"postgresql://u@h/a%0Cb", "user=u dbname='a\fb' host=h"},
         {"user='o''x' ", "(a connection string that cannot be read)"},
         {"user='o\\'x'", "user='o\\'x'"},
         {"", ""},
