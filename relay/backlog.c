@@ -121,7 +121,7 @@ int64_t backlog_step(backlog *b, int64_t now_us)
     return b->session ? CLOCK_NEVER : now_us + AFTER_FAULT_US;
 }
 
-const backlog_numbers *backlog_known(const backlog *b, int64_t now_us)
+bool backlog_is_fresh(int64_t known_at_us, int64_t now_us)
 {
-    return b->known_at_us != 0 && now_us - b->known_at_us < TOO_OLD_US ? &b->known : NULL;
+    return known_at_us != 0 && now_us - known_at_us < TOO_OLD_US;
 }

@@ -43,7 +43,7 @@ void backlog_done(backlog *b);
 void backlog_want(backlog *b, int64_t now_us);
 /* Connects, asks, gives up, as is due. CLOCK_NEVER or when to come again. */
 int64_t backlog_step(backlog *b, int64_t now_us);
-/* The numbers, or NULL where they are none or too old to be told. */
-const backlog_numbers *backlog_known(const backlog *b, int64_t now_us);
+/* Whether numbers of then (known_at_us) are there, and not too old to be told. */
+bool backlog_is_fresh(int64_t known_at_us, int64_t now_us);
 
 #endif

@@ -89,6 +89,11 @@ const config_setting config_table[] = {
     {"reconnect_max_ms", SETTING_DURATION_MS, AT(reconnect_max_ms), .preset = "5000", .lowest = 10,
      .highest = 3600000, .placeholder = "TIME",
      .effect = "The longest pause between two attempts to connect to PostgreSQL."},
+    {"refused_retry_ms", SETTING_DURATION_MS, AT(refused_retry_ms), .preset = "30000", .lowest = 100,
+     .highest = 3600000, .placeholder = "TIME",
+     .effect = "Where a relay serves several databases: after how long one that could not be served as it is "
+               "(not migrated, without privileges, restored from elsewhere) is looked at again. Once none of "
+               "them can be served, the relay ends with exit code 1."},
     {"shutdown_timeout_ms", SETTING_DURATION_MS, AT(shutdown_timeout_ms), .preset = "10000", .lowest = 0,
      .highest = 3600000, .placeholder = "TIME",
      .effect = "After SIGTERM or SIGINT: how long the relay flushes and settles before it gives up with exit "

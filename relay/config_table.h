@@ -29,7 +29,7 @@ typedef struct config_setting {
     const char *effect; /* what it does, in sentences, for the reference */
 } config_setting;
 
-#define CONFIG_N_SETTINGS 27
+#define CONFIG_N_SETTINGS 28
 extern const config_setting config_table[CONFIG_N_SETTINGS];
 
 /* The row of this name, or NULL. */

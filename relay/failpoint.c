@@ -4,13 +4,14 @@
 #ifdef POSTBUS_FAILPOINTS
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 void failpoint(const char *point)
 {
-    static int passed;
+    static atomic_int passed;
     const char *at = getenv("POSTBUS_CRASH_AT");
     if (!at)
         return;
@@ -18,7 +19,7 @@ void failpoint(const char *point)
     if (strlen(point) != n || strncmp(at, point, n) != 0)
         return;
     int wanted = at[n] == ':' ? atoi(at + n + 1) : 1;
-    if (++passed == wanted)
+    if (atomic_fetch_add(&passed, 1) + 1 == wanted)
         kill(getpid(), SIGKILL);
 }
 

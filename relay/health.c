@@ -16,11 +16,19 @@ void health_note(health *h, const health_facts *facts, int64_t now_us)
             facts->works[i].beat != h->facts.works[i].beat || facts->role != h->facts.role)
             h->since_us[i] = now_us;
     h->facts = *facts;
+    h->refused &= facts->role == HEALTH_AWAY;
 }
 
 void health_note_lost(health *h, const char *reason)
 {
+    h->refused = false;
     snprintf(h->away_reason, sizeof h->away_reason, "%s", reason);
+}
+
+void health_note_refused(health *h, const char *reason)
+{
+    health_note_lost(h, reason);
+    h->refused = true;
 }
 
 static int slowest(const health *h)
@@ -48,6 +56,8 @@ bool health_is_ready(const health *h, int64_t now_us, char *reason, size_t reaso
 {
     if (h->facts.stopping) {
         snprintf(reason, reason_size, "the relay is stopping");
+    } else if (h->refused) {
+        snprintf(reason, reason_size, "refused: %s", h->away_reason);
     } else if (h->facts.role == HEALTH_AWAY) {
         snprintf(reason, reason_size, "no session with PostgreSQL%s%s", h->away_reason[0] ? ": " : " yet",
                  h->away_reason);

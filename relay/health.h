@@ -31,12 +31,15 @@ typedef struct health_facts {
 typedef struct health {
     health_facts facts;
     int64_t since_us[HEALTH_N_WORKS]; /* when the work began or last moved */
+    bool refused;                     /* the database cannot be served as it is; away_reason says why */
     char away_reason[256];            /* why there is no session; "": none has been opened yet */
 } health;
 
 void health_note(health *h, const health_facts *facts, int64_t now_us);
 /* Why the session was lost. */
 void health_note_lost(health *h, const char *reason);
+/* The database was found to be one that cannot be served as it is. */
+void health_note_refused(health *h, const char *reason);
 /* For how long work has not moved; 0 where there is none. */
 int64_t health_stalled_us(const health *h, int64_t now_us);
 /* Leads and moves on, or stands by and could take over. Otherwise one line says why not; Where it is ready, what it is. */

@@ -8,12 +8,6 @@
 
 /* ---- joining ---- */
 
-static void refuse(relay *y, const char *reason, const char *remedy)
-{
-    log_event(LOG_LEVEL_ERROR, "relay.refused", "reason=%s remedy=%s", reason, remedy);
-    relay_finish(y, 1);
-}
-
 enum check_column {
     CHECK_BACKEND,
     CHECK_IN_RECOVERY,
@@ -27,24 +21,27 @@ enum check_column {
 static void check(relay *y, const PGresult *res)
 {
     if (PQntuples(res) != 1)
-        refuse(y, "postbus.instance has no row, or the outbox no sequence",
-               "run `postbus migrate` on this database");
+        relay_refuse(y, "postbus.instance has no row, or the outbox no sequence",
+                     "run `postbus migrate` on this database");
     else if (atoi(PQgetvalue(res, 0, CHECK_BACKEND)) != PQbackendPID(session_conn(y->session)))
-        refuse(y, "there is a connection pooler between the relay and PostgreSQL",
-               "connect the relay directly: LISTEN and its locks need a session of its own");
+        relay_refuse(y, "there is a connection pooler between the relay and PostgreSQL",
+                     "connect the relay directly: LISTEN and its locks need a session of its own");
     else if (PQgetvalue(res, 0, CHECK_SAME_CLUSTER)[0] != 't')
-        refuse(y,
-               "this database was restored or moved from another PostgreSQL cluster: the transaction ids it "
-               "stores mean nothing here",
-               "with all relays stopped, SELECT postbus.rebase(): it publishes again what is not known to be "
-               "published");
+        relay_refuse(
+            y,
+            "this database was restored or moved from another PostgreSQL cluster: the transaction ids it "
+            "stores mean nothing here",
+            "with all relays stopped, SELECT postbus.rebase(): it publishes again what is not known to be "
+            "published");
     else if (strcmp(PQgetvalue(res, 0, CHECK_CACHE), "1") != 0 ||
              strcmp(PQgetvalue(res, 0, CHECK_INCREMENT), "1") != 0 ||
              PQgetvalue(res, 0, CHECK_CYCLE)[0] != 'f')
-        refuse(y, "postbus.outbox_id_seq must have CACHE 1, INCREMENT 1 and NO CYCLE, or events are lost",
-               "ALTER SEQUENCE postbus.outbox_id_seq CACHE 1 INCREMENT 1 NO CYCLE");
+        relay_refuse(y,
+                     "postbus.outbox_id_seq must have CACHE 1, INCREMENT 1 and NO CYCLE, or events are lost",
+                     "ALTER SEQUENCE postbus.outbox_id_seq CACHE 1 INCREMENT 1 NO CYCLE");
     else if (!record_maker_init(&y->ship.maker, y->cfg, PQgetvalue(res, 0, CHECK_OUTBOX_ID)))
-        refuse(y, "postbus.instance.outbox_id is not a UUID", "restore the row that `postbus migrate` wrote");
+        relay_refuse(y, "postbus.instance.outbox_id is not a UUID",
+                     "restore the row that `postbus migrate` wrote");
 }
 
 void relay_on_check(void *arg, PGresult *res)
@@ -65,7 +62,7 @@ static void on_lead_answer(void *arg, PGresult *res)
     relay *y = arg;
     bool got = PQgetvalue(res, 0, 0)[0] == 't';
     PQclear(res);
-    if (y->finished || y->unlead)
+    if (relay_gives_up(y))
         return;
     if (got) {
         lead(y);
@@ -93,7 +90,7 @@ static void on_checked(void *arg)
     relay *y = arg;
     char lock[128];
     session *s = y->session;
-    if (y->finished || y->unlead)
+    if (relay_gives_up(y))
         return;
     session_query(s, sql_query("setup"), 0, NULL, false, NULL, NULL);
     session_commit(s, NULL, NULL);
@@ -183,7 +180,7 @@ static void on_progress(void *arg, PGresult *res)
     relay *y = arg;
     if (!load_progress(y, res)) {
         batch_queue_done(&y->queue);
-        refuse(y, "postbus.progress cannot be read", "its newest row was altered; restore it");
+        relay_refuse(y, "postbus.progress cannot be read", "its newest row was altered; restore it");
     } else {
         fences_start(&y->fences, number_at(res, P_FLOOR));
         settler_start(&y->settler, y->cfg, y->session, &y->queue, &y->fences, y->epoch,
@@ -202,7 +199,7 @@ static void on_progress(void *arg, PGresult *res)
 static void on_leading(void *arg)
 {
     relay *y = arg;
-    if (y->finished)
+    if (relay_gives_up(y))
         return;
     y->state = RELAY_LEADING;
     y->backoff_us = RELAY_RECONNECT_LEAST_US;
@@ -226,7 +223,7 @@ static void on_queues(void *arg, PGresult *res)
 static void on_queues_loaded(void *arg)
 {
     relay *y = arg;
-    if (y->finished)
+    if (relay_gives_up(y))
         return;
     if (y->queues_after == INT64_MAX) {
         on_leading(y);

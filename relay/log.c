@@ -16,12 +16,19 @@ static struct {
     bool json;
 } settings = {LOG_LEVEL_INFO, false};
 
+static _Thread_local const char *database;
+
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
 void log_setup(log_level least, bool json)
 {
     settings.least = least;
     settings.json = json;
+}
+
+void log_database(const char *name)
+{
+    database = name;
 }
 
 static void timestamp(char *out, size_t out_size)
@@ -124,6 +131,12 @@ static void line_put(line *l, const char *key, size_t key_length, const char *va
     free(name);
 }
 
+static void line_put_database(line *l)
+{
+    if (database)
+        line_put(l, "database", strlen("database"), database, strlen(database));
+}
+
 static void line_put_pairs(line *l, const char *format, va_list ap)
 {
     va_list copy;
@@ -166,6 +179,7 @@ static void write_text(log_level level, const char *ts, const char *event, const
     if (!l.text)
         return;
     fprintf(l.text, "%s %s %s", level_names[level], ts, event);
+    line_put_database(&l);
     line_put_pairs(&l, pairs, ap);
     fputc('\n', l.text);
     fclose(l.text);
@@ -179,6 +193,7 @@ static void write_json(log_level level, const char *ts, const char *event, const
     line l = {.json = json_pack("{s:s, s:s, s:s}", "level", level_names[level], "ts", ts, "event", event)};
     if (!l.json)
         return;
+    line_put_database(&l);
     line_put_pairs(&l, pairs, ap);
     char *text = json_dumps(l.json, JSON_COMPACT | JSON_PRESERVE_ORDER);
     size_t length = text ? strlen(text) : 0;

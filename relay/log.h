@@ -9,6 +9,9 @@ typedef enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LE
 /* Process-wide, set once at start. */
 void log_setup(log_level least, bool json);
 
+/* The lines of this thread begin with database=NAME from now on; NULL: they do not. The name is borrowed. */
+void log_database(const char *name);
+
 /* event: a short stable name such as "leader.elected". Then pairs of a key and a printf format with its arguments, written as one
  * format string: log_event(LOG_LEVEL_INFO, "topic.missing", "topic=%s retry_ms=%d", topic, ms). Values with spaces, quotes, '=' or
  * control characters are quoted and escaped; in JSON each pair becomes a member (all strings). Keep payloads and passwords out. */

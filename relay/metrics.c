@@ -28,13 +28,6 @@ static double number_of(const metrics *m, const metric *row)
     return n;
 }
 
-static const void *pointer_of(const metrics *m, const metric *row)
-{
-    const void *p;
-    memcpy(&p, at(m, row), sizeof p);
-    return p;
-}
-
 const char *metric_type(const metric *row)
 {
     switch (row->kind) {
@@ -75,28 +68,62 @@ static void put_head(FILE *to, const metric *row)
     fputc('\n', to);
 }
 
-static void put_histogram(FILE *to, const metric *row, const histogram *h)
+/* The name of a sample with its labels, up to the value; le: of a bucket, or NULL. */
+static void put_sample(FILE *to, const char *name, const char *ending, const char *database, const char *le)
 {
+    fprintf(to, "%s%s", name, ending);
+    if (database) {
+        fputs("{database=\"", to);
+        put_escaped(to, database);
+        fputs(le ? "\"," : "\"}", to);
+    } else if (le) {
+        fputc('{', to);
+    }
+    if (le)
+        fprintf(to, "le=\"%s\"}", le);
+    fputc(' ', to);
+}
+
+static void put_bucket(FILE *to, const metric *row, const char *database, const char *le, uint64_t n)
+{
+    put_sample(to, row->name, "_bucket", database, le);
+    fprintf(to, "%" PRIu64 "\n", n);
+}
+
+static void put_histogram(FILE *to, const metrics *m, const metric *row)
+{
+    const histogram *h = at(m, row);
     double scale = row->kind == METRIC_TIMES ? 1e-3 : 1;
     uint64_t n = 0;
     for (int i = 0; i < HISTOGRAM_N_BOUNDS; i++) {
+        char le[32];
         n += h->counts[i];
-        fprintf(to, "%s_bucket{le=\"%.15g\"} %" PRIu64 "\n", row->name, (double)histogram_bounds[i] * scale,
-                n);
+        snprintf(le, sizeof le, "%.15g", (double)histogram_bounds[i] * scale);
+        put_bucket(to, row, m->database, le, n);
     }
     n += h->counts[HISTOGRAM_N_BOUNDS];
-    fprintf(to, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_count %" PRIu64 "\n", row->name, n, row->name, n);
-    fprintf(to, "%s_sum %.15g\n", row->name, (double)h->sum * (row->kind == METRIC_TIMES ? 1e-6 : 1));
+    put_bucket(to, row, m->database, "+Inf", n);
+    put_sample(to, row->name, "_count", m->database, NULL);
+    fprintf(to, "%" PRIu64 "\n", n);
+    put_sample(to, row->name, "_sum", m->database, NULL);
+    fprintf(to, "%.15g\n", (double)h->sum * (row->kind == METRIC_TIMES ? 1e-6 : 1));
 }
 
-static void put_parked(FILE *to, const metric *row, const backlog_numbers *known)
+static void put_parked(FILE *to, const metrics *m, const metric *row)
 {
-    for (int i = 0; known && i < known->n_parked; i++) {
-        fprintf(to, "%s{topic=\"", row->name);
-        put_escaped(to, known->parked[i].topic);
+    for (int i = 0; m->parked && i < m->parked->n_parked; i++) {
+        const backlog_parked *group = &m->parked->parked[i];
+        fprintf(to, "%s{", row->name);
+        if (m->database) {
+            fputs("database=\"", to);
+            put_escaped(to, m->database);
+            fputs("\",", to);
+        }
+        fputs("topic=\"", to);
+        put_escaped(to, group->topic);
         fputs("\",reason=\"", to);
-        put_escaped(to, known->parked[i].reason);
-        fprintf(to, "\"} %.15g\n", known->parked[i].n_events);
+        put_escaped(to, group->reason);
+        fprintf(to, "\"} %.15g\n", group->n_events);
     }
 }
 
@@ -109,23 +136,28 @@ static void put_build(FILE *to, const metric *row)
 
 static void put_samples(FILE *to, const metrics *m, const metric *row)
 {
+    const char *database = row->of_process ? NULL : m->database;
     switch (row->kind) {
     case METRIC_COUNTER:
-        fprintf(to, "%s_total %" PRIu64 "\n", row->name, counter_of(m, row));
+        put_sample(to, row->name, "_total", database, NULL);
+        fprintf(to, "%" PRIu64 "\n", counter_of(m, row));
         break;
     case METRIC_SECONDS:
-        fprintf(to, "%s_total %.15g\n", row->name, number_of(m, row));
+        put_sample(to, row->name, "_total", database, NULL);
+        fprintf(to, "%.15g\n", number_of(m, row));
         break;
     case METRIC_GAUGE:
-        if (!isnan(number_of(m, row)))
-            fprintf(to, "%s %.15g\n", row->name, number_of(m, row));
+        if (isnan(number_of(m, row)))
+            break;
+        put_sample(to, row->name, "", database, NULL);
+        fprintf(to, "%.15g\n", number_of(m, row));
         break;
     case METRIC_EVENTS:
     case METRIC_TIMES:
-        put_histogram(to, row, pointer_of(m, row));
+        put_histogram(to, m, row);
         break;
     case METRIC_BY_PARKED:
-        put_parked(to, row, pointer_of(m, row));
+        put_parked(to, m, row);
         break;
     case METRIC_BUILD:
         put_build(to, row);
@@ -133,11 +165,12 @@ static void put_samples(FILE *to, const metrics *m, const metric *row)
     }
 }
 
-void metrics_write(const metrics *m, FILE *to)
+void metrics_write(const metrics *each, size_t n, FILE *to)
 {
     for (const metric *row = metrics_table; row->name; row++) {
         put_head(to, row);
-        put_samples(to, m, row);
+        for (size_t i = 0; i < (row->of_process ? 1 : n); i++)
+            put_samples(to, &each[i], row);
     }
     fputs("# EOF\n", to);
 }

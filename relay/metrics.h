@@ -3,6 +3,7 @@
 #ifndef POSTBUS_RELAY_METRICS_H
 #define POSTBUS_RELAY_METRICS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,8 +16,8 @@
 typedef enum metric_kind {
     METRIC_COUNTER,   /* uint64_t */
     METRIC_GAUGE,     /* double; NAN: not known now, and then left out */
-    METRIC_EVENTS,    /* const histogram *, of numbers of events */
-    METRIC_TIMES,     /* const histogram *, of times */
+    METRIC_EVENTS,    /* histogram of numbers of events */
+    METRIC_TIMES,     /* histogram of times */
     METRIC_SECONDS,   /* a counter of seconds: double */
     METRIC_BY_PARKED, /* const backlog_numbers *: a gauge by topic and reason; NULL: not known now */
     METRIC_BUILD,     /* versions as labels */
@@ -28,11 +29,13 @@ typedef struct metric {
     const char *unit; /* the end of the name, or NULL */
     size_t offset;    /* in metrics */
     const char *help; /* what it promises */
+    bool of_process;  /* of all databases together: it never has the label `database` */
 } metric;
 
-/* What a scrape shows: read at that moment. */
+/* What a scrape shows of one database. */
 typedef struct metrics {
-    double leader, ready, epoch, stalled_s;
+    const char *database; /* the name of its section; NULL: there are none, and no label */
+    double leader, ready, refused, epoch, stalled_s;
     uint64_t n_elections, n_sessions_lost;
     double backlog_events, backlog_oldest_age_s, backlog_known_age_s;
     const backlog_numbers *parked;
@@ -42,8 +45,8 @@ typedef struct metrics {
     uint64_t n_reads, n_read_events, n_batches, n_barriers, n_settlements;
     uint64_t n_rings, n_wakes, n_arms, n_safety_polls, n_safety_finds;
     double in_flight_events, in_flight_bytes, open_batches;
-    const histogram *page_events, *settled_events;
-    const histogram *read_times, *acknowledge_times, *settle_times, *publish_times;
+    histogram page_events, settled_events;
+    histogram read_times, acknowledge_times, settle_times, publish_times;
     double resident_bytes, started_at_s, cpu_s;
 } metrics;
 
@@ -53,8 +56,8 @@ extern const metric metrics_table[];
 /* "counter", "gauge", "histogram" or "info": the type as OpenMetrics calls it. */
 const char *metric_type(const metric *row);
 
-/* The whole text of OpenMetrics, its last line included. */
-void metrics_write(const metrics *m, FILE *to);
+/* The whole text of OpenMetrics, its last line included, of n databases; what is the process's own is read from the first. */
+void metrics_write(const metrics *each, size_t n, FILE *to);
 /* Memory and processor time of this process, and when it began. */
 void metrics_read_process(metrics *m);
 

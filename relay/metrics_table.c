@@ -5,7 +5,7 @@
 
 const metric metrics_table[] = {
     {"postbus_build", METRIC_BUILD, NULL, 0,
-     "Always 1. Its labels are the versions of the relay and of the libraries it runs with."},
+     "Always 1. Its labels are the versions of the relay and of the libraries it runs with.", true},
     {"postbus_leader", METRIC_GAUGE, NULL, AT(leader),
      "1 while this relay leads its database, else 0. The sum over the relays of a database is 1 but for the "
      "moments of a takeover."},
@@ -13,6 +13,9 @@ const metric metrics_table[] = {
      "1 where /readyz would answer 200: the relay leads and makes progress, or stands by and could take "
      "over. "
      "Else 0."},
+    {"postbus_refused", METRIC_GAUGE, NULL, AT(refused),
+     "1 while this database cannot be served as it is (the log line relay.refused says why), and is looked "
+     "at again after refused_retry_ms. Else 0."},
     {"postbus_epoch", METRIC_GAUGE, NULL, AT(epoch),
      "The number of the leadership, counted by the database over all its relays. Left out unless this relay "
      "leads. Each change is a change of leader."},
@@ -114,10 +117,10 @@ const metric metrics_table[] = {
      "page took longer. Parked events count, with the "
      "time they were parked. One value a page."},
     {"process_resident_memory_bytes", METRIC_GAUGE, "bytes", AT(resident_bytes),
-     "Memory that this process occupies."},
+     "Memory that this process occupies.", true},
     {"process_start_time_seconds", METRIC_GAUGE, "seconds", AT(started_at_s),
-     "When this process began to serve, in seconds since 1970."},
+     "When this process began to serve, in seconds since 1970.", true},
     {"process_cpu_seconds", METRIC_SECONDS, "seconds", AT(cpu_s),
-     "Processor time that this process has used."},
+     "Processor time that this process has used.", true},
     {.name = NULL},
 };

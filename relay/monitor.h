@@ -1,5 +1,5 @@
-/* The relay's face to the outside: /metrics, /healthz, /readyz, and what systemd is told. It looks at the rooms' own counters when somebody
- * asks, on the relay's thread; the rooms do not know it. */
+/* What a database's relay knows of itself: its health, its counters, its backlog. It looks at the rooms' own counters, on the relay's thread,
+ * and shows them to the front; the rooms do not know it. */
 #ifndef POSTBUS_RELAY_MONITOR_H
 #define POSTBUS_RELAY_MONITOR_H
 
@@ -10,15 +10,12 @@
 #include "config.h"
 #include "doorbell.h"
 #include "health.h"
-#include "http.h"
+#include "intercom.h"
 #include "metrics.h"
-#include "notify.h"
 #include "read.h"
 #include "retention.h"
 #include "settle.h"
 #include "ship.h"
-
-#define MONITOR_N_FDS 2
 
 /* Borrowed; all outlive the monitor. */
 typedef struct monitor_rooms {
@@ -33,20 +30,17 @@ typedef struct monitor_rooms {
 typedef struct monitor {
     const config *cfg;
     monitor_rooms rooms;
-    http *http; /* NULL: http_listen is empty */
+    intercom *com;
     backlog backlog;
     health health;
-    notify notify;
     bool stopping;
     int64_t look_at_us; /* at the rooms, for health */
     int64_t epoch;      /* 0: does not lead */
     uint64_t n_elections, n_sessions_lost, n_unsettled, n_asked_to_lead;
-    double started_at_s;
     histogram page_events, read_times, acknowledge_times, publish_times;
 } monitor;
 
-/* False: http_listen cannot be served, and reason says why. */
-bool monitor_start(monitor *m, const config *cfg, monitor_rooms rooms, char *reason, size_t reason_size);
+void monitor_init(monitor *m, const config *cfg, monitor_rooms rooms, intercom *com);
 void monitor_done(monitor *m);
 
 /* Takes the lead. */
@@ -59,14 +53,18 @@ void monitor_stopping(monitor *m);
 void monitor_left(monitor *m);
 /* The session was lost or could not be opened. */
 void monitor_lost(monitor *m, const char *why);
+/* The database cannot be served as it is. */
+void monitor_refused(monitor *m, const char *why);
 /* The last event of a page is acknowledged. */
 void monitor_page_acked(monitor *m, const page *p);
 
-/* Once a turn of the loop: looks at the rooms now and then, and feeds the watchdog. asking: a standby waits for an answer. */
+/* Once a turn of the loop: looks at the rooms now and then, and shows what it knows. asking: a standby waits for an answer. */
 void monitor_turn(monitor *m, health_role role, bool asking, int64_t now_us);
-/* Fills descriptors for the loop's poll. CLOCK_NEVER or when to go on all the same. */
-int64_t monitor_poll(monitor *m, struct pollfd *fds, int64_t now_us);
+/* Whether work has stood still for so long that beginning anew is the better try; reason tells what. */
+bool monitor_is_stuck(const monitor *m, int64_t now_us, char *reason, size_t reason_size);
+/* Fills a descriptor for the loop's poll. CLOCK_NEVER or when to go on all the same. */
+int64_t monitor_poll(monitor *m, struct pollfd *fd, int64_t now_us);
 /* After the poll. */
-void monitor_serve(monitor *m, const struct pollfd *fds);
+void monitor_serve(monitor *m, const struct pollfd *fd);
 
 #endif

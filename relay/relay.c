@@ -1,4 +1,4 @@
-/* One process, one thread, one poll: connects, takes the lead, and moves events from the outbox to the brokers until told to stop.
+/* One database, one thread, one poll: connects, takes the lead, and moves events from the outbox to the brokers until told to stop.
  * Must never keep anything it learned from one session into the next. */
 #include <errno.h>
 #include <poll.h>
@@ -66,7 +66,7 @@ static void leave(relay *y)
     session_free(y->session);
     y->session = NULL;
     y->state = RELAY_AWAY;
-    y->unlead = false;
+    y->unlead = y->refused = false;
 }
 
 static void lose_session(relay *y, const char *why)
@@ -79,6 +79,25 @@ static void lose_session(relay *y, const char *why)
     y->backoff_us *= 2;
     if (y->backoff_us > y->cfg->reconnect_max_ms * 1000)
         y->backoff_us = y->cfg->reconnect_max_ms * 1000;
+}
+
+void relay_refuse(relay *y, const char *reason, const char *remedy)
+{
+    log_event(LOG_LEVEL_ERROR, "relay.refused", "reason=%s remedy=%s", reason, remedy);
+    monitor_refused(&y->monitor, reason);
+    y->refused = true;
+}
+
+bool relay_gives_up(const relay *y)
+{
+    return y->finished || y->unlead || y->refused;
+}
+
+/* Others go on meanwhile, and this one may be mended without touching them. Where there are no others, the front ends the process. */
+static void give_up_refused(relay *y)
+{
+    leave(y);
+    y->retry_at_us = clock_now_us() + y->cfg->refused_retry_ms * 1000;
 }
 
 /* What trying again cannot mend: our objects are missing or forbidden. */
@@ -99,9 +118,8 @@ static void session_was_lost(relay *y)
         lose_session(y, session_error(y->session));
         return;
     }
-    log_event(LOG_LEVEL_ERROR, "relay.refused", "reason=%s remedy=%s", session_error(y->session), remedy);
-    leave(y);
-    relay_finish(y, 1);
+    relay_refuse(y, session_error(y->session), remedy);
+    give_up_refused(y);
 }
 
 /* ---- leading ---- */
@@ -289,6 +307,10 @@ static int64_t step(relay *y, int64_t now_us)
         session_was_lost(y);
         return now_us;
     }
+    if (y->refused) {
+        give_up_refused(y);
+        return now_us;
+    }
     if (y->unlead) {
         lose_session(y, "this PostgreSQL is a standby in recovery");
         return now_us;
@@ -316,16 +338,21 @@ static int64_t step(relay *y, int64_t now_us)
     return CLOCK_NEVER;
 }
 
-static void take_stop(relay *y, int64_t now_us)
+static void take_orders(relay *y, int64_t now_us)
 {
-    char byte[128]; /* a signalfd gives a struct of that size */
-    if (read(y->options->stop_fd, byte, sizeof byte) < 0)
+    intercom_take_wake(y->com);
+    int n_stops = atomic_load(&y->com->n_stops);
+    if (atomic_load(&y->com->give_up)) {
+        relay_finish(y, 1);
         return;
-    if (y->stopping) {
+    }
+    if (n_stops > 1) {
         log_event(LOG_LEVEL_WARN, "relay.quits", "reason=%s", "told to stop twice");
         relay_finish(y, 3);
         return;
     }
+    if (n_stops == 0 || y->stopping)
+        return;
     log_event(LOG_LEVEL_INFO, "relay.stopping", "in_flight=%d", ship_in_flight(&y->ship));
     monitor_stopping(&y->monitor);
     y->stopping = true;
@@ -334,32 +361,36 @@ static void take_stop(relay *y, int64_t now_us)
 
 static void wait_for_events(relay *y, int64_t until_us)
 {
-    struct pollfd fds[4 + MONITOR_N_FDS] = {
-        {.fd = y->options->stop_fd, .events = POLLIN},
+    struct pollfd fds[] = {
+        {.fd = y->com->relay_fd, .events = POLLIN},
         {.fd = y->ship.event_fd, .events = POLLIN},
         {.fd = y->session ? session_fd(y->session) : -1,
          .events = y->session ? session_events(y->session) : 0},
         {.fd = y->retention.session ? session_fd(y->retention.session) : -1,
          .events = y->retention.session ? session_events(y->retention.session) : 0},
+        {.fd = -1},
     };
     int64_t now_us = clock_now_us();
-    until_us = earlier(until_us, monitor_poll(&y->monitor, fds + 4, now_us));
+    until_us = earlier(until_us, monitor_poll(&y->monitor, &fds[4], now_us));
     if (y->stopping)
         until_us = earlier(until_us, y->stop_by_us);
     int64_t wait_us = until_us == CLOCK_NEVER ? 1000000 : until_us - now_us;
     if (wait_us < 0)
         wait_us = 0;
     struct timespec timeout = {.tv_sec = wait_us / 1000000, .tv_nsec = wait_us % 1000000 * 1000};
-    int n = ppoll(fds, 4 + MONITOR_N_FDS, &timeout, NULL);
+    atomic_store(&y->com->awake_since_us, 0);
+    int n = ppoll(fds, sizeof fds / sizeof fds[0], &timeout, NULL);
+    atomic_store(&y->com->awake_since_us, clock_now_us());
     if (n > 0 && fds[0].revents)
-        take_stop(y, clock_now_us());
+        take_orders(y, clock_now_us());
     if (n > 0 && fds[1].revents)
         ship_serve(&y->ship, clock_now_us());
     if (n > 0 && fds[2].revents)
         session_process(y->session);
     if (n > 0 && fds[3].revents)
         session_process(y->retention.session);
-    monitor_serve(&y->monitor, fds + 4);
+    if (n > 0)
+        monitor_serve(&y->monitor, &fds[4]);
 }
 
 /* Rings can come with an answer and then sit in libpq while the socket is silent: they are taken before every wait. */
@@ -382,6 +413,14 @@ static void tell_monitor(relay *y, int64_t now_us)
     monitor_turn(&y->monitor, role, joining, now_us);
 }
 
+/* Alone in its process, a supervisor starts it anew: /healthz and the watchdog. The others must not have to pay for one. */
+static void begin_anew_if_stuck(relay *y, int64_t now_us)
+{
+    char reason[400];
+    if (y->one_of_several && y->session && monitor_is_stuck(&y->monitor, now_us, reason, sizeof reason))
+        lose_session(y, reason);
+}
+
 static void log_safety_finds(const relay *y, uint64_t *logged)
 {
     if (y->bell.n_safety_found == *logged)
@@ -399,6 +438,7 @@ static void loop(relay *y)
             break;
         log_safety_finds(y, &safety_logged);
         tell_monitor(y, clock_now_us());
+        begin_anew_if_stuck(y, clock_now_us());
         wait_for_events(y, take_rings(y) ? 0 : until_us);
         if (y->stopping && !y->finished && clock_now_us() >= y->stop_by_us) {
             log_event(LOG_LEVEL_ERROR, "relay.quits", "reason=%s in_flight=%d",
@@ -408,40 +448,75 @@ static void loop(relay *y)
     }
 }
 
-int relay_run(const config *cfg, const relay_run_options *options)
+static void log_end(const relay *y, uint64_t acked, uint64_t settles)
 {
-    relay y = {.cfg = cfg, .options = options, .backoff_us = RELAY_RECONNECT_LEAST_US};
-    if (!ship_init(&y.ship, cfg, on_acked, on_alone_failed, &y)) {
-        log_event(LOG_LEVEL_ERROR, "relay.refused", "reason=%s", y.ship.reason);
-        return 1;
-    }
-    char reason[200];
-    if (!monitor_start(&y.monitor, cfg,
-                       (monitor_rooms){&y.ship, &y.queue, &y.bell, &y.reader, &y.settler, &y.retention},
-                       reason, sizeof reason)) {
-        log_event(LOG_LEVEL_ERROR, "relay.refused", "reason=%s remedy=%s", reason,
-                  "choose another address or port");
-        monitor_done(&y.monitor);
-        ship_done(&y.ship);
-        return 1;
-    }
-    doorbell_init(&y.bell, cfg->idle_ms, cfg->safety_poll_ms, clock_now_us());
-    log_event(LOG_LEVEL_INFO, "relay.started", "relay=%s", cfg->relay_id);
-    loop(&y);
-    if (y.exit_code != 0) /* what is on the wire will not be waited for */
-        ship_reset(&y.ship, 0, clock_now_us());
-    uint64_t acked = y.ship.n_acked, settles = y.settler.n_settles;
-    leave(&y);
-    monitor_done(&y.monitor);
-    settler_done(&y.settler);
-    ship_done(&y.ship);
     log_event(LOG_LEVEL_INFO, "relay.stopped",
               "exit=%d published=%llu rings=%llu wakes=%llu safety_found=%llu reads=%llu batches=%llu "
               "barriers=%llu settles=%llu producers_recreated=%llu",
-              y.exit_code, (unsigned long long)acked, (unsigned long long)y.bell.n_rings,
-              (unsigned long long)y.bell.n_wakes, (unsigned long long)y.bell.n_safety_found,
-              (unsigned long long)y.reader.n_reads, (unsigned long long)y.reader.n_batches,
-              (unsigned long long)y.reader.n_barriers, (unsigned long long)settles,
-              (unsigned long long)y.ship.n_resets);
-    return y.exit_code;
+              y->exit_code, (unsigned long long)acked, (unsigned long long)y->bell.n_rings,
+              (unsigned long long)y->bell.n_wakes, (unsigned long long)y->bell.n_safety_found,
+              (unsigned long long)y->reader.n_reads, (unsigned long long)y->reader.n_batches,
+              (unsigned long long)y->reader.n_barriers, (unsigned long long)settles,
+              (unsigned long long)y->ship.n_resets);
+}
+
+static void run(relay *y)
+{
+    doorbell_init(&y->bell, y->cfg->idle_ms, y->cfg->safety_poll_ms, clock_now_us());
+    log_event(LOG_LEVEL_INFO, "relay.started", "relay=%s", y->cfg->relay_id);
+    loop(y);
+    if (y->exit_code != 0) /* what is on the wire will not be waited for */
+        ship_reset(&y->ship, 0, clock_now_us());
+    uint64_t acked = y->ship.n_acked, settles = y->settler.n_settles;
+    leave(y);
+    monitor_done(&y->monitor);
+    settler_done(&y->settler);
+    log_end(y, acked, settles);
+}
+
+/* False: told to stop. */
+static bool wait_refused(relay *y)
+{
+    int64_t until_us = clock_now_us() + y->cfg->refused_retry_ms * 1000, now_us;
+    monitor_turn(&y->monitor, HEALTH_AWAY, false, clock_now_us());
+    while (!y->finished && !y->stopping && (now_us = clock_now_us()) < until_us)
+        wait_for_events(y, until_us);
+    if (y->stopping)
+        relay_finish(y, 0);
+    return !y->finished;
+}
+
+/* False: told to stop. */
+static bool make_shipper(relay *y)
+{
+    while (!ship_init(&y->ship, y->cfg, on_acked, on_alone_failed, y)) {
+        char reason[sizeof y->ship.reason];
+        snprintf(reason, sizeof reason, "%s", y->ship.reason);
+        ship_done(&y->ship);
+        y->ship.event_fd = -1;
+        relay_refuse(y, reason, "mend the settings of librdkafka (kafka.NAME)");
+        if (!wait_refused(y))
+            return false;
+        y->refused = false;
+    }
+    return true;
+}
+
+void relay_serve(const config *cfg, const relay_run_options *options, intercom *com, bool one_of_several)
+{
+    relay y = {.cfg = cfg,
+               .options = options,
+               .com = com,
+               .one_of_several = one_of_several,
+               .backoff_us = RELAY_RECONNECT_LEAST_US};
+    log_database(cfg->name);
+    atomic_store(&com->awake_since_us, clock_now_us());
+    monitor_init(&y.monitor, cfg,
+                 (monitor_rooms){&y.ship, &y.queue, &y.bell, &y.reader, &y.settler, &y.retention}, com);
+    if (make_shipper(&y)) {
+        run(&y);
+        ship_done(&y.ship);
+    }
+    intercom_show_end(com, y.exit_code);
+    log_database(NULL);
 }

@@ -1,4 +1,5 @@
-/* The relay's own view of itself: shared by the files that are its loop and its way to the lead, and by no other. */
+/* The view that a relay of one database has of itself: shared by the files that are its loop and its way to the lead; relay_run's file
+ * knows the function only. */
 #ifndef POSTBUS_RELAY_RELAY_INNER_H
 #define POSTBUS_RELAY_RELAY_INNER_H
 
@@ -30,6 +31,8 @@ typedef enum relay_state {
 typedef struct relay {
     const config *cfg;
     const relay_run_options *options;
+    intercom *com;
+    bool one_of_several;
     relay_state state;
     session *session;
     ship ship;
@@ -48,6 +51,7 @@ typedef struct relay {
     int64_t epoch;
     int64_t queues_after; /* while taking the lead: the blocked keys have been loaded up to here */
     bool standby_logged, unlead;
+    bool refused; /* the session is to be given up: the database cannot be served as it is */
     bool stopping;
     int64_t stop_by_us;
     int stop_code; /* what stopping ends with: 3 once something acknowledged can no longer be settled */
@@ -55,8 +59,15 @@ typedef struct relay {
     bool finished;
 } relay;
 
+/* Serves one database, on the calling thread, until it is told to stop; tells com its exit code. */
+void relay_serve(const config *cfg, const relay_run_options *options, intercom *com, bool one_of_several);
+
 /* Ends the loop. */
 void relay_finish(relay *y, int exit_code);
+/* What trying again soon cannot mend: logs it, and has the loop give up the session. */
+void relay_refuse(relay *y, const char *reason, const char *remedy);
+/* Whether the loop is about to give up the session: nothing more is to be begun on it. */
+bool relay_gives_up(const relay *y);
 
 /* The session is there: makes it ours, and tries to take the lead. */
 void relay_join(relay *y);

@@ -55,9 +55,10 @@ static const struct {
     {"max.in.flight.requests.per.connection", "5"},
 };
 
+/* On a thread of this producer, mostly librdkafka's own. */
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
-    (void)rk;
+    log_database(rd_kafka_opaque(rk));
     log_event(level <= 3 ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG, "kafka.log", "facility=%s text=%s", facility,
               text);
 }
@@ -86,6 +87,7 @@ static rd_kafka_conf_t *make_conf(ship *s, bool alone)
         return NULL;
     }
     rd_kafka_conf_set_log_cb(conf, on_log);
+    rd_kafka_conf_set_opaque(conf, s->cfg->name);
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR |
                                        RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT |
                                        RD_KAFKA_EVENT_CREATETOPICS_RESULT);

@@ -171,7 +171,7 @@ static int run_relay(development *d)
     if (error)
         return fault(d->c, "no thread can be started: %s", strerror(error));
     int code = relay_run(
-        &cfg, &(relay_run_options){.stop_fd = d->relay_fds[0], .on_ready = greet, .on_ready_arg = d});
+        &cfg, 1, &(relay_run_options){.stop_fd = d->relay_fds[0], .on_ready = greet, .on_ready_arg = d});
     if (write(d->end_fds[1], "", 1) == 1)
         pthread_join(watcher, NULL);
     if (atomic_load(&d->postgres_died))

@@ -37,7 +37,7 @@ static int run(const call *c)
     if (stop_fd < 0)
         return fault(c, "signals cannot be received: %s", strerror(errno));
     log_setup(c->cfg.log_level, c->cfg.log_json);
-    return relay_run(&c->cfg, &(relay_run_options){.stop_fd = stop_fd});
+    return relay_run(&c->cfg, 1, &(relay_run_options){.stop_fd = stop_fd});
 }
 
 const command command_relay = {

@@ -1,5 +1,5 @@
 /* Sends any bytes to the relay's HTTP server, in two pieces: each answer is one that the relay gives, and the server ends the connection by
- * itself. It is the relay's own monitor that answers; only the address it listens at is a socket of this process.
+ * itself. It is the relay's own front that answers; only the address it listens at is a socket of this process.
  *
  * The input: where the bytes are cut (a sixteenth of them each step), and the bytes. */
 #include <errno.h>
@@ -12,7 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "monitor.h"
+#include "front.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int __wrap_listen_open(const void *address);
@@ -41,31 +41,26 @@ int __wrap_listen_open(const void *address)
     return fd;
 }
 
-static monitor *the_monitor(void)
+static front *the_front(void)
 {
-    static ship ship;
-    static batch_queue queue;
-    static doorbell bell;
-    static reader reader;
-    static settler settler;
-    static retention retention;
-    static monitor m;
-    static char any[] = "0", none[] = "";
-    static const config cfg = {.http_listen = any, .database = none};
+    static front f;
+    static intercom coms[2];
+    static char any[] = "0", none[] = "", orders[] = "orders", billing[] = "billing";
+    static const config cfgs[2] = {{.name = orders, .http_listen = any, .database = none},
+                                   {.name = billing, .http_listen = any, .database = none}};
     char reason[200];
-    if (!m.http)
-        must(monitor_start(&m, &cfg, (monitor_rooms){&ship, &queue, &bell, &reader, &settler, &retention},
-                           reason, sizeof reason));
-    return &m;
+    if (!f.http)
+        must(front_init(&f, cfgs, coms, 2, -1, reason, sizeof reason));
+    return &f;
 }
 
-/* One turn of the relay's loop, which never waits. */
-static void turn(monitor *m)
+/* One turn of the front's loop, which never waits here. */
+static void turn(front *f)
 {
-    m->http ? http_serve(m->http) : abort();
+    f->http ? http_serve(f->http) : abort();
 }
 
-static void send_piece(monitor *m, int fd, const uint8_t *bytes, size_t size)
+static void send_piece(front *f, int fd, const uint8_t *bytes, size_t size)
 {
     for (int turns = 0; size > 0; turns++) {
         ssize_t n = send(fd, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -76,12 +71,12 @@ static void send_piece(monitor *m, int fd, const uint8_t *bytes, size_t size)
             size -= (size_t)n;
         }
         must(turns < MOST_TURNS);
-        turn(m);
+        turn(f);
     }
-    turn(m);
+    turn(f);
 }
 
-static size_t receive(monitor *m, int fd, char *answer)
+static size_t receive(front *f, int fd, char *answer)
 {
     size_t size = 0;
     for (int turns = 0; turns < MOST_TURNS; turns++) {
@@ -91,7 +86,7 @@ static size_t receive(monitor *m, int fd, char *answer)
         if (n > 0)
             size += (size_t)n;
         else
-            turn(m);
+            turn(f);
         must(size < MOST_ANSWER);
     }
     abort(); /* the connection stays open though nothing more will come */
@@ -115,15 +110,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static char answer[MOST_ANSWER];
     if (size == 0)
         return 0;
-    monitor *m = the_monitor();
+    front *f = the_front();
     size_t cut = (size - 1) * (data[0] % 16) / 16;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     must(fd >= 0 && connect(fd, (const struct sockaddr *)&here, here_size) == 0);
-    send_piece(m, fd, data + 1, cut);
-    send_piece(m, fd, data + 1 + cut, size - 1 - cut);
+    send_piece(f, fd, data + 1, cut);
+    send_piece(f, fd, data + 1 + cut, size - 1 - cut);
     shutdown(fd, SHUT_WR);
-    check(answer, receive(m, fd, answer));
+    check(answer, receive(f, fd, answer));
     close(fd);
-    turn(m);
+    turn(f);
     return 0;
 }
