@@ -309,7 +309,12 @@ static void forget_strings(plan *p, char *run)
 
 int main(int argc, const char **argv)
 {
-    plan p = {.seed = 1, .seconds = 10, .n_writers = 24, .bulk_rows = 50000};
+    plan p = {.seed = 1,
+              .seconds = 10,
+              .n_writers = 24,
+              .bulk_rows = 50000,
+              .n_hot_keys = STAGE_HOT_KEYS,
+              .n_copies = 1};
     char *run = NULL;
     long long seed = 1;
     const struct poptOption options[] = {

@@ -1,6 +1,6 @@
 /* The transactions of the load: each a named way in which applications use an outbox. */
-#ifndef POSTBUS_TORTURE_SCENARIO_H
-#define POSTBUS_TORTURE_SCENARIO_H
+#ifndef POSTBUS_LOAD_SCENARIO_H
+#define POSTBUS_LOAD_SCENARIO_H
 
 #include "session.h"
 
@@ -8,8 +8,9 @@ typedef enum outcome { OUTCOME_COMMITTED, OUTCOME_ROLLED_BACK, OUTCOME_FAILED, O
 
 typedef struct scenario {
     const char *name;
-    int weight; /* how often, among all */
-    bool busy;  /* not when the stage is sparse: it keeps the doorbell's lock for long */
+    int weight;        /* how often, among all */
+    int steady_weight; /* likewise, where the plan has a rate */
+    bool busy;         /* not when the stage is sparse: it keeps the doorbell's lock for long */
     outcome (*run)(session *s);
 } scenario;
 

@@ -1,6 +1,6 @@
 /* Compares what was committed with what the topics hold. */
-#ifndef POSTBUS_TORTURE_VERDICT_H
-#define POSTBUS_TORTURE_VERDICT_H
+#ifndef POSTBUS_LOAD_VERDICT_H
+#define POSTBUS_LOAD_VERDICT_H
 
 #include <stdbool.h>
 #include <stddef.h>

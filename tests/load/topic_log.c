@@ -65,7 +65,7 @@ bool topic_log_create_topics(const plan *p)
     rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_CREATETOPICS);
     rd_kafka_AdminOptions_set_operation_timeout(options, ADMIN_TIMEOUT_MS, why, sizeof why);
     for (int i = 0; i < STAGE_TOPICS; i++)
-        topics[i] = rd_kafka_NewTopic_new(p->topics[i], STAGE_PARTITIONS, 1, why, sizeof why);
+        topics[i] = rd_kafka_NewTopic_new(p->topics[i], STAGE_PARTITIONS, p->n_copies, why, sizeof why);
     rd_kafka_CreateTopics(rk, topics, STAGE_TOPICS, options, queue);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, ADMIN_TIMEOUT_MS);
     bool ok = all_created(event);

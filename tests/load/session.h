@@ -1,7 +1,7 @@
-/* One database session of a torture thread: it comes back by itself after the server or the connection died.
+/* One database session of a thread of the load: it comes back by itself after the server or the connection died.
  */
-#ifndef POSTBUS_TORTURE_SESSION_H
-#define POSTBUS_TORTURE_SESSION_H
+#ifndef POSTBUS_LOAD_SESSION_H
+#define POSTBUS_LOAD_SESSION_H
 
 #include <libpq-fe.h>
 

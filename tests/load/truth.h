@@ -1,6 +1,6 @@
 /* What the tables say is committed. */
-#ifndef POSTBUS_TORTURE_TRUTH_H
-#define POSTBUS_TORTURE_TRUTH_H
+#ifndef POSTBUS_LOAD_TRUTH_H
+#define POSTBUS_LOAD_TRUTH_H
 
 #include "stage.h"
 #include "verdict.h"

@@ -1,6 +1,6 @@
-/* What all threads of a torture run share: its plan, its clock and the word to stop. */
-#ifndef POSTBUS_TORTURE_STAGE_H
-#define POSTBUS_TORTURE_STAGE_H
+/* What all threads of a load share: its plan, its clock and the word to stop. */
+#ifndef POSTBUS_LOAD_STAGE_H
+#define POSTBUS_LOAD_STAGE_H
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -21,6 +21,10 @@ typedef struct plan {
     int n_writers;
     int bulk_rows;
     int straggler_rows; /* 0: no straggler */
+    int n_hot_keys;     /* of each topic */
+    int rate;           /* transactions a second, evenly; 0: as many as the pauses let through */
+    int generation;     /* how many processes have loaded the same tables before; no token is used twice */
+    int n_copies;       /* of each partition */
     char *database;
     char *brokers;
     char *relay;          /* in the foreground; the shell replaces itself by it */

@@ -1,6 +1,6 @@
 /* The writers of a run: one thread and one database session each. */
-#ifndef POSTBUS_TORTURE_WRITERS_H
-#define POSTBUS_TORTURE_WRITERS_H
+#ifndef POSTBUS_LOAD_WRITERS_H
+#define POSTBUS_LOAD_WRITERS_H
 
 #include "scenario.h"
 

@@ -53,7 +53,7 @@ static bool insert_keys(PGconn *conn, const plan *p)
         snprintf(sql, sizeof sql,
                  "INSERT INTO torture.key (topic, key) SELECT '%s', 'hot-' || g FROM generate_series(0, %d) g"
                  " UNION ALL SELECT '%s', 'writer-' || g FROM generate_series(0, %d) g",
-                 p->topics[i], STAGE_HOT_KEYS - 1, p->topics[i], p->n_writers - 1);
+                 p->topics[i], p->n_hot_keys - 1, p->topics[i], p->n_writers - 1);
         ok = run(conn, sql);
     }
     return ok;

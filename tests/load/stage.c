@@ -42,6 +42,8 @@ bool stage_stopping(stage *s)
 
 bool stage_is_sparse(const stage *s)
 {
+    if (s->plan->rate > 0)
+        return false;
     int64_t cycle_ms = s->plan->seconds < 10 ? (int64_t)s->plan->seconds * 1000 + 1 : 10000;
 
     return (now_ms() - s->start_ms) % cycle_ms >= cycle_ms * 3 / 5;

@@ -10,12 +10,14 @@
 #define SPARSE_WRITERS 6
 #define SPARSE_PAUSE_MS 400
 #define BUSY_PAUSE_MS 25
+#define MISSED_MS 1000 /* what a writer missed before that it does not make up for */
 
 typedef struct writer {
     pthread_t thread;
     writers *all;
     session session;
     writers_counts counts;
+    int64_t next_us; /* of the clock of now_ms: its next turn where the plan has a rate */
 } writer;
 
 struct writers {
@@ -28,15 +30,20 @@ struct writers {
     writer *each;
 };
 
+static int weight_of(const session *s, int i)
+{
+    return s->stage->plan->rate > 0 ? scenarios[i].steady_weight : scenarios[i].weight;
+}
+
 static int draw_scenario(session *s)
 {
     int total = 0, i;
 
     for (i = 0; scenarios[i].name; i++)
-        total += scenarios[i].weight;
+        total += weight_of(s, i);
     int drawn = dice_below(&s->dice, total);
-    for (i = 0; drawn >= scenarios[i].weight; i++)
-        drawn -= scenarios[i].weight;
+    for (i = 0; drawn >= weight_of(s, i); i++)
+        drawn -= weight_of(s, i);
     return i;
 }
 
@@ -96,12 +103,26 @@ static void work_first(writer *w)
     }
 }
 
+/* A writer that waited for a lock or for a server makes up for it, or the rate would not hold. */
+static int64_t rest_ms(writer *w)
+{
+    const plan *p = w->all->stage->plan;
+    int64_t now_us = now_ms() * 1000;
+
+    if (p->rate == 0)
+        return dice_below(&w->session.dice, stage_is_sparse(w->all->stage) ? SPARSE_PAUSE_MS : BUSY_PAUSE_MS);
+    if (w->next_us < now_us - MISSED_MS * 1000)
+        w->next_us = now_us + dice_below(&w->session.dice, 1000);
+    w->next_us += (int64_t)p->n_writers * 1000000 / p->rate;
+    return w->next_us > now_us ? (w->next_us - now_us) / 1000 : 0;
+}
+
 static void *writer_main(void *arg)
 {
     writer *w = arg;
     session *s = &w->session;
 
-    if (session_ready(s))
+    if (session_ready(s) && s->stage->plan->rate == 0)
         work_first(w);
     while (session_ready(s)) {
         if (s->reconnects != w->counts.reconnects) {
@@ -109,8 +130,7 @@ static void *writer_main(void *arg)
             scenario_finish_prepared(s);
         }
         work_once(w);
-        int most_ms = stage_is_sparse(s->stage) ? SPARSE_PAUSE_MS : BUSY_PAUSE_MS;
-        if (!stage_pause(s->stage, dice_below(&s->dice, most_ms)))
+        if (!stage_pause(s->stage, rest_ms(w)))
             break;
     }
     w->counts.reconnects = s->reconnects - 1;
@@ -128,14 +148,16 @@ writers *writers_start(stage *st)
     w->each = calloc((size_t)st->plan->n_writers, sizeof *w->each);
     pthread_mutex_init(&w->lock, NULL);
     for (int i = 0; w->each && i < st->plan->n_writers; i++) {
-        uint64_t dice = st->plan->seed * 1000003 + (uint64_t)st->plan->kind * 1009 + (uint64_t)i;
+        uint64_t dice = st->plan->seed * 1000003 + (uint64_t)st->plan->kind * 1009 + (uint64_t)i +
+                        (uint64_t)st->plan->generation * 7907;
 
         w->each[i].all = w;
-        w->each[i].session = (session){.stage = st,
-                                       .number = i,
-                                       .application = "torture-writer",
-                                       .dice = dice,
-                                       .next_token = ((uint64_t)i + 1) << 40 | 1};
+        w->each[i].session =
+            (session){.stage = st,
+                      .number = i,
+                      .application = "torture-writer",
+                      .dice = dice,
+                      .next_token = ((uint64_t)i + 1) << 40 | (uint64_t)st->plan->generation << 30 | 1};
         if (pthread_create(&w->each[i].thread, NULL, writer_main, &w->each[i]))
             break;
         w->n++;

@@ -1,6 +1,6 @@
 /* The topics of a run: made before it, read to their end after it. */
-#ifndef POSTBUS_TORTURE_TOPIC_LOG_H
-#define POSTBUS_TORTURE_TOPIC_LOG_H
+#ifndef POSTBUS_LOAD_TOPIC_LOG_H
+#define POSTBUS_LOAD_TOPIC_LOG_H
 
 #include "stage.h"
 #include "verdict.h"

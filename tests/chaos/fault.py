@@ -1,0 +1,29 @@
+"""What a row of the matrix is made of: a fault, as data."""
+from dataclasses import dataclass
+from typing import Callable, Optional
+
+# What a relay may repeat all that is unsettled for, by its own log.
+RESTARTS = ("leader.elected", "producer.recreated", "lease.lapsed")
+
+
+@dataclass(frozen=True)
+class Fault:
+    name: str
+    what: str                     # what is done, for the table
+    strike: Callable              # strike(row): does it and undoes it; what it returns, if anything, is when it was over (time.monotonic)
+    bound_ms: int                 # the fault being over, everything committed by then is published so soon
+    bounded_by: str               # which deadline or backoff makes that more than 2 s
+    every_s: tuple = (0.5, 2.5)   # pause before the next time
+    servers: str = "one"          # one: a PostgreSQL and a broker; three: three brokers; own: setup brings others
+    n_relays: int = 1
+    relay_flags: tuple = ()
+    setup: Optional[Callable] = None     # before the topics are made: may exchange servers and addresses
+    teardown: Optional[Callable] = None
+    share: float = 1.0            # of the time of a run
+    least_s: int = 6              # a row that has less time proves nothing
+    short: bool = False           # belongs to the short form
+    rate: int = 1200              # transactions a second, offered
+    relay_may_end: bool = False   # the fault ends relays by itself; they are started again
+    stale_requests: bool = False  # a stopped relay's last requests may come late: old events repeated after newer ones
+    ghosts: bool = False          # Kafka may hold events whose transactions the fault lost
+    parks: bool = False           # events are parked on the way

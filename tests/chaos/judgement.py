@@ -1,0 +1,38 @@
+"""Whether a row holds, from its figures alone; asks no server."""
+
+ALWAYS_ZERO = {"lost": "lost", "extra": "not committed and yet in a topic", "overtaken": "misordered within their key",
+               "altered": "altered", "scattered": "in another partition than their key's", "ambiguous": "ambiguous: the load is at fault",
+               "shared_ids": "under the event id of another"}
+
+
+def failures(result, check_times=True):
+    """Sentences that say what did not hold; none: the row holds."""
+    found = []
+    verdict = result.get("verdict")
+    if not verdict:
+        return [result.get("error") or "there is no verdict"]
+    if result.get("error"):
+        found.append(result["error"])
+    if verdict["events"] == 0:
+        found.append("nothing was published: the row proves nothing")
+    if not result["strikes"]:
+        found.append("the fault never struck: the row proves nothing")
+    for name, what in ALWAYS_ZERO.items():
+        if verdict[name]:
+            found.append(f"{verdict[name]} events {what}")
+    if verdict["broken_replay"] > (result["duplicates_bound"] if result["stale_requests"] else 0):
+        found.append(f"{verdict['broken_replay']} records misordered: a repetition was broken off")
+    if verdict["ghosts"] and not result["ghosts"]:
+        found.append(f"{verdict['ghosts']} ghosts")
+    if verdict["duplicates"] > result["duplicates_bound"]:
+        found.append(f"{verdict['duplicates']} duplicates, and at most {result['duplicates_bound']} events were in flight")
+    if not result["drained"]:
+        found.append("not everything was published in the end")
+    if result["bad_exits"]:
+        found.append(f"{result['bad_exits']} relays ended badly")
+    if verdict["forgeries_caught"] < verdict["forgeries"]:
+        found.append(f"the verdict found {verdict['forgeries_caught']} of {verdict['forgeries']} forgeries")
+    slow = [ms for ms in result["recoveries_ms"] if ms > result["bound_ms"]]
+    if check_times and slow:
+        found.append(f"{len(slow)} of {len(result['recoveries_ms'])} recoveries took longer than {result['bound_ms']} ms, the longest {max(slow)} ms")
+    return found

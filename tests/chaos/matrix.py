@@ -1,0 +1,48 @@
+"""The rows in their order, and the run over them."""
+import time
+
+import faults_application
+import faults_kafka
+import faults_postgres
+import faults_relay
+import judgement
+from row import Row
+
+FAULTS = [*faults_relay.FAULTS, *faults_application.FAULTS, *faults_postgres.FAULTS, *faults_kafka.FAULTS]
+ROW_OVERHEAD_S = 9  # servers, topics, drain and verdict of a row
+
+
+def chosen(names):
+    unknown = sorted(set(names) - {fault.name for fault in FAULTS})
+    if unknown:
+        raise SystemExit(f"chaos: there is no fault {', '.join(unknown)}; there are {', '.join(fault.name for fault in FAULTS)}")
+    return [fault for fault in FAULTS if not names or fault.name in names]
+
+
+def run_rows(stage, faults, seed, seconds, check_times):
+    """Each gets its share of what is left of the time; the results in the order of the rows."""
+    until = time.monotonic() + seconds
+    results = []
+    for i, fault in enumerate(faults):
+        left = until - time.monotonic() - ROW_OVERHEAD_S * (len(faults) - i)
+        share = left * fault.share / sum(other.share for other in faults[i:])
+        row_seconds = max(fault.least_s, share)
+        stage.say(f"chaos: {fault.name}, {row_seconds:.0f} s, seed {seed}")
+        result = Row(stage, fault, seed, row_seconds).run()
+        result["failures"] = judgement.failures(result, check_times)
+        results.append(result)
+        stage.say("  " + summary(result))
+        for failure in result["failures"]:
+            stage.say(f"  FAILED: {failure}")
+    return results
+
+
+def summary(result):
+    v = result["verdict"]
+    if not v:
+        return "no verdict"
+    times = sorted(result["recoveries_ms"]) or [0]
+    return (f"{v['events']} events of {result.get('transactions', 0)} transactions ({result['transactions'] / max(result['load_s'], 1):.0f}/s), "
+            f"struck {result['strikes']} times: lost {v['lost']}, extra {v['extra']}, misordered {v['overtaken'] + v['broken_replay']}, "
+            f"duplicates {v['duplicates']} of at most {result['duplicates_bound']} ({result['restarts']} restarts), recovered in "
+            f"{times[len(times) // 2]} ms (median) to {times[-1]} ms")

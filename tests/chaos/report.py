@@ -1,0 +1,53 @@
+"""The table of the matrix in Markdown, from the results of a run alone."""
+import os
+import platform
+import re
+
+BEGIN, END = "<!-- chaos: begin -->", "<!-- chaos: end -->"
+
+
+def machine():
+    model = "unknown processor"
+    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as info:
+        for line in info:
+            if line.startswith("model name"):
+                model = line.split(":", 1)[1].strip()
+                break
+    return f"{os.cpu_count()} cores ({model}), Linux {platform.release()}"
+
+
+def times(result):
+    ordered = sorted(result["recoveries_ms"])
+    return f"{ordered[len(ordered) // 2] / 1000:.2f} / {ordered[-1] / 1000:.2f}" if ordered else "–"
+
+
+def row(result):
+    v = result["verdict"]
+    cells = [f"`{result['name']}`", result["what"], str(result["strikes"])]
+    if not v:
+        return cells + ["–"] * 7 + ["**" + "; ".join(result["failures"]) + "**"]
+    ghosts = f" (and {v['ghosts']} ghosts)" if result["ghosts"] else ""
+    cells += [f"{v['events']:,}", f"{result['transactions'] / max(result['load_s'], 1):,.0f}", str(v["lost"]), f"{v['extra']}{ghosts}",
+              str(v["overtaken"] + v["broken_replay"]), f"{v['duplicates']:,} of {result['duplicates_bound']:,}", times(result),
+              "**" + "; ".join(result["failures"]) + "**" if result["failures"] else f"{result['bound_ms'] / 1000:g} s: {result['bounded_by']}"]
+    return cells
+
+
+def table(run):
+    lines = [BEGIN, f"`{run['command']}`, {run['date']}, {run['minutes']:.0f} minutes on {run['machine']}; PostgreSQL {run['postgresql']}, "
+             f"Kafka {run['kafka']}. Seed {run['seed']}.", "",
+             "| fault | what is done | times | events | transactions/s | lost | extra | misordered | duplicates, of at most in flight | "
+             "recovered in s: median / longest | bound |",
+             "|---|---|---|---|---|---|---|---|---|---|---|"]
+    lines += ["| " + " | ".join(row(result)) + " |" for result in run["rows"]]
+    return "\n".join([*lines, END])
+
+
+def write(path, run):
+    with open(path, encoding="utf-8") as page:
+        text = page.read()
+    found = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.S)
+    if not found.search(text):
+        raise SystemExit(f"chaos: {path} has no place for the table: {BEGIN} and {END} are missing")
+    with open(path, "w", encoding="utf-8") as page:
+        page.write(found.sub(lambda _: table(run), text))

@@ -1,0 +1,258 @@
+"""A row of the matrix: load, fault, recovery, verdict. It judges nothing itself, and leaves its servers as it found them."""
+import json
+import os
+import random
+import threading
+import time
+
+import psycopg2
+
+from fault import RESTARTS
+from processes import Failed, run, wait_for
+from servers import Load, Relay
+
+DRAIN_S = 180
+RECOVER_S = 90
+SAMPLE_S = 0.05
+PROBE_TOKEN = 1 << 62
+
+
+class Sampler(threading.Thread):
+    """How many committed events are not settled, again and again: what can be in flight at most."""
+
+    def __init__(self, row):
+        super().__init__(daemon=True)
+        self.row = row
+        self.ended = threading.Event()
+        self.samples = []
+
+    def run(self):
+        conn = None
+        while not self.ended.is_set():
+            begin = time.monotonic()
+            try:
+                conn = conn or self.row.connect()
+                with conn.cursor() as cursor:
+                    cursor.execute("SELECT pending FROM postbus.backlog()")
+                    self.samples.append((time.monotonic(), cursor.fetchone()[0]))
+            except (psycopg2.Error, OSError):
+                conn = None
+            self.ended.wait(max(SAMPLE_S, 5 * (time.monotonic() - begin)))
+        if conn:
+            conn.close()
+
+    def most(self, since, until):
+        inside = [n for t, n in list(self.samples) if since <= t <= until]
+        before = [n for t, n in list(self.samples) if t < since][-1:]
+        return max(inside + before, default=0)
+
+    def stop(self):
+        self.ended.set()
+        self.join(30)
+
+
+class Row:
+    def __init__(self, stage, fault, seed, seconds):
+        self.stage, self.fault, self.seed, self.seconds = stage, fault, seed, seconds
+        self.dice = random.Random(f"{seed} {fault.name}")
+        self.name = "chaos_" + fault.name.replace("-", "_")
+        self.topics = [f"{self.name}.{seed}.{letter}" for letter in "abc"]
+        self.directory = stage.directory
+        self.postgres = self.kafka = self.lost_database = self.sampler = self.load = self.load_database = None
+        self.relays, self.relay_env, self.wrapper = [], {}, ()
+        self.recoveries_ms, self.strikes, self.restarts, self.bad_exits = [], 0, 0, 0
+        self.n_probes = 0
+        self.n_copies = None  # of each partition; None: as many as the servers have brokers
+        self.duplicates_bound = 0
+        self.struck_at = None
+
+    def sampler_catches_up(self):
+        """Until a sample was taken from now on: what is in flight where the relay is dead."""
+        begin = time.monotonic()
+        wait_for(lambda: self.sampler.samples and self.sampler.samples[-1][0] > begin + SAMPLE_S, "a sample", 10, 0.005)
+
+    # -- addresses, which a setup may change before they are used
+
+    def use(self, postgres, kafka):
+        self.postgres, self.kafka = postgres, kafka
+        self.relay_brokers = kafka.addresses if kafka else None
+
+    def database(self):
+        return self.postgres.conninfo(self.name)
+
+    def connect(self):
+        conn = psycopg2.connect(self.database() + " connect_timeout=3 application_name=chaos-probe")
+        conn.autocommit = True
+        return conn
+
+    def sql(self, text, *values):
+        conn = self.connect()
+        try:
+            with conn.cursor() as cursor:
+                cursor.execute(text, values or None)
+                return cursor.fetchall() if cursor.description else None
+        finally:
+            conn.close()
+
+    def chaos(self, command, *flags):
+        return run(os.path.join(self.stage.build, "postbus_chaos"), command, *self.load_arguments(self.database()), *flags)
+
+    def load_arguments(self, database):
+        return ["--database", database, "--brokers", self.kafka.addresses, "--topics", ",".join(self.topics), "--copies",
+                str(self.n_copies or self.kafka.n_copies), "--seed", str(self.seed), "--rate", str(self.fault.rate)]
+
+    # -- from the beginning to the end
+
+    def run(self):
+        result = {"name": self.fault.name, "what": self.fault.what, "seed": self.seed, "bound_ms": self.fault.bound_ms,
+                  "bounded_by": self.fault.bounded_by, "stale_requests": self.fault.stale_requests, "ghosts": self.fault.ghosts,
+                  "verdict": None, "drained": False}
+        try:
+            self.begin()
+            begin = time.monotonic()
+            self.disturb()
+            self.load.stop()
+            result["load_s"] = round(time.monotonic() - begin, 1)
+            result["drained"] = self.drain()
+            self.end_relays()
+            result["transactions"] = self.sql("SELECT count(DISTINCT xid) FROM postbus.outbox")[0][0]
+            result["verdict"] = json.loads(self.chaos("judge", *(["--lost-database", self.lost_database] if self.lost_database else [])))
+        except (Failed, psycopg2.Error, OSError) as error:
+            result["error"] = f"{type(error).__name__}: {error}".strip()
+        finally:
+            self.end()
+        result.update(strikes=self.strikes, recoveries_ms=self.recoveries_ms, restarts=self.restarts, bad_exits=self.bad_exits,
+                      duplicates_bound=self.duplicates_bound)
+        return result
+
+    def begin(self):
+        self.use(*self.stage.servers(self.fault.servers))
+        if self.fault.setup:
+            self.fault.setup(self)
+        self.postgres.admin(f"DROP DATABASE IF EXISTS {self.name}")
+        self.postgres.admin(f"CREATE DATABASE {self.name}")
+        run(os.path.join(self.stage.build, "postbus"), "migrate", "--database", self.database())
+        self.chaos("prepare")
+        for i in range(self.fault.n_relays):
+            self.add_relay(i)
+        wait_for(lambda: self.leader(), "a relay to take the lead", 30)
+        self.load = Load(self.stage.build, self.path("load.log"), self.load_arguments(self.load_database or self.database()))
+        self.load.start()
+        self.sampler = Sampler(self)
+        self.sampler.start()
+        self.recover(counts=False)
+
+    def path(self, name):
+        return os.path.join(self.directory, f"{self.fault.name}-{name}")
+
+    def relay_database(self):
+        return self.database()
+
+    def add_relay(self, i):
+        relay = Relay(self.stage.build, self.path(f"relay-{i + 1}.log"), self.relay_database(), self.relay_brokers,
+                      ["--relay-id", f"relay-{i + 1}", *self.fault.relay_flags], self.relay_env)
+        self.relays.append(relay)
+        relay.start(self.wrapper)
+
+    def leader(self):
+        """The relay that took the lead last, or None."""
+        said = self.sql("SELECT relay FROM postbus.leadership ORDER BY epoch DESC LIMIT 1")
+        return self.relays[int(said[0][0].rsplit("-", 1)[1]) - 1] if said else None
+
+    def disturb(self):
+        """The fault, at random times, until the row's time is over; at least once."""
+        until = time.monotonic() + self.seconds
+        while time.monotonic() < until or self.strikes == 0:
+            self.pause(self.dice.uniform(*self.fault.every_s))
+            if time.monotonic() >= until and self.strikes > 0:
+                break
+            self.struck_at = time.monotonic()
+            self.strikes += 1
+            over = self.fault.strike(self)
+            self.recover(over)
+
+    def pause(self, seconds):
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.watch()
+            time.sleep(min(0.05, max(0.0, until - time.monotonic())))
+
+    def watch(self):
+        """Starts relays again that ended; reads what they say."""
+        for relay in self.relays:
+            if relay.child and not relay.running():
+                if not self.fault.relay_may_end:
+                    self.bad_exits += 1
+                    self.stage.say(f"  a relay ended with {relay.child.returncode}: {relay.log_tail(2)}")
+                relay.start(self.wrapper)
+            self.read_log(relay)
+
+    def read_log(self, relay):
+        """Each restart may repeat what was committed and not settled since the fault struck, and no more."""
+        now = time.monotonic()
+        for words in relay.log_lines():
+            if len(words) >= 3 and words[2] in RESTARTS and self.struck_at:
+                self.restarts += 1
+                self.duplicates_bound += self.sampler.most(self.struck_at - 0.2, now)
+
+    def recover(self, over=None, counts=True):
+        """Until an event of now is published, and with it all that was committed before; notes how long that took since the fault was over."""
+        over = over or time.monotonic()
+        give_up = over + RECOVER_S
+        event = self.published_probe(give_up)
+        conn = self.connect()
+        with conn.cursor() as cursor:
+            while True:
+                cursor.execute("SELECT state FROM postbus.event WHERE id = %s", (event,))
+                if cursor.fetchone()[0] == "published":
+                    break
+                if time.monotonic() > give_up:
+                    raise Failed(f"an event of after the fault is not published within {RECOVER_S} s")
+                self.watch()
+                time.sleep(0.004)
+        conn.close()
+        if counts:
+            self.recoveries_ms.append(round((time.monotonic() - over) * 1000))
+        self.watch()
+
+    def published_probe(self, give_up):
+        self.n_probes += 1
+        while True:
+            try:
+                return self.sql("INSERT INTO torture.truth SELECT %s, %s, NULL, NULL, postbus.publish(%s::text, %s::text) RETURNING id",
+                                PROBE_TOKEN + self.n_probes, self.topics[0], self.topics[0], str(PROBE_TOKEN + self.n_probes))[0][0]
+            except (psycopg2.Error, OSError):
+                if time.monotonic() > give_up:
+                    raise
+                self.n_probes += 1
+                time.sleep(0.02)
+
+    def drain(self):
+        until = time.monotonic() + DRAIN_S
+        while time.monotonic() < until:
+            self.watch()
+            if self.sql("SELECT pending = 0 AND parked = 0 FROM postbus.backlog()")[0][0]:
+                return True
+            time.sleep(0.05)
+        return False
+
+    def end_relays(self):
+        for relay in self.relays:
+            code = relay.stop()
+            if code:
+                self.bad_exits += 1
+                self.stage.say(f"  a relay that was told to stop ended with {code}: {relay.log_tail(2)}")
+            self.read_log(relay)
+
+    def end(self):
+        for process in [*self.relays, *([self.load] if self.load else [])]:
+            process.kill()
+        if self.sampler:
+            self.sampler.stop()
+        if self.fault.teardown:
+            self.fault.teardown(self)
+        try:
+            if self.postgres.running():
+                self.postgres.admin(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
+        except (psycopg2.Error, OSError):
+            pass  # a server of this row alone, which is down

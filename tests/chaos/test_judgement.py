@@ -1,0 +1,78 @@
+"""The judgement over forged results: each thing that must not be makes a row fail, and nothing else does."""
+import sys
+import unittest
+
+sys.dont_write_bytecode = True
+
+import judgement  # noqa: E402
+import report  # noqa: E402
+
+
+def verdict(**changes):
+    return {"events": 1000, "records": 1010, "lost": 0, "extra": 0, "overtaken": 0, "broken_replay": 0, "duplicates": 10, "altered": 0,
+            "scattered": 0, "ambiguous": 0, "ghosts": 0, "shared_ids": 0, "forgeries": 4, "forgeries_caught": 4, **changes}
+
+
+def result(changes=None, **verdict_changes):
+    return {"name": "forged", "what": "nothing", "verdict": verdict(**verdict_changes), "strikes": 3, "recoveries_ms": [100, 1900],
+            "bound_ms": 2000, "bounded_by": "nothing", "duplicates_bound": 10, "drained": True, "bad_exits": 0, "stale_requests": False,
+            "ghosts": False, "transactions": 900, "load_s": 1.0, **(changes or {})}
+
+
+BAD = {
+    "a lost event": result(lost=1),
+    "an event that never committed": result(extra=1),
+    "an overtaken event": result(overtaken=1),
+    "a repetition that breaks off": result(broken_replay=1),
+    "an altered event": result(altered=1),
+    "a key in two partitions": result(scattered=1),
+    "a load that is at fault": result(ambiguous=1),
+    "two events under one id": result(shared_ids=1),
+    "a ghost where none may be": result(ghosts=1),
+    "one duplicate more than were in flight": result(duplicates=11),
+    "no events": result(events=0),
+    "a fault that never struck": result({"strikes": 0}),
+    "a backlog that stays": result({"drained": False}),
+    "a relay that ended badly": result({"bad_exits": 1}),
+    "a slow recovery": result({"recoveries_ms": [100, 2001]}),
+    "a verdict that overlooks a forgery": result(forgeries_caught=3),
+    "no verdict": result({"verdict": None}),
+    "an error": result({"error": "a broker did not come back"}),
+    "a stopped relay that breaks off more than it had in flight": result({"stale_requests": True}, broken_replay=11),
+    "a stopped relay that overtakes": result({"stale_requests": True}, overtaken=1),
+}
+GOOD = {
+    "all in order": result(),
+    "no duplicates": result(duplicates=0),
+    "a stopped relay's last requests": result({"stale_requests": True}, broken_replay=10),
+    "ghosts after an asynchronous failover": result({"ghosts": True}, ghosts=5),
+    "a log that is too large to forge": result(forgeries=0, forgeries_caught=0),
+}
+
+
+class Judgement(unittest.TestCase):
+    def test_each_forged_fault_fails(self):
+        for name, forged in BAD.items():
+            with self.subTest(name):
+                self.assertEqual(len(judgement.failures(forged)), 1)
+
+    def test_what_is_allowed_does_not(self):
+        for name, forged in GOOD.items():
+            with self.subTest(name):
+                self.assertEqual(judgement.failures(forged), [])
+
+    def test_times_are_judged_only_where_they_mean_something(self):
+        self.assertEqual(judgement.failures(BAD["a slow recovery"], check_times=False), [])
+
+    def test_the_table_has_a_row_for_each_result_and_shows_failures(self):
+        rows = [dict(forged, failures=judgement.failures(forged)) for forged in [*BAD.values(), *GOOD.values()]]
+        said = report.table({"command": "scripts/chaos", "date": "2026-11-25", "minutes": 1.0, "machine": "m", "postgresql": "15",
+                             "kafka": "3", "seed": 1, "rows": rows})
+        lines = [line for line in said.splitlines() if line.startswith("| `forged`")]
+        self.assertEqual(len(lines), len(rows))
+        self.assertEqual(len({line.count(" | ") for line in lines}), 1)
+        self.assertEqual(sum("**" in line for line in lines), len(BAD))
+
+
+if __name__ == "__main__":
+    unittest.main()
