@@ -80,8 +80,6 @@ static const attempt nobody_but_the_owner[] = {
     {"DELETE FROM postbus.audit", NULL},
     {"INSERT INTO postbus.audit (who, action, what, n_events) VALUES ('x', 'redrive', '{}', 1)", NULL},
     {"INSERT INTO postbus.wish (id, action, wished_by) VALUES (1, 'discard', 'x')", NULL},
-    {"SELECT postbus.redrive()", NULL},
-    {"SELECT postbus.discard(1, 'x')", NULL},
     {"TRUNCATE postbus.parked", NULL},
     {"TRUNCATE postbus.progress", NULL},
     {"TRUNCATE postbus.receipt_0", NULL},
@@ -104,6 +102,12 @@ static const attempt nobody_but_the_owner[] = {
     {"ALTER DEFAULT PRIVILEGES FOR ROLE owner IN SCHEMA postbus GRANT ALL ON TABLES TO CURRENT_USER", NULL},
     {"GRANT postbus_relay TO stranger", NULL},
     {"ALTER ROLE postbus_publisher SUPERUSER", NULL},
+};
+
+static const attempt nobody_but_an_operator[] = {
+    {"SELECT postbus.redrive()", NULL},
+    {"SELECT postbus.redrive(topic => 't')", NULL},
+    {"SELECT postbus.discard(1, 'x')", NULL},
 };
 
 static const attempt publisher_too[] = {
@@ -135,7 +139,7 @@ static const attempt publisher_too[] = {
     {"TABLE postbus.leaf", NULL},
 };
 
-static const attempt viewer_too[] = {
+static const attempt viewer_and_operator_too[] = {
     {"UPDATE postbus.parked SET reason = 'x'", NULL},
     {"SELECT 1 FROM postbus.parked FOR SHARE", NULL},
     {"TABLE postbus.outbox", NULL},
@@ -197,6 +201,7 @@ static void no_role_may_alter_events_or_the_schema(void **state)
     expect_refusals("publisher", ATTEMPTS(nobody_but_the_owner));
     expect_refusals("viewer", ATTEMPTS(nobody_but_the_owner));
     expect_refusals("relay", ATTEMPTS(nobody_but_the_owner));
+    expect_refusals("operator", ATTEMPTS(nobody_but_the_owner));
     expect_refusals("stranger", ATTEMPTS(nobody_but_the_owner));
 }
 
@@ -209,7 +214,16 @@ static void a_publisher_may_publish_and_nothing_else(void **state)
 static void a_viewer_sees_no_payload_and_publishes_nothing(void **state)
 {
     (void)state;
-    expect_refusals("viewer", ATTEMPTS(viewer_too));
+    expect_refusals("viewer", ATTEMPTS(viewer_and_operator_too));
+}
+
+static void an_operator_wishes_and_writes_nothing_by_itself(void **state)
+{
+    (void)state;
+    static const char *const others[] = {"publisher", "viewer", "relay", "stranger"};
+    expect_refusals("operator", ATTEMPTS(viewer_and_operator_too));
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        expect_refusals(others[i], ATTEMPTS(nobody_but_an_operator));
 }
 
 static void the_relay_appends_and_never_publishes(void **state)
@@ -255,7 +269,7 @@ static void each_role_may_do_its_own_work(void **state)
 static void nobody_reads_payloads_from_the_statistics(void **state)
 {
     (void)state;
-    static const char *const roles[] = {"publisher", "viewer", "stranger"};
+    static const char *const roles[] = {"publisher", "viewer", "operator", "stranger"};
     PGconn *owner = stage_connect("owner", "main");
     pg_run(owner,
            "INSERT INTO postbus.outbox (topic, value) SELECT 't', 'a secret' FROM generate_series(1, 100)");
@@ -293,6 +307,7 @@ int main(void)
         cmocka_unit_test(no_role_may_alter_events_or_the_schema),
         cmocka_unit_test(a_publisher_may_publish_and_nothing_else),
         cmocka_unit_test(a_viewer_sees_no_payload_and_publishes_nothing),
+        cmocka_unit_test(an_operator_wishes_and_writes_nothing_by_itself),
         cmocka_unit_test(the_relay_appends_and_never_publishes),
         cmocka_unit_test(a_stranger_may_do_nothing),
         cmocka_unit_test(each_role_may_do_its_own_work),

@@ -211,6 +211,28 @@ static void looking_on_ignores_the_shadows_too(void **state)
     PQfinish(owner);
 }
 
+/* Functions that run with their owner's rights, for an operator and for the relay. Nothing is parked and no leaf is old: they come to an end all the same. */
+static void operating_ignores_the_shadows_too(void **state)
+{
+    (void)state;
+    PGconn *owner = stage_connect("owner", "main");
+    PGconn *conn = stage_connect("operator", "main");
+    pg_run(conn, "SET search_path = trap, pg_catalog");
+    pg_run(conn, "SELECT postbus.redrive()");
+    pg_run(conn, "SELECT postbus.redrive(topic => 't', key => 'k', older_than => '1 h')");
+    pg_run(conn, "SELECT postbus.discard(1, 'x')");
+    pg_expect_refused(conn, "PB008", "SELECT postbus.discard(1, ' ')");
+    PQfinish(conn);
+    conn = stage_connect("relay", "main");
+    pg_run(conn, "SET search_path = trap, pg_catalog");
+    pg_run(conn, "SELECT postbus.close_leaf('0 s')");
+    for (int leaf = 0; leaf < 16; leaf++)
+        pg_run(conn, "SELECT postbus.clear_leaf(%d, '0 s', true)", leaf);
+    assert_not_sprung(owner);
+    PQfinish(conn);
+    PQfinish(owner);
+}
+
 static void every_function_that_runs_as_its_owner_has_a_path_of_its_own(void **state)
 {
     (void)state;
@@ -231,6 +253,7 @@ int main(void)
         cmocka_unit_test(temporary_objects_named_as_ours_change_nothing),
         cmocka_unit_test(temporary_types_named_as_ours_change_nothing),
         cmocka_unit_test(looking_on_ignores_the_shadows_too),
+        cmocka_unit_test(operating_ignores_the_shadows_too),
         cmocka_unit_test(every_function_that_runs_as_its_owner_has_a_path_of_its_own),
     };
     return cmocka_run_group_tests(tests, start_with_the_trap, stage_stop);

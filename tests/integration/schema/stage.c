@@ -12,11 +12,11 @@ int stage_start(void **state)
     stage_pg = pg_fixture_new(settings);
     pg_fixture_create_outbox(stage_pg, "main");
     PGconn *conn = stage_connect("postgres", "main");
-    pg_run(
-        conn,
-        "CREATE ROLE owner LOGIN SUPERUSER; CREATE ROLE publisher LOGIN IN ROLE postbus_publisher;"
-        "CREATE ROLE viewer LOGIN IN ROLE postbus_viewer; CREATE ROLE relay LOGIN IN ROLE postbus_relay;"
-        "CREATE ROLE stranger LOGIN; GRANT CREATE, TEMPORARY ON DATABASE main TO publisher, viewer, relay");
+    pg_run(conn,
+           "CREATE ROLE owner LOGIN SUPERUSER; CREATE ROLE publisher LOGIN IN ROLE postbus_publisher;"
+           "CREATE ROLE viewer LOGIN IN ROLE postbus_viewer; CREATE ROLE relay LOGIN IN ROLE postbus_relay;"
+           "CREATE ROLE operator LOGIN IN ROLE postbus_operator; CREATE ROLE stranger LOGIN; GRANT CREATE, "
+           "TEMPORARY ON DATABASE main TO publisher, viewer, relay, operator");
     PQfinish(conn);
     return 0;
 }
