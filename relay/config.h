@@ -69,10 +69,21 @@ typedef struct config_input {
     const char *const *environment; /* as environ, "NAME=value", ends with NULL; NULL = none */
     const config_flag *flags;
     size_t n_flags;
+    bool without_sections; /* only what stands outside of them counts */
 } config_input;
 
-/* Fills *out from defaults, file, environment and flags, each overriding the one before. False: *out holds nothing to free, and
- * message says in one sentence what is wrong, where it was said, and what to write instead. */
+/* One for each database that is to be served; at least one. */
+typedef struct config_list {
+    config *each;
+    size_t n;
+} config_list;
+
+/* Fills *out from defaults, file, environment and flags, each overriding the one before; a section of the file overrides what stands outside
+ * of it. False: *out holds nothing to free, and message says in one sentence what is wrong, where it was said, and what to write
+ * instead. */
+bool config_load_each(config_list *out, const config_input *input, char *message, size_t message_size);
+
+/* The same for one who needs one database: of several sections, environment or flags have to name one. */
 bool config_load(config *out, const config_input *input, char *message, size_t message_size);
 
 /* The policy of a topic. */
@@ -80,9 +91,10 @@ park_policy config_park_policy(const config *cfg, const char *topic);
 
 /* Releases what config_load filled. */
 void config_done(config *cfg);
+void config_list_done(config_list *list);
 
 /* One line a setting, `name = value  # source`, readable again as a configuration file but for its masked secrets. */
-void config_print(const config *cfg, FILE *to);
+void config_print(const config_list *list, FILE *to);
 
 /* The connection string or URI with its secrets masked, as keyword = value pairs; for logs. Never NULL but without memory; the
  * caller frees it. */

@@ -19,9 +19,11 @@
 const config_setting config_table[] = {
     /* as many as CONFIG_N_SETTINGS, or it does not compile */
     {"database", SETTING_CONNINFO, AT(database), .preset = "", .placeholder = "CONNINFO",
-     .effect = "The database with the outbox: a libpq connection string or URI. The relay needs a direct "
-               "connection, not a "
-               "transaction pooler. A password is better kept in a password file (PGPASSFILE)."},
+     .effect =
+         "The database with the outbox: a libpq connection string or URI. The relay needs a direct "
+         "connection, not a "
+         "transaction pooler. A password is better kept in a password file (PGPASSFILE). Where the file has "
+         "database sections, a flag or the environment gives the name of one of them instead."},
     {"brokers", SETTING_TEXT, AT(brokers), .preset = "", .placeholder = "HOST:PORT,…",
      .effect = "The Kafka brokers to ask first, separated by commas."},
     {"relay_id", SETTING_TEXT, AT(relay_id), .preset = "", .placeholder = "NAME",
@@ -101,7 +103,8 @@ const config_setting config_table[] = {
     {"http_listen", SETTING_LISTEN, AT(http_listen), .preset = "", .placeholder = "[ADDRESS:]PORT",
      .effect = "Where /metrics, /healthz and /readyz are served over HTTP: a port, which is then one of "
                "127.0.0.1, or an IP address and a port such as 0.0.0.0:9464 or [::1]:9464. They are open to "
-               "whoever can connect. Empty: nowhere."},
+               "whoever can connect. Empty: nowhere.",
+     .of_process = true},
     {"retention_ms", SETTING_DURATION_MS, AT(retention_ms), .preset = "7d", .lowest = 0,
      .highest = INT64_C(315360000000), .placeholder = "TIME",
      .effect = "How long published events stay in the outbox. They go in bulk, with their receipts, up to an "
@@ -110,9 +113,9 @@ const config_setting config_table[] = {
      .highest = 3600000, .placeholder = "TIME",
      .effect = "How often the relay looks for events to remove, in a session of its own."},
     {"log_level", SETTING_LEVEL, AT(log_level), .preset = "info", .placeholder = "LEVEL",
-     .effect = "The least level that is logged: debug, info, warn or error."},
+     .effect = "The least level that is logged: debug, info, warn or error.", .of_process = true},
     {"log_json", SETTING_BOOL, AT(log_json), .preset = "false",
-     .effect = "Whether the log is one JSON object a line."},
+     .effect = "Whether the log is one JSON object a line.", .of_process = true},
 };
 
 const config_setting *config_setting_find(const char *name)

@@ -27,6 +27,7 @@ typedef struct config_setting {
     int64_t lowest, highest;
     const char *placeholder;
     const char *effect; /* what it does, in sentences, for the reference */
+    bool of_process;    /* of the whole process: not to be said in a section */
 } config_setting;
 
 #define CONFIG_N_SETTINGS 28

@@ -257,10 +257,15 @@ static int read_config(parsing *p, const char *const *environment)
     config_input input = {.file = path && *path ? path : NULL,
                           .environment = environment,
                           .flags = p->settings,
-                          .n_flags = p->n_settings};
+                          .n_flags = p->n_settings,
+                          .without_sections = !(p->c->command->takes & TAKES_DATABASE)};
     char message[1024];
-    if (!config_load(&p->c->cfg, &input, message, sizeof message))
+    bool every = p->c->command->takes & TAKES_EVERY;
+    if (every ? !config_load_each(&p->c->all, &input, message, sizeof message)
+              : !config_load(&p->c->cfg, &input, message, sizeof message))
         return misuse(p->c, "%s", message);
+    if (every)
+        p->c->cfg = p->c->all.each[0];
     return EXIT_OK;
 }
 
@@ -297,6 +302,9 @@ void call_done(call *c)
     for (size_t i = 0; c->words && i < c->n_words; i++)
         free(c->words[i]);
     free(c->words);
-    config_done(&c->cfg);
+    if (c->all.n > 0)
+        config_list_done(&c->all);
+    else
+        config_done(&c->cfg);
     *c = (call){.command = c->command};
 }

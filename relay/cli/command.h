@@ -31,6 +31,7 @@ enum {
     TAKES_BROKERS = 2,
     TAKES_KAFKA = 4,
     TAKES_RELAY = 8,
+    TAKES_EVERY = 16, /* each database of the configuration file, not one of them */
 };
 
 typedef struct call call;
@@ -63,7 +64,8 @@ typedef struct given_option {
 
 struct call {
     const command *command;
-    config cfg;
+    config cfg;      /* with TAKES_EVERY: that of the first; borrowed */
+    config_list all; /* of each database; with TAKES_EVERY only */
     given_option *given;
     size_t n_given;
     char **words;

@@ -178,13 +178,19 @@ void docs_man_configuration(FILE *to)
     put_title(to, "postbus.conf", 5, "configuration of postbus");
     fputs(".SH DESCRIPTION\n", to);
     put_paragraphs(
-        to, "A configuration file has lines of the form NAME = \"VALUE\"; # begins a comment, and "
-            "${NAME} in a value stands for a "
-            "variable of the environment unless the value is in single quotes. It is named by "
-            "--config or POSTBUS_CONFIG. The environment overrides it, and "
-            "flags override both.\n\n"
-            "Sizes may be written with KiB, MiB or GiB, times with ms, s, min, h or d; a bare number is "
-            "bytes or milliseconds.");
+        to,
+        "A configuration file has lines of the form NAME = \"VALUE\"; # begins a comment, and "
+        "${NAME} in a value stands for a "
+        "variable of the environment unless the value is in single quotes. It is named by "
+        "--config or POSTBUS_CONFIG. The environment overrides it, and "
+        "flags override both.\n\n"
+        "Sizes may be written with KiB, MiB or GiB, times with ms, s, min, h or d; a bare number is "
+        "bytes or milliseconds.\n\n"
+        "A section database NAME { … } has settings of one database, and there may be several; what stands "
+        "outside of them holds for all. Each has a line database = \"CONNINFO\" of its own. --database NAME "
+        "or "
+        "POSTBUS_DATABASE then choose one. http_listen, log_level and log_json stand outside of sections "
+        "only.");
     fputs(".SH SETTINGS\n", to);
     for (size_t i = 0; i < CONFIG_N_SETTINGS; i++)
         put_setting(to, &config_table[i], false);

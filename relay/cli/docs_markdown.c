@@ -83,6 +83,51 @@ static void put_kafka(FILE *to)
     }
 }
 
+static void put_process_settings(FILE *to)
+{
+    const char *before = "";
+    for (size_t i = 0; i < CONFIG_N_SETTINGS; i++) {
+        if (!config_table[i].of_process)
+            continue;
+        fprintf(to, "%s`%s`", before, config_table[i].name);
+        before = ", ";
+    }
+}
+
+static void put_sections(FILE *to)
+{
+    fputs("## Several databases\n\n"
+          "One relay process serves several databases where the file has a section for each. What stands "
+          "outside "
+          "of the sections holds for all of them, before or behind; a section overrides it:\n\n"
+          "```\n"
+          "brokers = \"kafka-1:9092,kafka-2:9092\"\n"
+          "http_listen = 9464\n"
+          "\n"
+          "database orders {\n"
+          "    database = \"host=db-1 dbname=orders user=relay\"\n"
+          "}\n"
+          "\n"
+          "database billing {\n"
+          "    database = \"host=db-2 dbname=billing user=relay\"\n"
+          "    brokers = \"kafka-eu:9092\"\n"
+          "    in_flight_bytes = 8MiB\n"
+          "}\n"
+          "```\n\n"
+          "The name is of letters, digits, `_`, `-` and `.`, at most 63. Log lines of the database carry "
+          "`database=NAME`, metrics the label `database`. Every setting may stand in a section but those of "
+          "the "
+          "whole process: ",
+          to);
+    put_process_settings(to);
+    fputs(". Environment and flags override every section. `database` cannot stand outside of the sections "
+          "then; "
+          "`--database` or `POSTBUS_DATABASE` give the *name* of a section: a relay serves that database "
+          "alone, and "
+          "every other command, which needs one database, works on that one.\n\n",
+          to);
+}
+
 void docs_configuration(FILE *to)
 {
     fprintf(to, "%s# Configuration\n\n", generated);
@@ -109,9 +154,10 @@ void docs_configuration(FILE *to)
           "left alone, because other software makes variables of that form too (Kubernetes does, for a "
           "service called postbus).\n\n"
           "Sizes may be written with `KiB`, `MiB` or `GiB`, times with `ms`, `s` or `min`; a bare number is "
-          "bytes or milliseconds.\n\n"
-          "## Settings\n\n",
+          "bytes or milliseconds.\n\n",
           to);
+    put_sections(to);
+    fputs("## Settings\n\n", to);
     for (size_t i = 0; i < CONFIG_N_SETTINGS; i++)
         put_setting(to, &config_table[i]);
     put_kafka(to);

@@ -7,7 +7,7 @@
 
 #include "command.h"
 
-static char said[8192]; /* standard output and standard error */
+static char said[65536]; /* standard output and standard error */
 
 /* Runs the program's main with both outputs in a file. */
 static int run_in(const char *const *environment, const char *const *words)
@@ -190,6 +190,50 @@ static void check_config_prints_values_with_their_sources(void **state)
     assert_null(strstr(said, "geheim"));
 }
 
+/* A file with two sections; the second's brokers are missing where outside is none. */
+static void write_sections(char *path, const char *outside)
+{
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    dprintf(fd,
+            "%s\ndatabase orders {\n database = \"host=/nowhere dbname=o password=geheim\"\n brokers = "
+            "\"o:1\"\n}\n"
+            "database billing {\n database = \"host=/nowhere dbname=b password=geheim\"\n}\n",
+            outside);
+    close(fd);
+}
+
+static void a_relay_takes_every_section_and_other_commands_one(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/postbus-test-call-XXXXXX";
+    write_sections(path, "brokers = \"x:1\"");
+    assert_int_equal(RUN("relay", "--config", path, "--check-config"), EXIT_OK);
+    says("\ndatabase orders {\n");
+    says("\ndatabase billing {\n");
+    assert_int_equal(RUN("relay", "--config", path, "--check-config", "--database", "billing"), EXIT_OK);
+    assert_null(strstr(said, "database orders {"));
+    says("    brokers = \"x:1\"");
+    static const char *const others[] = {"status", "migrate", "doctor"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        MISUSED("orders, billing", others[i], "--config", path);
+        MISUSED("orders and billing", others[i], "--config", path, "--database", "stock");
+    }
+    assert_int_equal(RUN("status", "--config", path, "--database", "orders"), EXIT_FAULT);
+    says("dbname=o");
+    assert_null(strstr(said, "geheim"));
+    unlink(path);
+}
+
+static void a_section_without_brokers_is_named(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/postbus-test-call-XXXXXX";
+    write_sections(path, "");
+    MISUSED("no brokers are given for the database billing", "relay", "--config", path, "--check-config");
+    unlink(path);
+}
+
 static void a_database_that_cannot_be_reached_is_a_fault_without_its_password(void **state)
 {
     (void)state;
@@ -234,6 +278,8 @@ int main(void)
         cmocka_unit_test(tail_refuses_what_means_nothing),
         cmocka_unit_test(other_contradictions_are_refused),
         cmocka_unit_test(check_config_prints_values_with_their_sources),
+        cmocka_unit_test(a_relay_takes_every_section_and_other_commands_one),
+        cmocka_unit_test(a_section_without_brokers_is_named),
         cmocka_unit_test(a_database_that_cannot_be_reached_is_a_fault_without_its_password),
         cmocka_unit_test(brokers_that_do_not_answer_are_a_fault),
         cmocka_unit_test(every_manual_page_is_made),

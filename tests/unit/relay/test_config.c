@@ -459,7 +459,7 @@ static char *printed(const config *cfg)
     char *text = NULL;
     size_t size = 0;
     FILE *to = open_memstream(&text, &size);
-    config_print(cfg, to);
+    config_print(&(config_list){(config *)(uintptr_t)cfg, 1}, to);
     fclose(to);
     return text;
 }
