@@ -1,7 +1,7 @@
 /* The doorbell's state machine: decides, does no I/O, and must never sleep without having read after it took the lock. */
 #include "doorbell.h"
 
-#define POLL_GAP_US 250 /* between reads that found nothing, until idle for idle_us */
+#define POLL_GAP_US 100 /* between reads that found nothing, until idle for idle_us */
 #define PACE_LEAST_ROWS 3
 #define PACE_ROW_US 200
 #define PACE_MOST_US 4000
