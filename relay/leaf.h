@@ -6,6 +6,7 @@
 
 #define LEAF_COUNT 16
 #define LEAF_BITS 30 /* ids of a leaf before the next one's begin */
+#define LEAF_IDS (INT64_C(1) << LEAF_BITS)
 
 static inline int leaf_of(int64_t id)
 {
@@ -15,7 +16,7 @@ static inline int leaf_of(int64_t id)
 /* The last id that lies beside this one in its leaf, before the ring goes on to the next. */
 static inline int64_t leaf_end(int64_t id)
 {
-    return id | ((INT64_C(1) << LEAF_BITS) - 1);
+    return id | (LEAF_IDS - 1);
 }
 
 #endif

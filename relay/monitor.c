@@ -77,7 +77,7 @@ static void look(monitor *m, health_role role, bool asking, int64_t now_us)
     const monitor_rooms *r = &m->rooms;
     health_facts f = {.role = role, .stopping = m->stopping};
     if (role == HEALTH_LEADING) {
-        f.works[HEALTH_READING].busy = r->reader->opening || r->reader->paging;
+        f.works[HEALTH_READING].busy = r->reader->opening || r->reader->n_asked > 0;
         f.works[HEALTH_READING].beat = r->reader->n_reads + r->reader->n_rows;
         f.works[HEALTH_SHIPPING].busy = batch_queue_has_open_rows(r->queue);
         f.works[HEALTH_SHIPPING].beat = r->ship->n_acked + r->settler->n_settles;

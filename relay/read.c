@@ -46,6 +46,7 @@ void reader_start(reader *r, const config *cfg, session *pg, batch_queue *queue,
                   .settler = sets,
                   .fences = bounds,
                   .page_rows = (int)cfg->page_rows,
+                  .span_ids = cfg->page_rows,
                   .large = true, /* until a snapshot's statement has looked */
                   .n_reads = n_reads,
                   .n_rows = n_rows,
@@ -95,29 +96,45 @@ static void execute(reader *r, read_kind kind, int leaf, int n, const char *cons
     session_execute(r->session, name, n, values, kind != READ_SNAPSHOT, cb, r);
 }
 
-static void ask_page(reader *r, read_kind kind, const position *start, int64_t after_id, int64_t up_to_id,
-                     session_result_cb *cb)
+static page_range range_of(const reader *r, read_kind kind, int64_t after_id, int64_t up_to_id)
+{
+    return (page_range){.kind = kind, .after_id = after_id, .up_to_id = up_to_id, .rows = r->page_rows};
+}
+
+static void ask_page(reader *r, const page_range *range, const position *start, session_result_cb *cb)
 {
     char after[24], up_to[24], rows[16], bytes[24], from_xid[24], to_xid[24];
-    snprintf(after, sizeof after, "%lld", (long long)after_id);
-    snprintf(up_to, sizeof up_to, "%lld", (long long)up_to_id);
-    snprintf(rows, sizeof rows, "%d", r->page_rows);
+    snprintf(after, sizeof after, "%lld", (long long)range->after_id);
+    snprintf(up_to, sizeof up_to, "%lld", (long long)range->up_to_id);
+    snprintf(rows, sizeof rows, "%d", range->rows);
     snprintf(bytes, sizeof bytes, "%lld", (long long)r->cfg->page_bytes);
     snprintf(from_xid, sizeof from_xid, "%llu", (unsigned long long)start->s->xmax);
     snprintf(to_xid, sizeof to_xid, "%llu", (unsigned long long)start->x);
-    char *xips = kind == READ_STRAGGLERS ? snapshot_xip_array(start->s) : NULL;
+    char *xips = range->kind == READ_STRAGGLERS ? snapshot_xip_array(start->s) : NULL;
     const char *values[] = {after, up_to, rows, bytes, xips, from_xid, to_xid};
     static const int n_values[READ_KINDS] = {[READ_NEW] = 3, [READ_LARGE] = 4, [READ_STRAGGLERS] = 7};
-    r->asked_rows = r->page_rows;
-    execute(r, kind, leaf_of(up_to_id), n_values[kind], values, cb);
+    execute(r, range->kind, leaf_of(range->up_to_id), n_values[range->kind], values, cb);
     free(xips);
 }
 
-/* A page that is not full, in rows or in bytes, was the last of its range. The server counts the bytes of headers in its own encoding, which can
- * take more of them than ours: so only what is far from full counts as not full. */
-static bool was_last(const reader *r, const page *p)
+/* Whether the page has all rows of its range: it is not full, in rows or in bytes, or the range has no more ids. The server counts the bytes of
+ * headers in its own encoding, which can take more of them than ours: so only what is far from full counts as not full. */
+static bool is_whole(const reader *r, const page *p, const page_range *range)
 {
-    return p->n_rows < r->asked_rows && p->value_bytes < (size_t)r->cfg->page_bytes / 2;
+    if (range->kind == READ_NEW)
+        return p->n_rows < range->rows || range->up_to_id - range->after_id <= range->rows;
+    return p->n_rows < range->rows && p->value_bytes < (size_t)r->cfg->page_bytes / 2;
+}
+
+/* Ids without a row that is wanted now (rolled back, or published long ago) make pages small: ask for more of them at once. */
+static void adapt_span(reader *r, const page *p, const page_range *range, bool whole)
+{
+    if (!whole)
+        r->span_ids = r->span_ids / 2;
+    else if (p->n_rows < range->rows / 4 && r->span_ids < LEAF_IDS)
+        r->span_ids = r->span_ids * 2;
+    if (r->span_ids < r->page_rows)
+        r->span_ids = r->page_rows;
 }
 
 /* Large values: ask for about as many rows as the limit of bytes lets through; else as many as configured. */
@@ -164,45 +181,77 @@ static void range_done(batch *b, int64_t up_to_id)
         b->stage = STAGE_READ;
 }
 
-static int64_t range_end(const batch *b)
-{
-    return smaller(leaf_end(b->after_id + 1), b->stage == STAGE_STRAGGLERS ? b->start.l : b->end.l);
-}
-
-static void take_into(reader *r, batch *b, page *p, int64_t up_to_id)
+/* false: the page was cut short, and its range goes on behind it. */
+static bool take_into(reader *r, batch *b, page *p, const page_range *range)
 {
     r->n_rows += (uint64_t)p->n_rows;
-    bool last = was_last(r, p);
+    bool whole = is_whole(r, p, range);
     adapt_page_rows(r, p);
     int64_t read_to = p->n_rows > 0 ? p->rows[p->n_rows - 1].id : b->after_id;
     if (p->n_rows > 0)
         batch_queue_add_page(r->queue, b, p);
     else
         page_free(p);
-    if (last)
-        range_done(b, up_to_id);
+    if (whole)
+        range_done(b, range->up_to_id);
     else
         b->after_id = read_to;
+    return whole;
 }
 
 static void on_page(void *arg, PGresult *res)
 {
     reader *r = arg;
-    r->paging = false;
+    page_range range = r->asked[0];
+    r->n_asked--;
+    memmove(r->asked, r->asked + 1, (size_t)r->n_asked * sizeof r->asked[0]);
+    if (r->n_stale > 0) {
+        r->n_stale--;
+        PQclear(res);
+        return;
+    }
     page *p = take_page(r, res);
-    if (p)
-        take_into(r, r->queue->tail, p, r->new_up_to_id);
+    if (!p)
+        return;
+    if (p->n_rows > 0)
+        r->page_bytes = p->bytes;
+    adapt_span(r, p, &range, is_whole(r, p, &range));
+    if (!take_into(r, r->queue->tail, p, &range))
+        r->n_stale = r->n_asked;
 }
 
-static void ask_next_page(reader *r)
+/* The next range of the batch that has not been asked for. Ahead of an answer only where it cannot depend on it: with new rows, whose pages are
+ * asked for by so few ids that they are whole. */
+static bool next_range(const reader *r, page_range *out)
 {
-    batch *b = r->queue->tail;
-    r->new_up_to_id = range_end(b);
-    r->paging = true;
-    read_kind new_rows = r->large || leaf_of(r->new_up_to_id) != r->leaf ? READ_LARGE : READ_NEW;
-    ask_page(r, b->stage == STAGE_STRAGGLERS ? READ_STRAGGLERS : new_rows, &b->start, b->after_id,
-             r->new_up_to_id, on_page);
-    session_commit(r->session, NULL, NULL);
+    const batch *b = r->queue->tail;
+    bool ahead = r->n_asked > r->n_stale;
+    int64_t after_id = ahead ? r->asked[r->n_asked - 1].up_to_id : b->after_id;
+    int64_t end_id = b->stage == STAGE_STRAGGLERS ? b->start.l : b->end.l;
+    if (b->stage == STAGE_READ || after_id >= end_id)
+        return false;
+    int64_t up_to_id = smaller(leaf_end(after_id + 1), end_id);
+    read_kind kind = b->stage == STAGE_STRAGGLERS               ? READ_STRAGGLERS
+                     : r->large || leaf_of(up_to_id) != r->leaf ? READ_LARGE
+                                                                : READ_NEW;
+    if (kind == READ_NEW)
+        up_to_id = smaller(up_to_id, after_id + r->span_ids);
+    else if (ahead)
+        return false;
+    *out = range_of(r, kind, after_id, up_to_id);
+    return true;
+}
+
+static void ask_further_pages(reader *r)
+{
+    page_range range;
+    while (r->n_asked < READER_PAGES_ASKED &&
+           r->queue->bytes + (size_t)r->n_asked * r->page_bytes < (size_t)r->cfg->in_flight_bytes &&
+           next_range(r, &range)) {
+        r->asked[r->n_asked++] = range;
+        ask_page(r, &range, &r->queue->tail->start, on_page);
+        session_commit(r->session, NULL, NULL);
+    }
 }
 
 /* ---- opening a batch ---- */
@@ -305,8 +354,9 @@ static void take_first_stragglers(reader *r, batch *b)
     for (int i = 0; i < r->n_stragglers; i++) {
         page *p = r->stragglers[i];
         r->stragglers[i] = NULL;
-        if (i == 0 || (b->stage == STAGE_STRAGGLERS && b->after_id == r->straggler_ends[i - 1]))
-            take_into(r, b, p, r->straggler_ends[i]);
+        const page_range *range = &r->straggler_ranges[i];
+        if (i == 0 || (b->stage == STAGE_STRAGGLERS && b->after_id == range->after_id))
+            take_into(r, b, p, range);
         else
             page_free(p);
     }
@@ -321,11 +371,12 @@ static void take_first_pages(reader *r, batch *b)
         take_first_stragglers(r, b);
     page *fresh = r->fresh;
     r->fresh = NULL;
+    r->fresh_range.up_to_id = smaller(r->fresh_range.up_to_id, b->end.l);
     bool found_large = r->large && !r->bounded;      /* its first large value: ask again, now bounded */
     if (b->stage == STAGE_STRAGGLERS || found_large) /* there are more stragglers, and they come first */
         page_free(fresh);
     else
-        take_into(r, b, fresh, smaller(r->new_up_to_id, b->end.l));
+        take_into(r, b, fresh, &r->fresh_range);
     if (b->stage == STAGE_NEW && b->after_id >= b->end.l)
         b->stage = STAGE_READ;
 }
@@ -386,9 +437,10 @@ static void ask_first_stragglers(reader *r, const position *start)
 {
     int64_t after_id = r->fences->floor_id;
     for (int i = 0; i < LEAF_COUNT && after_id < start->l; i++) {
-        r->straggler_ends[i] = smaller(leaf_end(after_id + 1), start->l);
-        ask_page(r, READ_STRAGGLERS, start, after_id, r->straggler_ends[i], on_first_stragglers);
-        after_id = r->straggler_ends[i];
+        page_range range = range_of(r, READ_STRAGGLERS, after_id, smaller(leaf_end(after_id + 1), start->l));
+        r->straggler_ranges[i] = range;
+        ask_page(r, &range, start, on_first_stragglers);
+        after_id = range.up_to_id;
     }
 }
 
@@ -405,27 +457,25 @@ static void open_batch(reader *r, doorbell_action action)
         session_execute(r->session, "arm", 0, NULL, false, on_lock, r);
         session_commit(r->session, NULL, NULL);
     }
-    r->new_up_to_id = leaf_end(start.l + 1);
-    r->leaf = leaf_of(r->new_up_to_id);
     r->bounded = r->large;
+    r->fresh_range = range_of(r, r->bounded ? READ_LARGE : READ_NEW, start.l, leaf_end(start.l + 1));
+    r->leaf = leaf_of(r->fresh_range.up_to_id);
     execute(r, READ_SNAPSHOT, r->leaf, 0, NULL, on_snapshot);
     if (has_stragglers(&start))
         ask_first_stragglers(r, &start);
-    ask_page(r, r->bounded ? READ_LARGE : READ_NEW, &start, start.l, r->new_up_to_id, on_first_new);
+    ask_page(r, &r->fresh_range, &start, on_first_new);
     session_execute(r->session, "fence", 0, NULL, false, on_fence, r);
     session_commit(r->session, on_read_committed, r);
 }
 
-/* A further page of the last batch, or a read, where it is time and there is room. */
+/* Further pages of the last batch, or a read, where it is time and there is room. */
 static int64_t read_on(reader *r, int64_t now_us)
 {
-    if (r->queue->bytes >= (size_t)r->cfg->in_flight_bytes)
-        return CLOCK_NEVER;
     if (r->queue->tail->stage != STAGE_READ) {
-        ask_next_page(r);
+        ask_further_pages(r);
         return CLOCK_NEVER;
     }
-    if (r->queue->n_batches >= MOST_BATCHES)
+    if (r->queue->bytes >= (size_t)r->cfg->in_flight_bytes || r->queue->n_batches >= MOST_BATCHES)
         return CLOCK_NEVER;
     int64_t until_us = CLOCK_NEVER;
     doorbell_action action = doorbell_next(r->bell, now_us, &until_us);
@@ -436,7 +486,7 @@ static int64_t read_on(reader *r, int64_t now_us)
 
 int64_t reader_step(reader *r, bool may_read, int64_t now_us)
 {
-    if (r->opening || r->paging)
+    if (r->opening)
         return CLOCK_NEVER;
     int64_t barrier_us = r->held ? r->held_since_us + BARRIER_AFTER_US : CLOCK_NEVER;
     if (now_us >= barrier_us) {

@@ -13,6 +13,15 @@
 /* Statements that name a leaf. */
 typedef enum read_kind { READ_SNAPSHOT, READ_NEW, READ_LARGE, READ_STRAGGLERS, READ_KINDS } read_kind;
 
+#define READER_PAGES_ASKED 2 /* the server finds one page while another is handed over */
+
+/* A page that was asked for: of rows with ids in (after_id, up_to_id]. */
+typedef struct page_range {
+    read_kind kind;
+    int64_t after_id, up_to_id;
+    int rows; /* at most */
+} page_range;
+
 typedef struct reader {
     const config *cfg;
     session *session;
@@ -20,10 +29,14 @@ typedef struct reader {
     doorbell *bell;
     settler *settler;
     bool opening; /* the answers of a read are on their way */
-    bool paging;  /* a further page is on its way */
     fences *fences;
-    int page_rows;  /* shrinks while values are large */
-    int asked_rows; /* what page_rows was when the pages under way were asked for */
+    int page_rows;    /* shrinks while values are large */
+    int64_t span_ids; /* how many ids a page is asked for, of which at most page_rows can be rows */
+
+    /* The further pages under way, in their order. The first n_stale are of no use: a page before them was cut short. */
+    page_range asked[READER_PAGES_ASKED];
+    int n_asked, n_stale;
+    size_t page_bytes; /* of memory, by the last page of rows */
 
     /* The read under way. */
     snapshot *seen;
@@ -32,9 +45,8 @@ typedef struct reader {
     uint64_t log_end; /* where the log ended when seen had been taken */
     uint64_t flushed; /* up to where the log was flushed at the end of the read */
     bool bounded;     /* its first page of new rows was asked for as one of large values */
-    int64_t new_up_to_id;
     page *stragglers[LEAF_COUNT], *fresh;
-    int64_t straggler_ends[LEAF_COUNT]; /* up to which id each of these was asked for */
+    page_range straggler_ranges[LEAF_COUNT], fresh_range;
     int n_stragglers;
 
     /* Batches whose rows may not leave yet, because what they saw may not be durable. */
