@@ -80,7 +80,7 @@ class Stage:
         for name in ("postbus", "postbus_bench"):
             if not os.access(self.binary(name), os.X_OK):
                 raise SystemExit(f"bench: {self.binary(name)} is missing: build first, or name the build with --build")
-        self.directory = tempfile.mkdtemp(prefix="postbus-bench.", dir="/tmp")
+        self.directory = tempfile.mkdtemp(prefix="postbus-bench.", dir=os.environ.get("TMPDIR", "/tmp"))
         os.chmod(self.directory, 0o755)
         try:
             self.start()
@@ -92,6 +92,7 @@ class Stage:
     def start(self):
         env = self.support_call("pg-cluster", "start", "pg", settings=self.settings)
         self.database, self.pg_bin = env["POSTBUS_DATABASE"], env["POSTBUS_PG_BIN"]
+        self.first_database = self.database
         self.env = dict(os.environ, PGHOST=env["POSTBUS_PG_SOCKET"], PGPORT=env["POSTBUS_PG_PORT"], PGUSER="postgres",
                         PGDATABASE="postgres")
         self.brokers = self.support_call("kafka-broker", "start", "kafka")["POSTBUS_BROKERS"]
@@ -139,6 +140,19 @@ class Stage:
 
     def relay(self, *flags):
         return Relay(self, *flags)
+
+    def use(self, name):
+        """From now on a database with an outbox of its own, made at its first use; None: the first one again."""
+        if name and self.sql(f"SELECT count(*) FROM pg_database WHERE datname = '{name}'") == "0":
+            self.sql(f"CREATE DATABASE {name}")
+            run(self.binary("postbus"), "migrate", "--database", f"{self.first_database} dbname={name}")
+        self.database = f"{self.first_database} dbname={name}" if name else self.first_database
+        self.env["PGDATABASE"] = name or "postgres"
+
+    def dead_rows(self):
+        """As pg_stat_user_tables counts them, in what grows with events."""
+        return int(self.sql(r"""SELECT coalesce(sum(n_dead_tup), 0) FROM pg_stat_user_tables
+            WHERE schemaname = 'postbus' AND relname ~ '^(outbox|receipt|progress)'"""))
 
     def rewind(self):
         """The relay's memory as it was before the first event. No relay may run."""
