@@ -234,6 +234,28 @@ static void parked_events_are_told_by_topic_and_reason(void **state)
     outbox_free(o);
 }
 
+/* However many topics there are, a scrape has 51 samples at most. */
+static void many_parked_topics_are_fifty_and_the_others(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    PGconn *holder = outbox_connect(o);
+    pg_run(holder, "SELECT pg_advisory_lock(8101821198368076545)");
+    pg_run(o->conn, "INSERT INTO postbus.parked (id, topic, reason) SELECT i, 'topic-' || i %% 70, 'r' FROM "
+                    "generate_series(1, 1000) i");
+    proc_fixture *relay = relay_start(o, listening);
+    int port = port_of(relay), n_samples = 0;
+    expect_sample(port, "postbus_parked_events{topic=\"(others)\",reason=\"(others)\"}", 20 * 14);
+    char *text = scrape(port);
+    for (const char *at = text; (at = strstr(at, "\npostbus_parked_events{")) != NULL; at++)
+        n_samples++;
+    assert_int_equal(n_samples, 51);
+    free(text);
+    PQfinish(holder);
+    relay_kill(relay);
+    outbox_free(o);
+}
+
 /* ---- doubts ---- */
 
 static void what_was_acknowledged_and_not_settled_may_come_twice(void **state)
@@ -470,6 +492,7 @@ int main(void)
         cmocka_unit_test(without_its_database_it_is_alive_and_not_ready_and_counters_do_not_fall),
         cmocka_unit_test(without_brokers_it_is_not_ready_and_tells_the_backlog),
         cmocka_unit_test(parked_events_are_told_by_topic_and_reason),
+        cmocka_unit_test(many_parked_topics_are_fifty_and_the_others),
         cmocka_unit_test(what_was_acknowledged_and_not_settled_may_come_twice),
         cmocka_unit_test(the_text_is_read_by_prometheus_own_parser),
         cmocka_unit_test(bad_requests_are_answered_and_disturb_nothing),
