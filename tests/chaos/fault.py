@@ -2,7 +2,7 @@
 from dataclasses import dataclass
 from typing import Callable, Optional
 
-# What a relay may repeat all that is unsettled for, by its own log.
+# How a relay says that it begins anew.
 RESTARTS = ("leader.elected", "producer.recreated", "lease.lapsed")
 
 
@@ -25,5 +25,6 @@ class Fault:
     rate: int = 1200              # transactions a second, offered
     relay_may_end: bool = False   # the fault ends relays by itself; they are started again
     stale_requests: bool = False  # a stopped relay's last requests may come late: old events repeated after newer ones
-    ghosts: bool = False          # Kafka may hold events whose transactions the fault lost
-    parks: bool = False           # events are parked on the way
+    ghosts: bool = False          # Kafka may hold events of transactions that the fault lost
+    once: bool = False            # the row is over when it has struck
+    needs_mount: bool = False     # can be run only where file systems may be mounted

@@ -40,7 +40,7 @@ def set_hold(row):
 
 
 def pool(row):
-    row.pooler = Pgbouncer(row.path("pgbouncer"), row.postgres)
+    row.pooler = row.own(Pgbouncer(row.path("pgbouncer"), row.postgres))
     row.pooler.start()
     row.load_database = row.pooler.conninfo(row.name)
 
@@ -49,10 +49,6 @@ def kill_pooler(row):
     row.pooler.kill()
     row.pause(row.dice.uniform(0.0, 0.5))
     row.pooler.start()
-
-
-def end_pooler(row):
-    row.pooler.kill()
 
 
 def poison(row):
@@ -83,7 +79,7 @@ FAULTS = [
     Fault("long-transaction", "a transaction that has published stays open, up to 20 s; meanwhile the others flow", stay_open, 2000, "nothing",
           setup=set_hold),
     Fault("pooler", "pgbouncer (transaction pooling) between the applications and PostgreSQL, killed with -9 again and again", kill_pooler, 2000,
-          "nothing", setup=pool, teardown=end_pooler),
+          "nothing", setup=pool),
     Fault("poison", "a topic refuses every tenth record as too large for up to 4 s; then the limit is raised, and the parked events are redriven",
-          strike_poison, 2000, "nothing", parks=True, every_s=(1.0, 3.0)),
+          strike_poison, 2000, "nothing", every_s=(1.0, 3.0)),
 ]

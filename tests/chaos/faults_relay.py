@@ -8,13 +8,15 @@ from fault import Fault
 
 def kill(row):
     relay = row.relays[0]
-    relay.kill()
-    row.sampler_catches_up()
+    row.kill_relay(relay)
+    over = time.monotonic()
     relay.start()
+    return over
 
 
 def stop(row):
     relay = row.relays[0]
+    relay.scrape()
     code = relay.stop()
     if code:
         row.bad_exits += 1
@@ -24,9 +26,9 @@ def stop(row):
 
 def kill_leader(row):
     leader = row.leader()
-    leader.kill()
     over = time.monotonic()
-    row.recover(over, counts=True)
+    row.kill_relay(leader)
+    row.recover(over)
     leader.start()
 
 

@@ -1,6 +1,8 @@
-/* Tells ghosts from events that should not be there; it must never take away what the present database knows nothing of for another reason. */
+/* Tells ghosts from events that should not be there; it must never take out what it was not told of. */
 #include "ghosts.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,40 +13,53 @@ static int by_number(const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
-static uint64_t *sorted_tokens(const truth *t)
+static bool keep(ghosts *g, uint64_t token)
 {
-    uint64_t *tokens = malloc((t->n + 1) * sizeof *tokens);
+    if ((g->n & (g->n + 1)) == 0 || !g->tokens) {
+        uint64_t *grown = realloc(g->tokens, 2 * (g->n + 1) * sizeof *grown);
 
-    for (size_t i = 0; tokens && i < t->n; i++)
-        tokens[i] = t->events[i].token;
-    if (tokens)
-        qsort(tokens, t->n, sizeof *tokens, by_number);
-    return tokens;
+        if (!grown)
+            return false;
+        g->tokens = grown;
+    }
+    g->tokens[g->n++] = token;
+    return true;
 }
 
-static bool has(const uint64_t *tokens, size_t n, uint64_t token)
+bool ghosts_read(const char *path, ghosts *out)
 {
-    return bsearch(&token, tokens, n, sizeof token, by_number) != NULL;
+    FILE *f = fopen(path, "r");
+    uint64_t token;
+    bool ok = f != NULL;
+
+    *out = (ghosts){0};
+    while (ok && fscanf(f, "%" SCNu64, &token) == 1)
+        ok = keep(out, token);
+    if (!ok)
+        fprintf(stderr, "chaos: %s cannot be read\n", path);
+    if (f)
+        fclose(f);
+    if (out->n > 0)
+        qsort(out->tokens, out->n, sizeof *out->tokens, by_number);
+    return ok;
 }
 
-int64_t ghosts_remove(const truth *committed, const truth *before, topic_log *log)
+void ghosts_free(ghosts *g)
 {
-    uint64_t *now = sorted_tokens(committed), *then = sorted_tokens(before);
-    int64_t n_ghosts = now && then ? 0 : -1;
+    free(g->tokens);
+    *g = (ghosts){0};
+}
+
+int64_t ghosts_remove(const ghosts *g, topic_log *log)
+{
     size_t kept = 0;
 
-    for (size_t i = 0; n_ghosts >= 0 && i < log->n; i++) {
-        uint64_t token = log->records[i].token;
-
-        if (has(then, before->n, token) && !has(now, committed->n, token))
-            n_ghosts++;
-        else
+    for (size_t i = 0; g->n > 0 && i < log->n; i++)
+        if (!bsearch(&log->records[i].token, g->tokens, g->n, sizeof *g->tokens, by_number))
             log->records[kept++] = log->records[i];
-    }
-    if (n_ghosts >= 0)
+    int64_t n_ghosts = g->n > 0 ? (int64_t)(log->n - kept) : 0;
+    if (g->n > 0)
         log->n = kept;
-    free(now);
-    free(then);
     return n_ghosts;
 }
 

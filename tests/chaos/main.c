@@ -18,7 +18,7 @@
 typedef struct arguments {
     plan plan;
     char *topics;
-    char *lost_database;
+    char *lost;
     int limit_bytes;
     long long seed;
 } arguments;
@@ -63,21 +63,18 @@ static int load(arguments *a)
     return 0;
 }
 
-static bool read_ghosts(const arguments *a, const truth *committed, topic_log *log, int64_t *out_n)
+static bool remove_ghosts(const arguments *a, topic_log *log, int64_t *out_n)
 {
-    plan lost = a->plan;
-    truth before = {0};
+    ghosts lost = {0};
 
     *out_n = 0;
-    if (!a->lost_database)
+    if (!a->lost)
         return true;
-    lost.database = a->lost_database;
-    if (truth_read(&lost, &before))
-        *out_n = ghosts_remove(committed, &before, log);
-    else
-        *out_n = -1;
-    truth_free(&before);
-    return *out_n >= 0;
+    if (!ghosts_read(a->lost, &lost))
+        return false;
+    *out_n = ghosts_remove(&lost, log);
+    ghosts_free(&lost);
+    return true;
 }
 
 static int judge(arguments *a)
@@ -87,7 +84,7 @@ static int judge(arguments *a)
     int64_t n_ghosts = 0, n_shared = -1;
     verdict v;
     bool ok = truth_read(&a->plan, &committed) && topic_log_read(&a->plan, &log) &&
-              (n_shared = ghosts_shared_ids(&log)) >= 0 && read_ghosts(a, &committed, &log, &n_ghosts) &&
+              (n_shared = ghosts_shared_ids(&log)) >= 0 && remove_ghosts(a, &log, &n_ghosts) &&
               verdict_reach(committed.events, committed.n, log.records, log.n, &v);
     int n_forgeries = ok && log.n < FORGE_MOST ? forge_all(&committed, &log, &v) : -1;
 
@@ -157,8 +154,7 @@ int main(int argc, const char **argv)
     plan *p = &a.plan;
     const struct poptOption options[] = {
         {"database", 0, POPT_ARG_STRING, &p->database, 0, "where the load goes", "CONNINFO"},
-        {"lost-database", 0, POPT_ARG_STRING, &a.lost_database, 0, "whose commits a failover may have lost",
-         "CONNINFO"},
+        {"lost", 0, POPT_ARG_STRING, &a.lost, 0, "tokens of commits that failovers lost", "FILE"},
         {"brokers", 0, POPT_ARG_STRING, &p->brokers, 0, "where the events arrive", "HOST:PORT"},
         {"topics", 0, POPT_ARG_STRING, &a.topics, 0, "three topics", "NAME,NAME,NAME"},
         {"copies", 0, POPT_ARG_INT, &p->n_copies, 0, "of each partition", "N"},
@@ -182,7 +178,7 @@ int main(int argc, const char **argv)
     poptFreeContext(context);
     free(p->database);
     free(p->brokers);
-    free(a.lost_database);
+    free(a.lost);
     free(a.topics);
     return code;
 }

@@ -2,13 +2,18 @@
 import time
 
 import faults_application
+import faults_backlog
+import faults_host
 import faults_kafka
+import faults_network
 import faults_postgres
+import faults_promotion
 import faults_relay
 import judgement
 from row import Row
 
-FAULTS = [*faults_relay.FAULTS, *faults_application.FAULTS, *faults_postgres.FAULTS, *faults_kafka.FAULTS]
+FAULTS = [*faults_relay.FAULTS, *faults_application.FAULTS, *faults_postgres.FAULTS, *faults_kafka.FAULTS,
+          *faults_network.FAULTS, *faults_host.FAULTS, *faults_backlog.FAULTS, *faults_promotion.FAULTS]
 ROW_OVERHEAD_S = 9  # servers, topics, drain and verdict of a row
 
 
@@ -27,6 +32,10 @@ def run_rows(stage, faults, seed, seconds, check_times):
         left = until - time.monotonic() - ROW_OVERHEAD_S * (len(faults) - i)
         share = left * fault.share / sum(other.share for other in faults[i:])
         row_seconds = max(fault.least_s, share)
+        if fault.needs_mount and not stage.may_mount():
+            results.append({"name": fault.name, "what": fault.what, "skipped": "file systems may not be mounted here", "failures": []})
+            stage.say(f"chaos: {fault.name} is left out: {results[-1]['skipped']}")
+            continue
         stage.say(f"chaos: {fault.name}, {row_seconds:.0f} s, seed {seed}")
         result = Row(stage, fault, seed, row_seconds).run()
         result["failures"] = judgement.failures(result, check_times)

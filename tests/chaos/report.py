@@ -22,6 +22,8 @@ def times(result):
 
 
 def row(result):
+    if "skipped" in result:
+        return [f"`{result['name']}`", result["what"], *["–"] * 8, "not run: " + result["skipped"]]
     v = result["verdict"]
     cells = [f"`{result['name']}`", result["what"], str(result["strikes"])]
     if not v:

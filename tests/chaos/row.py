@@ -1,4 +1,6 @@
 """A row of the matrix: load, fault, recovery, verdict. It judges nothing itself, and leaves its servers as it found them."""
+import contextlib
+import datetime
 import json
 import os
 import random
@@ -18,7 +20,8 @@ PROBE_TOKEN = 1 << 62
 
 
 class Sampler(threading.Thread):
-    """How many committed events are not settled, again and again: what can be in flight at most."""
+    """How many committed events are not settled, again and again: what a relay that dies can have in flight at most. And what the relays say
+    that they may send again."""
 
     def __init__(self, row):
         super().__init__(daemon=True)
@@ -37,6 +40,8 @@ class Sampler(threading.Thread):
                     self.samples.append((time.monotonic(), cursor.fetchone()[0]))
             except (psycopg2.Error, OSError):
                 conn = None
+            for relay in list(self.row.relays):
+                relay.scrape()
             self.ended.wait(max(SAMPLE_S, 5 * (time.monotonic() - begin)))
         if conn:
             conn.close()
@@ -58,24 +63,30 @@ class Row:
         self.name = "chaos_" + fault.name.replace("-", "_")
         self.topics = [f"{self.name}.{seed}.{letter}" for letter in "abc"]
         self.directory = stage.directory
-        self.postgres = self.kafka = self.lost_database = self.sampler = self.load = self.load_database = None
-        self.relays, self.relay_env, self.wrapper = [], {}, ()
+        self.postgres = self.kafka = self.sampler = self.load = self.load_database = self.relay_host = None
+        self.lost_tokens = set()  # of commits that a failover lost
+        self.owned = []  # what a setup has brought, to be given up in the end
+        self.relays, self.wrapper = [], ()
         self.recoveries_ms, self.strikes, self.restarts, self.bad_exits = [], 0, 0, 0
         self.n_probes = 0
         self.n_copies = None  # of each partition; None: as many as the servers have brokers
-        self.duplicates_bound = 0
+        self.unsettled_at_deaths = 0
         self.struck_at = None
 
     def sampler_catches_up(self):
         """Until a sample was taken from now on: what is in flight where the relay is dead."""
         begin = time.monotonic()
-        wait_for(lambda: self.sampler.samples and self.sampler.samples[-1][0] > begin + SAMPLE_S, "a sample", 10, 0.005)
+        wait_for(lambda: self.sampler.samples and self.sampler.samples[-1][0] > begin + SAMPLE_S, "a sample", 3, 0.005)
 
     # -- addresses, which a setup may change before they are used
 
     def use(self, postgres, kafka):
         self.postgres, self.kafka = postgres, kafka
         self.relay_brokers = kafka.addresses if kafka else None
+
+    def own(self, thing):
+        self.owned.append(thing)
+        return thing
 
     def database(self):
         return self.postgres.conninfo(self.name)
@@ -116,13 +127,13 @@ class Row:
             result["drained"] = self.drain()
             self.end_relays()
             result["transactions"] = self.sql("SELECT count(DISTINCT xid) FROM postbus.outbox")[0][0]
-            result["verdict"] = json.loads(self.chaos("judge", *(["--lost-database", self.lost_database] if self.lost_database else [])))
+            result["verdict"] = json.loads(self.chaos("judge", *self.lost_flags()))
         except (Failed, psycopg2.Error, OSError) as error:
             result["error"] = f"{type(error).__name__}: {error}".strip()
         finally:
             self.end()
         result.update(strikes=self.strikes, recoveries_ms=self.recoveries_ms, restarts=self.restarts, bad_exits=self.bad_exits,
-                      duplicates_bound=self.duplicates_bound)
+                      duplicates_bound=self.duplicates_bound())
         return result
 
     def begin(self):
@@ -142,15 +153,27 @@ class Row:
         self.sampler.start()
         self.recover(counts=False)
 
+    def lost_flags(self):
+        if not self.lost_tokens:
+            return []
+        with open(self.path("lost"), "w", encoding="ascii") as out:
+            out.writelines(f"{token}\n" for token in self.lost_tokens)
+        return ["--lost", self.path("lost")]
+
+    def note(self, text):
+        """For the one who looks into it, beside the relays' logs."""
+        with open(self.path("strikes.log"), "a", encoding="utf-8") as log:
+            log.write(f"{datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='milliseconds')} {text}\n")
+
     def path(self, name):
         return os.path.join(self.directory, f"{self.fault.name}-{name}")
 
     def relay_database(self):
-        return self.database()
+        return f"{self.relay_host} dbname={self.name}" if self.relay_host else self.database()
 
     def add_relay(self, i):
         relay = Relay(self.stage.build, self.path(f"relay-{i + 1}.log"), self.relay_database(), self.relay_brokers,
-                      ["--relay-id", f"relay-{i + 1}", *self.fault.relay_flags], self.relay_env)
+                      ["--relay-id", f"relay-{i + 1}", *self.fault.relay_flags])
         self.relays.append(relay)
         relay.start(self.wrapper)
 
@@ -162,13 +185,15 @@ class Row:
     def disturb(self):
         """The fault, at random times, until the row's time is over; at least once."""
         until = time.monotonic() + self.seconds
-        while time.monotonic() < until or self.strikes == 0:
+        while self.strikes == 0 or (time.monotonic() < until and not self.fault.once):
             self.pause(self.dice.uniform(*self.fault.every_s))
             if time.monotonic() >= until and self.strikes > 0:
                 break
             self.struck_at = time.monotonic()
             self.strikes += 1
+            self.note(f"strike {self.strikes}")
             over = self.fault.strike(self)
+            self.note("over")
             self.recover(over)
 
     def pause(self, seconds):
@@ -184,33 +209,46 @@ class Row:
                 if not self.fault.relay_may_end:
                     self.bad_exits += 1
                     self.stage.say(f"  a relay ended with {relay.child.returncode}: {relay.log_tail(2)}")
+                self.relay_died(time.monotonic() - 0.1)
                 relay.start(self.wrapper)
             self.read_log(relay)
 
+    def kill_relay(self, relay):
+        relay.kill()
+        self.relay_died(time.monotonic())
+
+    def relay_died(self, at):
+        """Without having settled: what was committed and not settled then may be sent again, and no more."""
+        try:
+            self.sampler_catches_up()
+        except Failed:
+            pass  # the database is down, too: the last sample counts
+        self.unsettled_at_deaths += self.sampler.most(at - 0.1, time.monotonic())
+
+    def duplicates_bound(self):
+        return self.unsettled_at_deaths + sum(relay.of_past_lives + relay.possible_duplicates for relay in self.relays)
+
     def read_log(self, relay):
-        """Each restart may repeat what was committed and not settled since the fault struck, and no more."""
-        now = time.monotonic()
         for words in relay.log_lines():
             if len(words) >= 3 and words[2] in RESTARTS and self.struck_at:
                 self.restarts += 1
-                self.duplicates_bound += self.sampler.most(self.struck_at - 0.2, now)
 
-    def recover(self, over=None, counts=True):
+    def recover(self, over=None, counts=True, within_s=RECOVER_S):
         """Until an event of now is published, and with it all that was committed before; notes how long that took since the fault was over."""
         over = over or time.monotonic()
-        give_up = over + RECOVER_S
+        give_up = over + within_s
         event = self.published_probe(give_up)
         conn = self.connect()
-        with conn.cursor() as cursor:
+        with conn.cursor() as cursor, contextlib.closing(conn):
             while True:
                 cursor.execute("SELECT state FROM postbus.event WHERE id = %s", (event,))
                 if cursor.fetchone()[0] == "published":
                     break
                 if time.monotonic() > give_up:
-                    raise Failed(f"an event of after the fault is not published within {RECOVER_S} s")
+                    raise Failed(f"an event of after the fault is not published within {within_s} s")
                 self.watch()
                 time.sleep(0.004)
-        conn.close()
+        self.note(f"recovered after {(time.monotonic() - over) * 1000:.0f} ms")
         if counts:
             self.recoveries_ms.append(round((time.monotonic() - over) * 1000))
         self.watch()
@@ -238,6 +276,7 @@ class Row:
 
     def end_relays(self):
         for relay in self.relays:
+            relay.scrape()
             code = relay.stop()
             if code:
                 self.bad_exits += 1
@@ -252,7 +291,9 @@ class Row:
         if self.fault.teardown:
             self.fault.teardown(self)
         try:
-            if self.postgres.running():
+            if self.postgres and self.postgres.running():
                 self.postgres.admin(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
         except (psycopg2.Error, OSError):
             pass  # a server of this row alone, which is down
+        for thing in reversed(self.owned):
+            thing.give_up()

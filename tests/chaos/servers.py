@@ -1,9 +1,13 @@
 """The processes of a chaos run: servers, relays, the load, a pooler, proxies. Each dies with this process; none is ever disturbed here unasked."""
+import contextlib
+import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
+import urllib.request
 
 import psycopg2
 
@@ -13,13 +17,19 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__
 SUPPORT = os.path.join(ROOT, "tests", "support")
 CLUSTER_SETTINGS = ["default.replication.factor=3", "min.insync.replicas=2", "controller.quorum.fetch.timeout.ms=1000",
                     "controller.quorum.election.timeout.ms=500", "replica.lag.time.max.ms=3000"]
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+# The death signal must come after the change of user, which clears it.
+AS_POSTGRES = ["setpriv", *(["--reuid=postgres", "--regid=postgres", "--init-groups"] if os.geteuid() == 0 else []), "--pdeathsig", "KILL"]
+
+next_port = 15000 + os.getpid() * 37 % 15000
 
 
 def free_ports(n):
     """Ports below the range that outgoing connections draw from, so that a server which was killed gets its own again."""
+    global next_port
     found = []
-    for port in range(15000 + os.getpid() * 37 % 16000, 32000):
+    for port in range(next_port, 32000):
+        next_port = port + 1
         with socket.socket() as s:
             try:
                 s.bind(("127.0.0.1", port))
@@ -38,11 +48,10 @@ class Process:
         self.log_path = log_path
         self.child = None
 
-    def spawn(self, *command, env=None, **popen):
+    def spawn(self, *command, **popen):
         with open(self.log_path, "ab") as log:
             self.child = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command], stdin=popen.pop("stdin", subprocess.DEVNULL),
-                                          stdout=popen.pop("stdout", log), stderr=log, env=dict(os.environ, **(env or {})),
-                                          start_new_session=True, **popen)
+                                          stdout=popen.pop("stdout", log), stderr=log, start_new_session=True, **popen)
 
     def running(self):
         return self.child is not None and self.child.poll() is None
@@ -54,6 +63,10 @@ class Process:
     def kill(self):
         self.end(signal.SIGKILL)
 
+    def give_up(self):
+        """The end, however it stands."""
+        self.kill()
+
     def end(self, number, seconds=30):
         """Its exit code; None where it did not run. What does not end in time is killed."""
         if self.child is None:
@@ -64,6 +77,14 @@ class Process:
         except subprocess.TimeoutExpired:
             self.child.kill()
             return self.child.wait()
+        finally:
+            self.forget_clock()
+
+    def forget_clock(self):
+        """The shared memory of a faked clock outlives what had it."""
+        for name in ("faketime_shm_", "sem.faketime_sem_"):
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(f"/dev/shm/{name}{self.child.pid}")
 
     def log_tail(self, n=5):
         with open(self.log_path, encoding="utf-8", errors="replace") as log:
@@ -76,8 +97,11 @@ class Clock:
     def __init__(self, path):
         self.path = path
         self.step(0)
-        self.env = {"LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE": path, "FAKETIME_NO_CACHE": "1",
-                    "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}
+
+    def words(self):
+        """What a command begins with that is to have it. With faketime's fix of monotonic waits, Java's would never end."""
+        return ["env", "LD_PRELOAD=" + FAKETIME, "FAKETIME_TIMESTAMP_FILE=" + self.path, "FAKETIME_NO_CACHE=1",
+                "FAKETIME_DONT_FAKE_MONOTONIC=1", "FAKETIME_FORCE_MONOTONIC_FIX=0"]
 
     def step(self, seconds):
         with open(self.path + ".new", "w", encoding="ascii") as out:
@@ -87,14 +111,20 @@ class Clock:
 
 
 class Postgres(Process):
-    def __init__(self, directory, settings=(), env=None):
+    def __init__(self, directory, settings=(), clock=None):
         super().__init__(directory + ".log")
         self.directory = directory
-        self.env = env or {}
+        self.clock = clock
         self.arguments = [word for s in settings for word in ("--set", s)]
 
     def begin(self):
-        self.spawn(os.path.join(SUPPORT, "pg-cluster"), "run", self.directory, *self.arguments, env=self.env)
+        cluster = os.path.join(SUPPORT, "pg-cluster")
+        if not self.clock:
+            self.spawn(cluster, "run", self.directory, *self.arguments)
+            return
+        # A faked clock is shared memory of the first process that has it: that must be PostgreSQL's user already.
+        run(cluster, "init", self.directory, *self.arguments)
+        self.spawn(*AS_POSTGRES, *self.clock.words(), cluster, "run", self.directory)
 
     def start(self, seconds=60):
         self.begin()
@@ -112,19 +142,19 @@ class Postgres(Process):
     def wait_serving(self, seconds=60):
         wait_for(self.serves, "PostgreSQL to serve", seconds, 0.01)
 
-    def port(self):
+    def tcp_port(self):
         with open(os.path.join(self.directory, "port"), encoding="ascii") as port:
             return int(port.read())
 
     def conninfo(self, database):
-        return f"host={self.directory} port={self.port()} user=postgres dbname={database}"
+        return f"host={self.directory} port={self.tcp_port()} user=postgres dbname={database}"
 
     def crash(self):
         """Immediate stop: no checkpoint, recovery at the next start."""
         self.end(signal.SIGQUIT)
 
-    def stop(self):
-        self.end(signal.SIGINT)
+    def give_up(self):
+        self.crash()
 
     def admin(self, sql, database="postgres"):
         conn = psycopg2.connect(self.conninfo(database))
@@ -138,23 +168,25 @@ class Postgres(Process):
 
 
 class Standby(Postgres):
-    """A streaming standby of another server."""
+    """A streaming standby of another server, which it follows through a port of its own."""
 
-    def __init__(self, directory, of, settings=()):
-        super().__init__(directory, settings)
-        run(os.path.join(SUPPORT, "pg-cluster"), "standby", directory, "--of", of.directory, *self.arguments)
+    def __init__(self, directory, of, port):
+        super().__init__(directory)
+        run(os.path.join(SUPPORT, "pg-cluster"), "standby", directory, "--of", of.directory)
+        with open(os.path.join(directory, "data", "postgresql.conf"), "a", encoding="ascii") as out:
+            out.write(f"primary_conninfo = 'host=127.0.0.1 port={port} user=postgres'\n")
 
 
 class Broker(Process):
-    def __init__(self, directory, settings=(), listeners=(), env=None):
+    def __init__(self, directory, settings=(), listeners=(), clock=None):
         super().__init__(directory + ".log")
         self.directory = directory
-        self.env = env or {}
+        self.clock = clock
         self.arguments = [word for s in settings for word in ("--set", s)] + [word for x in listeners for word in ("--listener", x)]
 
     def begin(self):
         self.said = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
-        self.spawn(os.path.join(SUPPORT, "kafka-broker"), "run", self.directory, *self.arguments, env=self.env)
+        self.spawn(*(self.clock.words() if self.clock else ()), os.path.join(SUPPORT, "kafka-broker"), "run", self.directory, *self.arguments)
 
     def serves(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as log:
@@ -170,9 +202,6 @@ class Broker(Process):
         self.begin()
         wait_for(self.serves, "a broker to serve", 90, 0.02)
 
-    def stop(self):
-        self.end(signal.SIGTERM)
-
     def address(self, listener=None):
         name = "brokers" + (f".{listener}" if listener else "")
         with open(os.path.join(self.directory, name), encoding="ascii") as file:
@@ -182,10 +211,10 @@ class Broker(Process):
 class Kafka:
     """One broker, or several that are one cluster."""
 
-    def __init__(self, directory, n=1, settings=(), listeners=(), env=None):
+    def __init__(self, directory, n=1, settings=(), listeners=(), clock=None):
         self.n_copies = n
         if n == 1:
-            self.brokers = [Broker(directory, settings, listeners, env)]
+            self.brokers = [Broker(directory, settings, listeners, clock)]
             return
         words = [word for s in [*CLUSTER_SETTINGS, *settings] for word in ("--set", s)]
         run(os.path.join(SUPPORT, "kafka-broker"), "prepare", directory, "--nodes", str(n), *words)
@@ -204,28 +233,40 @@ class Kafka:
         self.wait_serving()
         self.addresses = ",".join(broker.address() for broker in self.brokers)
 
-    def stop(self):
-        for broker in self.brokers:
-            broker.signal(signal.SIGTERM)
-        for broker in self.brokers:
-            broker.stop()
-
     def kill(self):
         for broker in self.brokers:
             broker.kill()
+
+    give_up = kill
 
 
 class Relay(Process):
     """`postbus relay`, with every line of its log at hand."""
 
-    def __init__(self, build, log_path, database, brokers, flags=(), env=None):
+    def __init__(self, build, log_path, database, brokers, flags=()):
         super().__init__(log_path)
-        self.command = [os.path.join(build, "postbus"), "relay", "--database", database, "--brokers", brokers, *flags]
-        self.env = env or {}
+        self.port = free_ports(1)[0]
+        self.command = [os.path.join(build, "postbus"), "relay", "--database", database, "--brokers", brokers, "--http-listen",
+                        str(self.port), *flags]
         self.offset = 0
+        self.possible_duplicates = self.of_past_lives = 0
 
     def start(self, wrapper=()):
-        self.spawn(*wrapper, *self.command, env=self.env)
+        self.of_past_lives += self.possible_duplicates
+        self.possible_duplicates = 0
+        self.spawn(*wrapper, *self.command)
+
+    def scrape(self):
+        """Looks how many events it may have delivered and sends again, by what it says itself."""
+        if not self.running():
+            return
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=1) as answer:
+                found = re.search(rb"^postbus_possible_duplicates_total (\d+)", answer.read(), re.M)
+        except (OSError, http.client.HTTPException):
+            return
+        if found:
+            self.possible_duplicates = int(found.group(1))
 
     def log_lines(self):
         """Lines since the last call, as words: level, time, event, pairs."""
@@ -290,15 +331,14 @@ class Pgbouncer(Process):
         self.port = free_ports(1)[0]
         self.path = os.path.join(directory, "pgbouncer.ini")
         with open(self.path, "w", encoding="ascii") as out:
-            out.write(f"[databases]\n* = host={postgres.directory} port={postgres.port()}\n"
+            out.write(f"[databases]\n* = host={postgres.directory} port={postgres.tcp_port()} user=postgres\n"
                       f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {self.port}\nunix_socket_dir =\nauth_type = any\n"
                       "pool_mode = transaction\ndefault_pool_size = 10\nmax_client_conn = 200\nignore_startup_parameters = extra_float_digits\n")
         for path in (directory, self.path):
             os.chmod(path, 0o755)
 
     def start(self):
-        as_postgres = ("--reuid=postgres", "--regid=postgres", "--init-groups") if os.geteuid() == 0 else ()
-        self.spawn("setpriv", *as_postgres, "--pdeathsig", "KILL", "pgbouncer", self.path)
+        self.spawn(*AS_POSTGRES, "pgbouncer", self.path)
 
     def conninfo(self, database, user="user=postgres"):
         return f"host=127.0.0.1 port={self.port} {user} dbname={database}"

@@ -2,10 +2,11 @@
 import glob
 import os
 import shutil
+import subprocess
 import tempfile
 
 from processes import run
-from servers import Kafka, Postgres
+from servers import Kafka, Postgres, Proxy
 
 
 class Stage:
@@ -14,6 +15,7 @@ class Stage:
         self.keep = keep
         self.directory = self.postgres = None
         self.kafkas = {}
+        self.proxies = {}
 
     def __enter__(self):
         self.directory = tempfile.mkdtemp(prefix="postbus-chaos.", dir=os.environ.get("POSTBUS_TEST_TMP", "/tmp"))
@@ -35,10 +37,28 @@ class Stage:
             if other != n:
                 kafka.kill()
         if n not in self.kafkas:
-            self.kafkas[n] = Kafka(os.path.join(self.directory, f"kafka{n}"), n)
+            listeners = [f"PROXY:PLAINTEXT:{self.proxy('kafka').port}"] if n == 1 else []
+            self.kafkas[n] = Kafka(os.path.join(self.directory, f"kafka{n}"), n, listeners=listeners)
         if not all(broker.running() for broker in self.kafkas[n].brokers):
             self.kafkas[n].start()
+        if n == 1:
+            self.proxy("kafka").say("aim " + self.kafkas[n].brokers[0].address("PROXY").rsplit(":", 1)[1])
         return self.postgres, self.kafkas[n]
+
+    def proxy(self, name):
+        """The network before PostgreSQL or the one broker."""
+        if name not in self.proxies:
+            self.proxies[name] = Proxy(self.build, os.path.join(self.directory, f"proxy-{name}.log"))
+        return self.proxies[name]
+
+    def may_mount(self):
+        """Whether file systems can be made here: a container often has not the right."""
+        place = os.path.join(self.directory, "mount")
+        os.makedirs(place, exist_ok=True)
+        if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode != 0:
+            return False
+        run("umount", place)
+        return True
 
     def versions(self):
         directory = os.environ.get("POSTBUS_TEST_PG_BIN")
@@ -54,8 +74,8 @@ class Stage:
             kafka.kill()
 
     def __exit__(self, kind, *_):
-        for kafka in self.kafkas.values():
-            kafka.kill()
+        for server in [*self.kafkas.values(), *self.proxies.values()]:
+            server.kill()
         if self.postgres:
             self.postgres.crash()
         if self.keep:

@@ -30,7 +30,7 @@ BAD = {
     "two events under one id": result(shared_ids=1),
     "a ghost where none may be": result(ghosts=1),
     "one duplicate more than were in flight": result(duplicates=11),
-    "no events": result(events=0),
+    "no load": result({"transactions": 49}),
     "a fault that never struck": result({"strikes": 0}),
     "a backlog that stays": result({"drained": False}),
     "a relay that ended badly": result({"bad_exits": 1}),
@@ -66,6 +66,7 @@ class Judgement(unittest.TestCase):
 
     def test_the_table_has_a_row_for_each_result_and_shows_failures(self):
         rows = [dict(forged, failures=judgement.failures(forged)) for forged in [*BAD.values(), *GOOD.values()]]
+        rows.append({"name": "forged", "what": "nothing", "skipped": "no disk", "failures": []})
         said = report.table({"command": "scripts/chaos", "date": "2026-11-25", "minutes": 1.0, "machine": "m", "postgresql": "15",
                              "kafka": "3", "seed": 1, "rows": rows})
         lines = [line for line in said.splitlines() if line.startswith("| `forged`")]
