@@ -79,12 +79,11 @@ const config_setting config_table[] = {
      .placeholder = "TIME",
      .effect = "At most how long acknowledged events wait until the progress is recorded in PostgreSQL. "
                "Longer: fewer commits and less write-ahead log, and more events repeated after a crash."},
-    {"lease_ms", SETTING_DURATION_MS, AT(lease_ms), .preset = "10000", .lowest = 400, .highest = 3600000,
+    {"lease_ms", SETTING_DURATION_MS, AT(lease_ms), .preset = "9000", .lowest = 400, .highest = 3600000,
      .placeholder = "TIME",
      .effect =
-         "How long PostgreSQL (14 or newer) keeps the lead for a relay that has fallen silent, before a "
-         "waiting one can take it. A relay that has had no answer for half of it sends nothing to the "
-         "brokers until it has."},
+         "How long PostgreSQL keeps the lead for a relay that has fallen silent, before a waiting one can "
+         "take it. A relay that has had no answer for half of it sends nothing to the brokers until it has."},
     {"leader_retry_ms", SETTING_DURATION_MS, AT(leader_retry_ms), .preset = "250", .lowest = 10,
      .highest = 3600000, .placeholder = "TIME",
      .effect = "How often a waiting relay tries to take the lead."},

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "postbus_sql.h"
 #include "relay_inner.h"
+#include "silent_leader.h"
 
 /* ---- joining ---- */
 
@@ -73,6 +74,8 @@ static void on_lead_answer(void *arg, PGresult *res)
                   "another relay leads this database");
     y->standby_logged = true;
     monitor_stands_by(&y->monitor);
+    silent_leader_ask(y->session);
+    session_commit(y->session, NULL, NULL);
     y->state = RELAY_STANDBY;
     y->retry_at_us = clock_now_us() + y->cfg->leader_retry_ms * 1000;
 }
@@ -99,6 +102,7 @@ static void on_checked(void *arg)
     snprintf(lock, sizeof lock, "SELECT pg_try_advisory_lock(%lld)", SQL_LOCK_LEADER);
     session_prepare(s, "lead_lock", lock);
     session_prepare(s, "check", sql_query("check"));
+    silent_leader_prepare(s);
     relay_try_to_lead(y);
 }
 
@@ -205,6 +209,7 @@ static void on_leading(void *arg)
     y->backoff_us = RELAY_RECONNECT_LEAST_US;
     y->standby_logged = false;
     lease_answered(&y->lease);
+    gate_open(&y->ship.gate, y->lease.until_us);
     log_event(LOG_LEVEL_INFO, "leader.elected", "relay=%s epoch=%lld backend=%d published=%lld",
               y->cfg->relay_id, (long long)y->epoch, PQbackendPID(session_conn(y->session)),
               (long long)y->settler.published);
@@ -245,8 +250,9 @@ static void lead(relay *y)
     char arm[128], unlock[128];
     session *s = y->session;
     const char *who[] = {y->cfg->relay_id};
-    char lease_ms[24];
-    const char *lease_values[] = {lease_ms};
+    char lease_ms[24], lease_class[24];
+    snprintf(lease_class, sizeof lease_class, "%d", SQL_LOCK_LEASE);
+    const char *lease_values[] = {lease_ms}, *length_values[] = {lease_class, lease_ms};
     snprintf(lease_ms, sizeof lease_ms, "%lld", (long long)y->cfg->lease_ms);
     snprintf(arm, sizeof arm, "SELECT pg_try_advisory_lock(%lld)", SQL_LOCK_DOORBELL);
     snprintf(unlock, sizeof unlock, "SELECT pg_advisory_unlock(%lld)", SQL_LOCK_DOORBELL);
@@ -255,6 +261,7 @@ static void lead(relay *y)
     session_prepare(s, "fence", sql_query("fence"));
     session_prepare(s, "barrier", sql_query("barrier"));
     session_query(s, sql_query("lease"), 1, lease_values, false, NULL, NULL);
+    session_query(s, sql_query("lease_length"), 2, length_values, false, NULL, NULL);
     session_query(s, sql_query("lead"), 1, who, false, on_epoch, y);
     session_query(s, sql_query("progress"), 0, NULL, false, on_progress, y);
     session_query(s, sql_query("lanes"), 0, NULL, false, on_lanes, y);

@@ -11,7 +11,11 @@
 #include "log.h"
 #include "relay_inner.h"
 
-#define HAND_OVER_ROWS 4096  /* then look at the sockets again */
+#define HAND_OVER_ROWS 4096 /* then look at the sockets again */
+#define CONNECT_US                                                                                           \
+    15000000 /* to one address, until the session is there: more than the kernel gives a vain attempt */
+#define SILENT_LEASES                                                                                        \
+    6 /* how many of its lengths an answer may take; a statement may be slow, a connection may be dead */
 #define LAST_REPORTS_MS 3000 /* a lost session: how long to wait for what is on the wire */
 
 void relay_finish(relay *y, int exit_code)
@@ -53,6 +57,7 @@ static void leave(relay *y)
     if (y->stopping && y->state == RELAY_LEADING && batch_queue_has_open_rows(&y->queue) && !y->finished)
         y->stop_code = 3;
     int64_t now_us = clock_now_us();
+    gate_shut(&y->ship.gate);
     ship_purge(&y->ship);
     ship_reset(&y->ship, last_reports_ms(y, now_us), now_us);
     monitor_left(&y->monitor);
@@ -170,6 +175,7 @@ static void on_checked_again(void *arg, PGresult *res)
 {
     relay *y = arg;
     lease_answered(&y->lease);
+    gate_open(&y->ship.gate, y->lease.until_us);
     if (y->lease.lapsed && lease_holds(&y->lease, clock_now_us())) {
         log_event(LOG_LEVEL_INFO, "lease.renewed", "relay=%s", y->cfg->relay_id);
         y->lease.lapsed = false;
@@ -188,6 +194,7 @@ static void check_again(relay *y, int64_t now_us)
 /* The server, the network or this process stood still, and another relay may lead soon: nothing leaves until the session answers. */
 static void lapse(relay *y, int64_t now_us)
 {
+    gate_shut(&y->ship.gate);
     y->lease.lapsed = true;
     log_event(LOG_LEVEL_WARN, "lease.lapsed", "relay=%s in_flight=%d", y->cfg->relay_id,
               ship_in_flight(&y->ship));
@@ -301,6 +308,13 @@ static int64_t step_away(relay *y, int64_t now_us)
     return y->session ? CLOCK_NEVER : now_us;
 }
 
+/* TCP may believe in a connection that nothing comes through: something in between acknowledges what it does not deliver. */
+static bool is_silent(const relay *y, int64_t now_us)
+{
+    int64_t for_us = y->state == RELAY_CONNECTING ? CONNECT_US : y->cfg->lease_ms * 1000 * SILENT_LEASES;
+    return y->session && session_is_silent(y->session, now_us, for_us);
+}
+
 static int64_t step(relay *y, int64_t now_us)
 {
     if (y->session && session_get_state(y->session) == SESSION_LOST) {
@@ -309,6 +323,10 @@ static int64_t step(relay *y, int64_t now_us)
     }
     if (y->refused) {
         give_up_refused(y);
+        return now_us;
+    }
+    if (is_silent(y, now_us)) {
+        lose_session(y, "PostgreSQL does not answer");
         return now_us;
     }
     if (y->unlead) {

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
+
 typedef struct pending {
     session_result_cb *on_result;
     session_committed_cb *on_commit;
@@ -19,6 +21,8 @@ struct session {
     bool wish;      /* a notification told of one */
     pending *queue; /* a ring */
     size_t cap, head, n;
+    int64_t heard_us; /* when it last got on, or began to owe an answer */
+    int fd;           /* while connecting: the address that is tried */
     char error[512];
     char sqlstate[6];
 };
@@ -58,6 +62,7 @@ static session *session_start(const char *conninfo, const char *host, const char
     if (!s)
         return NULL;
     s->state = SESSION_CONNECTING;
+    s->heard_us = clock_now_us();
     s->polling = PGRES_POLLING_WRITING;
     s->conn = PQconnectStartParams(keys, values, 1);
     if (!s->conn)
@@ -105,6 +110,12 @@ session_state session_get_state(const session *s)
     return s->state;
 }
 
+bool session_is_silent(const session *s, int64_t now_us, int64_t for_us)
+{
+    bool owes = s->state == SESSION_CONNECTING || (s->state == SESSION_READY && s->n > 0);
+    return owes && now_us - s->heard_us >= for_us;
+}
+
 const char *session_error(const session *s)
 {
     return s->error;
@@ -120,9 +131,14 @@ PGconn *session_conn(const session *s)
     return s->conn;
 }
 
+/* PQconnectPoll knows no deadline. Each address of several is given its time: the kernel ends a vain attempt after tcp_user_timeout. */
 static void process_connect(session *s)
 {
+    ConnStatusType before = PQstatus(s->conn);
     s->polling = PQconnectPoll(s->conn);
+    if (PQstatus(s->conn) != before || PQsocket(s->conn) != s->fd)
+        s->heard_us = clock_now_us();
+    s->fd = PQsocket(s->conn);
     if (s->polling == PGRES_POLLING_FAILED)
         lose(s, PQerrorMessage(s->conn), NULL);
     else if (s->polling == PGRES_POLLING_OK) {
@@ -193,7 +209,7 @@ session_state session_process(session *s)
         return s->state;
     }
     while (s->state == SESSION_READY && process_one(s))
-        ;
+        s->heard_us = clock_now_us();
     if (s->state == SESSION_READY && PQstatus(s->conn) == CONNECTION_BAD)
         lose(s, PQerrorMessage(s->conn), NULL);
     if (s->state == SESSION_READY) {
@@ -207,6 +223,8 @@ session_state session_process(session *s)
 
 static void push(session *s, pending p)
 {
+    if (s->n == 0)
+        s->heard_us = clock_now_us();
     if (s->n == s->cap) {
         size_t cap = s->cap ? s->cap * 2 : 64;
         pending *bigger = malloc(cap * sizeof *bigger);

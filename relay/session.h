@@ -6,6 +6,7 @@
 #include <libpq-fe.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 typedef struct session session;
 
@@ -26,6 +27,8 @@ int session_fd(const session *s);
 short session_events(const session *s);
 session_state session_process(session *s);
 session_state session_get_state(const session *s);
+/* Whether it owes an answer, and nothing has come of it for so long. */
+bool session_is_silent(const session *s, int64_t now_us, int64_t for_us);
 /* Why it was lost: one line, no password. SQLSTATE or "". */
 const char *session_error(const session *s);
 const char *session_sqlstate(const session *s);

@@ -16,6 +16,8 @@
 #define FUTURE_MOST_MS 60000 /* brokers refuse times too far ahead of their clock */
 #define BATCH_OVERHEAD_BYTES 1024
 #define BATCH_LEAST_BYTES 1024
+#define WIRE_LEAST_MS 1000 /* a busy machine may need as long to acknowledge */
+#define WIRE_MOST_MS 5000
 #define BACKOFF_LEAST_US 100000
 #define BACKOFF_MOST_US 5000000
 
@@ -58,7 +60,8 @@ static const struct {
 /* On a thread of this producer, mostly librdkafka's own. */
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
-    log_database(rd_kafka_opaque(rk));
+    const gate *of = rd_kafka_opaque(rk);
+    log_database(of->database);
     log_event(level <= 3 ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG, "kafka.log", "facility=%s text=%s", facility,
               text);
 }
@@ -87,11 +90,18 @@ static rd_kafka_conf_t *make_conf(ship *s, bool alone)
         return NULL;
     }
     rd_kafka_conf_set_log_cb(conf, on_log);
-    rd_kafka_conf_set_opaque(conf, s->cfg->name);
+    gate_guard(&s->gate, conf);
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR |
                                        RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT |
                                        RD_KAFKA_EVENT_CREATETOPICS_RESULT);
     return conf;
+}
+
+/* Half of the lease is for what is on its way to a broker (lease.h). */
+static int wire_ms(const config *cfg)
+{
+    int64_t half_ms = cfg->lease_ms / 2;
+    return half_ms < WIRE_LEAST_MS ? WIRE_LEAST_MS : half_ms > WIRE_MOST_MS ? WIRE_MOST_MS : (int)half_ms;
 }
 
 bool ship_init(ship *s, const config *cfg, void (*on_acked)(void *, row *),
@@ -103,6 +113,7 @@ bool ship_init(ship *s, const config *cfg, void (*on_acked)(void *, row *),
                 .on_acked = on_acked,
                 .on_alone_failed = on_alone_failed,
                 .on_acked_arg = arg};
+    gate_init(&s->gate, cfg->name, wire_ms(cfg));
     s->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (s->event_fd < 0) {
         strncpy(s->reason, strerror(errno), sizeof s->reason - 1);

@@ -4,6 +4,7 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include "gate.h"
 #include "page.h"
 #include "record.h"
 #include "topic.h"
@@ -16,6 +17,7 @@ typedef struct ship {
     rd_kafka_queue_t *queue;
     rd_kafka_t *alone; /* for records that travel alone (alone.c); NULL until there is one */
     rd_kafka_queue_t *alone_queue;
+    gate gate; /* of both; shut until the relay leads */
     int event_fd;
     int64_t batch_bytes; /* batch.size: as configured, or less where a topic takes less */
     bool broken;         /* something failed that only a new producer mends: ship_reset */

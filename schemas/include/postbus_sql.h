@@ -17,6 +17,7 @@ const char *sql_query(const char *name);
 /* Advisory locks of a database: bigint keys, "postbus" in ASCII and a number. */
 #define SQL_LOCK_DOORBELL 8101821198368076544LL
 #define SQL_LOCK_LEADER 8101821198368076545LL
+#define SQL_LOCK_LEASE 1886352244 /* the first of two keys; the second is the length of the leader's lease */
 #define SQL_LOCK_MIGRATE 8101821198368076546LL
 
 #endif

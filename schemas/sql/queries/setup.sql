@@ -1,4 +1,6 @@
 -- What a session of the relay needs to be its own: no setting of the database or the role may change what it reads or when it is durable.
+-- What a server does not have is left out: PostgreSQL 13 has no client_connection_check_interval, by which a statement that runs ends when the relay
+-- is gone.
 SELECT pg_catalog.set_config(name, value, false)
   FROM (VALUES ('default_transaction_isolation', 'read committed'),
                ('default_transaction_read_only', 'off'),
@@ -17,4 +19,6 @@ SELECT pg_catalog.set_config(name, value, false)
                ('tcp_keepalives_idle', '5'),
                ('tcp_keepalives_interval', '2'),
                ('tcp_keepalives_count', '3'),
-               ('tcp_user_timeout', '10000')) AS s (name, value)
+               ('tcp_user_timeout', '10000'),
+               ('client_connection_check_interval', '250')) AS s (name, value)
+ WHERE current_setting(name, true) IS NOT NULL

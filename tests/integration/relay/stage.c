@@ -15,7 +15,7 @@ enum { MOST_FLAGS = 40 };
 pg_fixture *stage_pg;
 kafka_fixture *stage_kafka;
 
-static int open_with(kafka_fixture *kafka)
+int stage_open_with(kafka_fixture *kafka)
 {
     static const char *const settings[] = {"max_wal_size=2GB", NULL};
     stage_kafka = kafka;
@@ -29,13 +29,13 @@ static int open_with(kafka_fixture *kafka)
 int stage_open(void **state)
 {
     (void)state;
-    return open_with(kafka_fixture_shared());
+    return stage_open_with(kafka_fixture_shared());
 }
 
 int stage_open_with_own_broker(void **state)
 {
     (void)state;
-    return open_with(kafka_fixture_new(NULL));
+    return stage_open_with(kafka_fixture_new(NULL));
 }
 
 int stage_close(void **state)

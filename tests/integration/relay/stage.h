@@ -17,6 +17,8 @@ extern kafka_fixture *stage_kafka;
 /* Group fixtures: with the broker of the run, or with one that the program may stop. */
 int stage_open(void **state);
 int stage_open_with_own_broker(void **state);
+/* For a group fixture of the program's own. */
+int stage_open_with(kafka_fixture *kafka);
 int stage_close(void **state);
 
 /* A database with a fresh outbox. Relays connect to it as a role that has postbus_relay and nothing else. */

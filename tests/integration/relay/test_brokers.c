@@ -74,12 +74,12 @@ static proc_fixture *start_with_records_in_flight(const outbox *o, const char *t
     expect_drained(o);
     kafka_fixture_freeze(stage_kafka);
     publish(o->conn, o->topic, NULL, 1000);
-    expect_sql(
-        o->conn,
-        "SELECT count(*) FROM pg_stat_activity a WHERE a.usename = 'relay' AND a.datname = "
-        "current_database() "
-        "AND a.state = 'idle' AND clock_timestamp() - a.state_change > interval '200 ms' AND 1 = "
-        "(SELECT count(*) FROM pg_locks k WHERE k.pid = a.pid AND k.locktype = 'advisory' AND k.granted)");
+    expect_sql(o->conn,
+               "SELECT count(*) FROM pg_stat_activity a WHERE a.usename = 'relay' AND a.datname = "
+               "current_database() "
+               "AND a.state = 'idle' AND clock_timestamp() - a.state_change > interval '200 ms' AND 1 = "
+               "(SELECT count(*) FROM pg_locks k WHERE k.pid = a.pid AND k.locktype = 'advisory' AND "
+               "k.objsubid = 1 AND k.granted)");
     return relay;
 }
 

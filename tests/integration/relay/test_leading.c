@@ -1,6 +1,7 @@
 /* One relay leads, others take over; and a relay refuses, with the remedy, what it cannot serve. */
 #include "cmocka_all.h"
 #include "pg_query.h"
+#include "postbus_sql.h"
 #include "stage.h"
 #include "wait_until.h"
 
@@ -180,21 +181,11 @@ static void a_second_relay_waits_and_takes_over_when_the_first_stops(void **stat
     take_over(SIGTERM);
 }
 
-/* The server must be able to end a silent session: from PostgreSQL 14 on. */
-static bool server_ends_silent_sessions(const outbox *o)
-{
-    return PQserverVersion(o->conn) >= 140000;
-}
-
 static void a_relay_that_stood_still_for_longer_than_its_lease_has_lost_the_lead(void **state)
 {
     (void)state;
     static const char *const flags[] = {"--lease-ms=1000", NULL};
     outbox *o = outbox_new();
-    if (!server_ends_silent_sessions(o)) {
-        outbox_free(o);
-        skip();
-    }
     proc_fixture *first = relay_start_leading(o, flags);
     proc_fixture *second = relay_start(o, flags);
     proc_fixture_expect_log(second, "leader.waiting", SOON_MS);
@@ -211,6 +202,53 @@ static void a_relay_that_stood_still_for_longer_than_its_lease_has_lost_the_lead
     expect_each_arrived_once(o, o->topic);
     relay_stop(first);
     relay_stop(second);
+    outbox_free(o);
+}
+
+/* A session that leads as far as others can see, with a lease that is good for 300 ms, and says no more. */
+static PGconn *lead_in_silence(const outbox *o, const char *role)
+{
+    PGconn *leader = pg_fixture_connect(stage_pg, o->database, role);
+    pg_run(leader, "SELECT pg_advisory_lock(%lld), pg_advisory_lock(%d, 300)", SQL_LOCK_LEADER,
+           SQL_LOCK_LEASE);
+    return leader;
+}
+
+/* Where PostgreSQL does not do it: version 13, and while an answer is on its way that nobody takes. */
+static void a_silent_leader_is_ended_by_a_relay_that_waits(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    PGconn *leader = lead_in_silence(o, "relay");
+    proc_fixture *relay = relay_start(o, NULL);
+    proc_fixture_expect_log(relay, "leader.silent", SOON_MS);
+    proc_fixture_expect_log(relay, "leader.elected", SOON_MS);
+    PQclear(PQexec(leader, "SELECT 1"));
+    assert_int_equal(PQstatus(leader), CONNECTION_BAD);
+    PQfinish(leader);
+    publish(o->conn, o->topic, NULL, 3);
+    finish(o, relay);
+}
+
+static void a_silent_session_of_another_role_is_left_alone(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    PGconn *leader = lead_in_silence(o, "postgres");
+    proc_fixture *relay = relay_start(o, NULL);
+    proc_fixture_expect_log(relay, "leader.waiting", SOON_MS);
+    /* It has looked since the lease was over. */
+    char sql[200];
+    snprintf(sql, sizeof sql,
+             "SELECT count(*) FROM pg_stat_activity r, pg_stat_activity l WHERE r.usename = 'relay' AND "
+             "r.datname = "
+             "l.datname AND l.pid = %d AND r.state_change > l.state_change + interval '1 s'",
+             PQbackendPID(leader));
+    expect_sql(o->conn, sql);
+    assert_int_equal(pg_number(leader, "SELECT 1"), 1);
+    PQfinish(leader);
+    proc_fixture_expect_log(relay, "leader.elected", SOON_MS);
+    relay_stop(relay);
     outbox_free(o);
 }
 
@@ -337,6 +375,8 @@ int main(void)
         cmocka_unit_test(a_second_relay_waits_and_takes_over_when_the_first_is_killed),
         cmocka_unit_test(a_second_relay_waits_and_takes_over_when_the_first_stops),
         cmocka_unit_test(a_relay_that_stood_still_for_longer_than_its_lease_has_lost_the_lead),
+        cmocka_unit_test(a_silent_leader_is_ended_by_a_relay_that_waits),
+        cmocka_unit_test(a_silent_session_of_another_role_is_left_alone),
         cmocka_unit_test(a_leader_keeps_its_lease_while_there_is_nothing_to_do),
         cmocka_unit_test(a_leader_without_answers_sends_nothing_until_it_has_one),
         cmocka_unit_test(a_waiting_relay_stops_at_once),
