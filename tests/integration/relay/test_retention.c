@@ -202,6 +202,35 @@ static void what_is_published_and_old_goes_with_its_receipts_and_progress(void *
     outbox_free(o);
 }
 
+/* What grows with events is appended to and truncated, and nothing else: vacuum has nothing to remove. The statistics come late, hence the waiting. */
+#define GROWS_WITH_EVENTS "schemaname = 'postbus' AND relname ~ '^(outbox|receipt|progress|leadership)'"
+static void events_come_and_go_without_a_dead_row(void **state)
+{
+    (void)state;
+    static const char *const flags[] = {KEPT_FOR("100"), NULL};
+    outbox *o = outbox_new();
+    proc_fixture *relay = relay_start_leading(o, flags);
+    publish_until_log(o, relay, "retention.cleared leaf=0");
+    for (int i = 0; i < 5; i++) {
+        publish(o->conn, o->topic, NULL, 100);
+        expect_drained(o);
+    }
+    relay_stop(relay);
+    PQfinish(o->conn); /* a session's end sends the last of its statistics */
+    o->conn = outbox_connect(o);
+    expect_sql(o->conn,
+               "SELECT (sum(n_tup_ins) FILTER (WHERE relname ~ '^outbox') >= (SELECT published FROM "
+               "postbus.current_progress) AND sum(n_tup_ins) FILTER (WHERE relname ~ '^receipt') > 0 "
+               "AND sum(n_tup_ins) FILTER (WHERE relname ~ '^progress') > 0)::int FROM "
+               "pg_stat_user_tables WHERE " GROWS_WITH_EVENTS);
+    pg_expect(
+        o->conn, NULL,
+        "SELECT string_agg(format('%%s: %%s updated, %%s deleted, %%s dead', relname, n_tup_upd, n_tup_del, "
+        "n_dead_tup), '; ') FROM pg_stat_user_tables WHERE n_tup_upd + n_tup_del + n_dead_tup > 0 AND "
+        "" GROWS_WITH_EVENTS);
+    outbox_free(o);
+}
+
 static void without_receipts_the_progress_decides(void **state)
 {
     (void)state;
@@ -352,6 +381,7 @@ int main(void)
         cmocka_unit_test(concurrent_writers_lose_nothing_when_the_sequence_jumps_ahead),
         cmocka_unit_test(leaves_are_closed_and_emptied_under_writers_and_nothing_is_lost),
         cmocka_unit_test(what_is_published_and_old_goes_with_its_receipts_and_progress),
+        cmocka_unit_test(events_come_and_go_without_a_dead_row),
         cmocka_unit_test(without_receipts_the_progress_decides),
         cmocka_unit_test(an_old_open_transaction_keeps_the_leaf),
         cmocka_unit_test(a_forged_gap_keeps_the_leaf_and_is_reported),
