@@ -209,6 +209,7 @@ static void without_brokers_it_is_not_ready_and_tells_the_backlog(void **state)
     publish(o->conn, o->topic, "k", 7);
     expect_answer(port, "/readyz", 503, "no event that was read has been acknowledged and settled for 1");
     expect_sample(port, "postbus_stalled_seconds", 10);
+    expect_sample(port, "postbus_broker_outages_total", 1);
     expect_sample(port, "postbus_backlog_events", 7);
     expect_sample(port, "postbus_backlog_oldest_age_seconds", 0.001);
     expect_sample(port, "postbus_backlog_known_age_seconds", 0);
@@ -230,6 +231,31 @@ static void parked_events_are_told_by_topic_and_reason(void **state)
     snprintf(name, sizeof name, "postbus_parked_events{topic=\"nowhere.to.be.found\",reason=\"%s\"}", reason);
     expect_sample(port, name, 3);
     free(reason);
+    relay_stop(relay);
+    outbox_free(o);
+}
+
+/* A gap is forged in the receipts: the leaf stays, which is what the alarm is for, and those after it go. */
+static void leaves_are_told_as_they_are_closed_emptied_and_refused(void **state)
+{
+    (void)state;
+    static const char *const keeps[] = {"--retention-ms", "0", NULL};
+    static const char *const flags[] = {
+        "--http-listen", "0", "--retention-ms", "50", "--retention-check-ms", "20", NULL};
+    outbox *o = outbox_new();
+    proc_fixture *relay = relay_start_leading(o, keeps);
+    publish(o->conn, o->topic, "k", 10);
+    expect_drained(o);
+    relay_stop(relay);
+    pg_run(o->conn, "UPDATE postbus.receipt SET ids = array_remove(ids, 5::bigint) WHERE 5 = ANY (ids)");
+    relay = relay_start_leading(o, flags);
+    int port = port_of(relay);
+    expect_sample(port, "postbus_leaves_closed_total", 1);
+    publish(o->conn, o->topic, "k", 1); /* its progress takes the lead's floor out of the first leaf */
+    expect_sample(port, "postbus_leaves_refused", 1);
+    expect_sample(port, "postbus_leaves_closed_total", 2);
+    publish(o->conn, o->topic, "k", 1);
+    expect_sample(port, "postbus_leaves_emptied_total", 1);
     relay_stop(relay);
     outbox_free(o);
 }
@@ -492,6 +518,7 @@ int main(void)
         cmocka_unit_test(without_its_database_it_is_alive_and_not_ready_and_counters_do_not_fall),
         cmocka_unit_test(without_brokers_it_is_not_ready_and_tells_the_backlog),
         cmocka_unit_test(parked_events_are_told_by_topic_and_reason),
+        cmocka_unit_test(leaves_are_told_as_they_are_closed_emptied_and_refused),
         cmocka_unit_test(many_parked_topics_are_fifty_and_the_others),
         cmocka_unit_test(what_was_acknowledged_and_not_settled_may_come_twice),
         cmocka_unit_test(the_text_is_read_by_prometheus_own_parser),
