@@ -87,6 +87,7 @@ def measure_at(stage, options, kept):
         for name, runs in (("large", large), ("small", small)) if i % 2 == 0 else (("small", small), ("large", large)):
             stage.use(name)
             runs.append(one(stage, options))
+            print(f"  {kept:,} kept, {name}: " + ", ".join(f"{what} {value:,.2f}" for what, value in runs[-1].items()), flush=True)
     stage.use("large")
     dead = stage.dead_rows()
     stage.use(None)

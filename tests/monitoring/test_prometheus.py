@@ -19,10 +19,11 @@ import urllib.request
 
 ROOT, BUILD = pathlib.Path(sys.argv[1]), sys.argv[2]
 sys.dont_write_bytecode = True
-sys.path[:0] = [str(ROOT / "tests" / "bench"), str(ROOT / "tests" / "monitoring")]
+sys.path[:0] = [str(ROOT / "tests" / room) for room in ("bench", "monitoring", "support")]
 
 import check_monitoring  # noqa: E402
-from stage import Failed, Stage, wait_for  # noqa: E402
+from processes import Failed, wait_for  # noqa: E402
+from stage import Stage  # noqa: E402
 
 SOON = 120
 CONFIG = """global: {scrape_interval: 1s, evaluation_interval: 1s}
