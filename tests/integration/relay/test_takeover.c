@@ -254,7 +254,62 @@ static void a_leader_whose_network_is_gone_is_followed(void **state)
 static void a_leader_behind_something_that_hangs_is_followed_and_gives_up_its_session(void **state)
 {
     (void)state;
-    take_over_from_one_that_is_cut_off(net_proxy_hold, NET_BOTH_WAYS, "500", "PostgreSQL does not answer");
+    take_over_from_one_that_is_cut_off(net_proxy_hold, NET_BOTH_WAYS, "1000", "PostgreSQL does not answer");
+}
+
+/* ---- on the way to a server ---- */
+
+static proc_fixture *start_with(const char *conninfo)
+{
+    const char *const argv[] = {"relay",
+                                "--database",
+                                conninfo,
+                                "--brokers",
+                                kafka_fixture_brokers(stage_kafka),
+                                "--reconnect-max-ms",
+                                "200",
+                                NULL};
+    return proc_fixture_start_postbus(argv, NULL);
+}
+
+/* A name that nobody knows, a host that is gone, and the server; the connection string's own deadline counts. */
+static void a_server_is_found_behind_hosts_that_are_unknown_or_gone(void **state)
+{
+    (void)state;
+    char conninfo[256];
+    outbox *o = outbox_new();
+    int gone = net_proxy_port(pg_net), here = pg_fixture_port(stage_pg);
+    snprintf(
+        conninfo, sizeof conninfo,
+        "host=unknown.invalid,127.0.0.1,127.0.0.1 port=%d,%d,%d user=relay dbname=%s tcp_user_timeout=500 "
+        "target_session_attrs=read-write",
+        here, gone, here, o->database);
+    net_proxy_cut(pg_net, NET_BOTH_WAYS);
+    publish(o->conn, o->topic, NULL, 10);
+    finish(o, start_with(conninfo));
+}
+
+static void a_name_that_nobody_knows_is_said_and_tried_again(void **state)
+{
+    (void)state;
+    proc_fixture *relay = start_with("host=unknown.invalid user=relay dbname=postgres");
+    for (int i = 0; i < 3; i++)
+        proc_fixture_expect_log(relay, "could not translate host name", SOON_MS);
+    relay_stop(relay);
+}
+
+/* It takes the connection, and no more comes. */
+static void a_server_that_hangs_while_it_is_connected_to_is_given_up_and_tried_again(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    net_proxy_hold(pg_net, NET_BOTH_WAYS);
+    proc_fixture *relay = start_behind(o, "9000");
+    proc_fixture_expect_log(relay, "PostgreSQL does not answer", SOON_MS);
+    net_proxy_heal(pg_net);
+    proc_fixture_expect_log(relay, "leader.elected", SOON_MS);
+    relay_stop(relay);
+    outbox_free(o);
 }
 
 int main(void)
@@ -265,6 +320,10 @@ int main(void)
         cmocka_unit_test_teardown(a_leader_whose_statements_do_not_reach_postgresql_is_followed, heal),
         cmocka_unit_test_teardown(a_leader_whom_no_answer_of_postgresql_reaches_is_followed, heal),
         cmocka_unit_test_teardown(a_leader_whose_network_is_gone_is_followed, heal),
+        cmocka_unit_test_teardown(a_server_is_found_behind_hosts_that_are_unknown_or_gone, heal),
+        cmocka_unit_test_teardown(a_name_that_nobody_knows_is_said_and_tried_again, heal),
+        cmocka_unit_test_teardown(a_server_that_hangs_while_it_is_connected_to_is_given_up_and_tried_again,
+                                  heal),
         cmocka_unit_test_teardown(a_leader_behind_something_that_hangs_is_followed_and_gives_up_its_session,
                                   heal),
     };
