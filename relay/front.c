@@ -16,7 +16,7 @@
 #include "log.h"
 
 #define LOOK_EVERY_US 1000000 /* where systemd listens; what matters wakes us at once */
-#define GRACE_US 10000000     /* beyond shutdown_timeout_ms: the last reports, and the end of a producer */
+#define GRACE_US 10000000
 #define EXIT_UNSETTLED 3
 
 static void answer(void *arg, const char *path, http_answer *out);
@@ -52,6 +52,7 @@ bool front_init(front *f, const config *cfgs, intercom *coms, size_t n, int stop
                  .n = n,
                  .stop_fd = stop_fd,
                  .wake_fd = -1,
+                 .grace_us = GRACE_US,
                  .quit_at_us = CLOCK_NEVER,
                  .started_at_s = (double)clock_wall_ms() / 1000};
     notify_init(&f->notify);
@@ -265,7 +266,7 @@ static void take_stop(front *f, int64_t now_us)
     f->n_stops++;
     if (f->n_stops == 1)
         notify_stopping(&f->notify);
-    f->quit_at_us = now_us + GRACE_US + (f->n_stops == 1 ? longest_shutdown_us(f) : 0);
+    f->quit_at_us = now_us + f->grace_us + (f->n_stops == 1 ? longest_shutdown_us(f) : 0);
     for (size_t i = 0; i < f->n; i++)
         atomic_store(&f->coms[i].n_stops, f->n_stops);
     wake_all(f);

@@ -18,6 +18,7 @@ typedef struct front {
     http *http; /* NULL: http_listen is empty */
     notify notify;
     int n_stops;
+    int64_t grace_us;   /* beyond shutdown_timeout_ms: for the last reports, and for the end of a producer */
     int64_t quit_at_us; /* who has not ended then never will */
     double started_at_s;
     pthread_t thread;

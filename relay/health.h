@@ -15,7 +15,7 @@ typedef enum health_role { HEALTH_AWAY, HEALTH_STANDBY, HEALTH_LEADING } health_
 typedef enum health_work {
     HEALTH_READING,     /* a read is under way */
     HEALTH_SHIPPING,    /* events were read and are not settled yet */
-    HEALTH_LEADER_LOCK, /* a standby has asked whether it may lead */
+    HEALTH_LEADER_LOCK, /* a standby has asked whether it may lead, or a leader whether it still does */
     HEALTH_N_WORKS
 } health_work;
 

@@ -81,7 +81,8 @@ static void look(monitor *m, health_role role, bool asking, int64_t now_us)
         f.works[HEALTH_READING].beat = r->reader->n_reads + r->reader->n_rows;
         f.works[HEALTH_SHIPPING].busy = batch_queue_has_open_rows(r->queue);
         f.works[HEALTH_SHIPPING].beat = r->ship->n_acked + r->settler->n_settles;
-    } else if (role == HEALTH_STANDBY) {
+    }
+    if (role != HEALTH_AWAY) {
         f.works[HEALTH_LEADER_LOCK].busy = asking;
         f.works[HEALTH_LEADER_LOCK].beat = m->n_asked_to_lead;
     }

@@ -428,7 +428,8 @@ static void tell_monitor(relay *y, int64_t now_us)
     health_role role = y->state == RELAY_LEADING                                     ? HEALTH_LEADING
                        : y->state == RELAY_STANDBY || (joining && y->standby_logged) ? HEALTH_STANDBY
                                                                                      : HEALTH_AWAY;
-    monitor_turn(&y->monitor, role, joining, now_us);
+    bool asking = joining || (role == HEALTH_LEADING && y->lease.lapsed);
+    monitor_turn(&y->monitor, role, asking, now_us);
 }
 
 /* Alone in its process, a supervisor starts it anew: /healthz and the watchdog. The others must not have to pay for one. */

@@ -121,7 +121,7 @@ def expect_dashboard_answered(prometheus):
     dashboard = json.loads((ROOT / "docs/monitoring/postbus-dashboard.json").read_text())
     notes = {note["name"] for note in dashboard["annotations"]["list"]}
     for title, expression in check_monitoring.expressions(dashboard):
-        query = expression.replace("$job", ".*").replace("$__rate_interval", "10s")
+        query = expression.replace("$job", ".*").replace("$database", ".*").replace("$__rate_interval", "10s")
         wait_for(lambda q=query, t=title: prometheus.results(q) or t in notes, f"an answer to {query} for '{title}'", SOON)
 
 
