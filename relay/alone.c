@@ -19,6 +19,8 @@ struct alone_key {
     uint64_t hash;
     alone_entry *first, **end;
     bool in_flight;
+    bool counted; /* of those in flight at once; not where the topic has stalled */
+    int flight;   /* the slot of its topic's flights */
 };
 
 void alone_start(alone *a, ship *out, batch_queue *queue)
@@ -171,51 +173,76 @@ static void move_clear(batch_queue *q)
     }
 }
 
-/* false: not now. */
-static bool send_first(alone *a, alone_key *k)
+static void note_sent(alone *a, alone_key *k)
+{
+    const alone_entry *first = k->first;
+    k->in_flight = true;
+    k->flight = first->row->flight;
+    k->counted = !first->topic->stalled;
+    a->n_in_flight += k->counted;
+}
+
+static void note_back(alone *a, alone_key *k)
+{
+    k->in_flight = false;
+    a->n_in_flight -= k->counted;
+}
+
+/* The first ready key's: taken from it, unless nothing of it can leave now. */
+static ship_answer send_first(alone *a, alone_key *k)
 {
     alone_entry *first = k->first;
     row *r = first->row;
     topic *t = first->topic;
     if (!r->page->lane && !r->clear)
-        return false;
+        return SHIP_LATER;
     page_event e = event_of(r);
     if (a->aside(a->arg, t, r, &e, k->hash)) {
         pop(a, take_ready(a));
         go_on(a, k);
-        return true;
+        return SHIP_PARK;
     }
     ship_answer answer = ship_alone(a->ship, t, r, &e);
-    if (answer == SHIP_WAIT)
-        return false;
+    if (answer == SHIP_WAIT || answer == SHIP_LATER)
+        return answer;
     take_ready(a);
     if (answer == SHIP_SENT) {
-        k->in_flight = true;
-        a->n_in_flight++;
-        return true;
+        note_sent(a, k);
+        return answer;
     }
     pop(a, k);
     uint64_t hash = k->hash;
     int refusal = r->refusal_at;
     go_on(a, k);
     a->refused(a->arg, t, r, hash, refusal);
-    return true;
+    return answer;
 }
 
+/* A key that cannot go on now makes room for the next, once around. */
 void alone_step(alone *a, int64_t now_us)
 {
     if (a->n == 0 || now_us < a->retry_at_us)
         return;
     move_clear(a->queue);
-    while (a->ready && a->n_in_flight < MOST_IN_FLIGHT && send_first(a, a->ready))
-        ;
+    alone_key *first_left = NULL;
+    while (a->ready && a->n_in_flight < MOST_IN_FLIGHT && a->ready != first_left) {
+        alone_key *k = a->ready;
+        ship_answer answer = send_first(a, k);
+        if (answer == SHIP_WAIT)
+            return;
+        if (answer != SHIP_LATER)
+            continue;
+        if (!first_left)
+            first_left = k;
+        make_ready(a, take_ready(a));
+    }
 }
 
 void alone_acked(alone *a, row *r)
 {
     alone_key *k = key_of(a, r);
-    k->in_flight = false;
-    a->n_in_flight--;
+    note_back(a, k);
+    flights_acked(&k->first->topic->flights, k->flight, a->ship->now_us);
     pop(a, k);
     go_on(a, k);
 }
@@ -225,8 +252,8 @@ void alone_failed(alone *a, row *r, int refusal, int64_t now_us)
     alone_key *k = key_of(a, r);
     topic *t = k->first->topic;
     uint64_t hash = k->hash;
-    k->in_flight = false;
-    a->n_in_flight--;
+    note_back(a, k);
+    flights_failed(&t->flights, k->flight, a->ship->now_us);
     if (refusal < 0) {
         r->state = ROW_HELD;
         make_ready(a, k);

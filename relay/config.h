@@ -34,6 +34,7 @@ typedef struct config {
     int64_t topic_partitions; /* of a created topic; -1 = the brokers' default */
     int64_t topic_replication_factor; /* likewise */
     int64_t topic_retry_ms;           /* how often a missing topic is looked for again */
+    int64_t lane_timeout_ms;          /* a topic that takes nothing for this long is parked as a lane */
     park_policy park_policy;          /* of topics that park_policy_of does not name */
     char *park_policy_of;             /* "TOPIC=POLICY,…"; checked already */
     int64_t page_rows;                /* rows read from the outbox at once */

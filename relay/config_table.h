@@ -30,7 +30,7 @@ typedef struct config_setting {
     bool of_process;    /* of the whole process: not to be said in a section */
 } config_setting;
 
-#define CONFIG_N_SETTINGS 28
+#define CONFIG_N_SETTINGS 29
 extern const config_setting config_table[CONFIG_N_SETTINGS];
 
 /* The row of this name, or NULL. */

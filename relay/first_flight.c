@@ -60,6 +60,26 @@ static bool take(first_flight *f, int32_t partition, int32_t n_partitions, const
     return true;
 }
 
+static bool takes_any(const first_flight *f)
+{
+    return f->choose == rd_kafka_msg_partitioner_murmur2_random ||
+           f->choose == rd_kafka_msg_partitioner_consistent_random ||
+           f->choose == rd_kafka_msg_partitioner_fnv1a_random;
+}
+
+/* An event without a key need not wait for a partition that has no leader. */
+static int32_t with_leader(const rd_kafka_topic_t *rkt, int32_t partition, int32_t n_partitions)
+{
+    for (int32_t i = 0; i < n_partitions; i++) {
+        int32_t other = (partition + i) % n_partitions;
+        if (rd_kafka_topic_partition_available(rkt, other))
+            return other;
+    }
+    return partition;
+}
+
+static _Thread_local int32_t last_chosen = -1;
+
 /* A partition that is none makes librdkafka refuse the record at once. */
 static int32_t choose_or_hold(const rd_kafka_topic_t *rkt, const void *key, size_t key_size,
                               int32_t n_partitions, void *topic_opaque, void *record)
@@ -68,19 +88,23 @@ static int32_t choose_or_hold(const rd_kafka_topic_t *rkt, const void *key, size
     int32_t partition = f->choose(rkt, key, key_size, n_partitions, NULL, NULL);
     if (partition < 0 || partition >= n_partitions)
         return partition;
+    if (!key && takes_any(f))
+        partition = with_leader(rkt, partition, n_partitions);
+    last_chosen = partition;
     pthread_mutex_lock(&lock);
     f->held = !take(f, partition, n_partitions, record);
+    f->held_at = partition;
     pthread_mutex_unlock(&lock);
     return f->held ? n_partitions : partition;
 }
 
-rd_kafka_topic_t *first_flight_open(first_flight *f, rd_kafka_t *rk, const char *topic)
+rd_kafka_topic_t *first_flight_open(first_flight *f, rd_kafka_t *rk, const char *name, struct topic *topic)
 {
     rd_kafka_topic_conf_t *conf = rd_kafka_default_topic_conf_dup(rk);
-    *f = (first_flight){.choose = configured(conf)};
+    *f = (first_flight){.topic = topic, .choose = configured(conf)};
     rd_kafka_topic_conf_set_partitioner_cb(conf, choose_or_hold);
     rd_kafka_topic_conf_set_opaque(conf, f);
-    return rd_kafka_topic_new(rk, topic, conf);
+    return rd_kafka_topic_new(rk, name, conf);
 }
 
 void first_flight_close(first_flight *f)
@@ -92,6 +116,26 @@ void first_flight_close(first_flight *f)
 bool first_flight_may_send(const first_flight *f)
 {
     return f->acked || !f->sent;
+}
+
+bool first_flight_goes_on(const first_flight *f)
+{
+    if (!first_flight_may_send(f) || !f->held)
+        return first_flight_may_send(f);
+    pthread_mutex_lock(&lock);
+    bool goes_on = f->held_at >= f->n_partitions || f->first[f->held_at] == &proven || !f->first[f->held_at];
+    pthread_mutex_unlock(&lock);
+    return goes_on;
+}
+
+int32_t first_flight_chosen(void)
+{
+    return last_chosen;
+}
+
+void first_flight_forget_chosen(void)
+{
+    last_chosen = -1;
 }
 
 void first_flight_acked(first_flight *f, int32_t partition)

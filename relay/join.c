@@ -194,6 +194,8 @@ static void on_progress(void *arg, PGresult *res)
         parking_start(&y->parking, y->cfg, &y->ship, &y->settler, &y->lanes, &y->redrive, &y->queue);
         redrive_start(&y->redrive, y->cfg, y->session, &y->ship.topics, &y->parking, &y->lanes, &y->settler,
                       &y->queue.bytes);
+        hand_over_start(&y->hand_over, &y->queue, &y->ship, &y->parking, &y->lanes);
+        stalls_start(&y->stalls, y->cfg, &y->ship, &y->lanes, clock_now_us());
         doorbell_restart(&y->bell, clock_now_us());
         retention_start(&y->retention, y->cfg, clock_now_us());
     }

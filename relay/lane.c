@@ -35,17 +35,23 @@ void lanes_load(lanes *l, PGresult *res)
     PQclear(res);
 }
 
-static void open_lane(lanes *l, topic *t, const row *r)
+static void open_lane(lanes *l, topic *t)
 {
     if (!t->lane_open)
-        log_event(LOG_LEVEL_WARN, "lane.open", "topic=%s first_id=%lld", t->name, (long long)r->id);
+        log_event(LOG_LEVEL_WARN, "lane.open", "topic=%s reason=%s", t->name, refusals[t->refusal].reason);
     t->lanes = l;
     t->lane_open = t->lane_dirty = true;
 }
 
+void lanes_open(lanes *l, topic *t)
+{
+    open_lane(l, t);
+    lanes_leave_page(t);
+}
+
 void lanes_park(lanes *l, topic *t, row *r, int64_t now_us)
 {
-    open_lane(l, t, r);
+    open_lane(l, t);
     t->n_unsettled++;
     r->topic = t;
     r->waits_for = WAITS_TOPIC;
@@ -56,7 +62,7 @@ void lanes_park(lanes *l, topic *t, row *r, int64_t now_us)
 
 void lanes_stop(lanes *l, topic *t, row *r, int refusal, int64_t now_us)
 {
-    open_lane(l, t, r);
+    open_lane(l, t);
     t->n_stops++;
     r->topic = t;
     r->waits_for = WAITS_STOP;
@@ -72,6 +78,7 @@ static void close_if_empty(topic *t)
 {
     if (t->n_unsettled == 0 && t->n_parked == t->lane_read_at) {
         t->lane_open = t->lane_closing = t->lane_dirty = false;
+        t->head_alone = t->stalled = false;
         log_event(LOG_LEVEL_INFO, "lane.closed", "topic=%s", t->name);
         return;
     }
@@ -90,22 +97,25 @@ static void on_page(void *arg, PGresult *res)
         close_if_empty(t);
     } else {
         p->lane = t;
-        page_charge(p, t->lanes->account);
+        t->lane_page_n = page_extra(p, p->n_rows - 1, 0);
+        page_charge(p, t->head_alone ? &t->lanes->head_bytes : t->lanes->account);
         t->lane_page = p;
         t->lane_ship = 0;
+        t->lane_left = false;
     }
 }
 
 static void ask_page(lanes *l, topic *t)
 {
-    char rows[16], bytes[24];
-    snprintf(rows, sizeof rows, "%lld", (long long)l->cfg->page_rows);
+    char rows[16], bytes[24], after[24];
+    snprintf(rows, sizeof rows, "%lld", t->head_alone ? 1LL : (long long)l->cfg->page_rows);
     snprintf(bytes, sizeof bytes, "%lld", (long long)l->cfg->page_bytes);
-    const char *values[] = {t->name, rows, bytes};
+    snprintf(after, sizeof after, "%lld", (long long)t->lane_after_n);
+    const char *values[] = {t->name, rows, bytes, after};
     t->lane_reading = true;
     t->lane_dirty = false;
     t->lane_read_at = t->n_parked;
-    session_execute(l->session, "page_parked", 3, values, true, on_page, t);
+    session_execute(l->session, "page_parked", 4, values, true, on_page, t);
     session_commit(l->session, NULL, NULL);
 }
 
@@ -134,10 +144,11 @@ static bool send_row(lanes *l, topic *t, int i)
     return answer == SHIP_SENT || (answer == SHIP_SUSPECT && send_row(l, t, i));
 }
 
-/* The topic went away in the middle of a page: what has not left stays parked. */
-static void leave_page(topic *t)
+/* The topic went away in the middle of a page: what has not left stays parked, and so does what comes back. */
+void lanes_leave_page(topic *t)
 {
     page *p = t->lane_page;
+    t->lane_left = p != NULL;
     for (int i = 0; p && i < p->n_rows; i++)
         if (p->rows[i].state == ROW_WAITING)
             leave_parked(&p->rows[i]);
@@ -169,14 +180,25 @@ static size_t count_queued(const page *p)
     return n;
 }
 
+/* postbus.parked.n of the last row, where all of the page have left the lane; else what stayed is to be read again. */
+static void note_left(topic *t)
+{
+    const page *p = t->lane_page;
+    for (int i = 0; i < p->n_rows; i++)
+        if (p->rows[i].state == ROW_PARKED && p->rows[i].waits_for == WAITS_AS_IT_DID)
+            return;
+    t->lane_after_n = t->lane_page_n;
+}
+
 static void on_unparked(void *arg)
 {
     topic *t = arg;
+    note_left(t);
     t->lanes->settler->published += count_acked(t->lane_page);
     t->lanes->settler->n_queued -= count_queued(t->lane_page);
     page_free(t->lane_page);
     t->lane_page = NULL;
-    t->lane_unparking = false;
+    t->lane_left = t->lane_unparking = false;
     t->lane_dirty = true;
 }
 
@@ -202,11 +224,29 @@ static void unpark(lanes *l, topic *t)
     free(ids);
 }
 
+/* Only a lane that drains: nobody knows for how long the first of another one waits. */
+static bool is_closing(const topic *t)
+{
+    return t->lane_closing && t->state == TOPIC_READY && !t->head_alone;
+}
+
+/* After an empty page: what was being parked meanwhile has to be settled first. */
+static bool may_have_rows(const topic *t)
+{
+    return !t->lane_closing || t->n_unsettled == 0 || (t->head_alone && t->n_parked != t->lane_read_at);
+}
+
+static bool has_room(const lanes *l, const topic *t)
+{
+    size_t most = (size_t)l->cfg->in_flight_bytes;
+    return t->head_alone ? l->head_bytes < most / 4 : *l->account < most;
+}
+
 static void step(topic *t, void *arg)
 {
     lanes *l = arg;
-    if (t->lane_open && t->state == TOPIC_MISSING)
-        leave_page(t);
+    if (t->lane_left || (t->lane_open && t->state == TOPIC_MISSING))
+        lanes_leave_page(t);
     else if (!t->lane_open || t->state != TOPIC_READY)
         return;
     if (t->lane_page) {
@@ -215,11 +255,10 @@ static void step(topic *t, void *arg)
         else if (!t->lane_unparking)
             unpark(l, t);
     } else if (t->state == TOPIC_READY && t->n_stops == 0 && !l->paused && !t->lane_reading &&
-               t->lane_dirty && (!t->lane_closing || t->n_unsettled == 0) &&
-               *l->account < (size_t)l->cfg->in_flight_bytes) {
+               t->lane_dirty && may_have_rows(t) && has_room(l, t)) {
         ask_page(l, t);
     }
-    l->closing |= t->lane_closing;
+    l->closing |= is_closing(t);
 }
 
 void lanes_step(lanes *l)
@@ -231,7 +270,8 @@ void lanes_step(lanes *l)
 static void look_whether_idle(topic *t, void *arg)
 {
     bool *idle = arg;
-    *idle &= !t->lane_page && !t->lane_reading && !t->lane_unparking;
+    bool waits = t->stalled && t->lane_page && t->lane_page->n_open > 0;
+    *idle &= (!t->lane_page || waits) && !t->lane_reading && !t->lane_unparking;
 }
 
 bool lanes_are_idle(lanes *l)
@@ -241,9 +281,42 @@ bool lanes_are_idle(lanes *l)
     return idle;
 }
 
+typedef struct id_list {
+    char *text;
+    size_t size;
+} id_list;
+
+static void add_ids(topic *t, void *arg)
+{
+    id_list *list = arg;
+    const page *p = t->lane_page;
+    char *bigger = p && list->text ? realloc(list->text, list->size + (size_t)p->n_rows * 21 + 2) : NULL;
+    if (!p || !list->text)
+        return;
+    if (!bigger)
+        free(list->text);
+    list->text = bigger;
+    for (int i = 0; bigger && i < p->n_rows; i++)
+        list->size +=
+            (size_t)sprintf(bigger + list->size, list->size > 1 ? ",%lld" : "%lld", (long long)p->rows[i].id);
+}
+
+char *lanes_in_flight(lanes *l)
+{
+    id_list list = {.text = malloc(3)};
+    if (list.text)
+        list.text[list.size++] = '{';
+    topic_table_each(&l->ship->topics, add_ids, &list);
+    if (list.text)
+        memcpy(list.text + list.size, "}", 2);
+    return list.text;
+}
+
 static void finish(topic *t, void *arg)
 {
     lanes *l = arg;
+    if (t->lane_page)
+        lanes_leave_page(t);
     if (t->lane_page && t->lane_page->n_open == 0 && !t->lane_unparking)
         unpark(l, t);
     l->unparking |= t->lane_unparking;

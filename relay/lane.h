@@ -11,6 +11,8 @@ typedef struct lanes {
     ship *ship;
     settler *settler;
     size_t *account;
+    size_t
+        head_bytes; /* of topics that are refused or have stalled, one event each: others' reading does not wait for them */
     struct parking *parking;
     bool paused;    /* no further page is read */
     bool closing;   /* a lane is about to close: no new batch should be opened */
@@ -22,15 +24,21 @@ void lanes_start(lanes *l, const config *cfg, session *pg, ship *out, settler *s
                  size_t *account);
 /* The answer of queries/lanes.sql: which lanes are open. Frees res. */
 void lanes_load(lanes *l, PGresult *res);
+/* The topic stalled: its events are to be parked from now on. What its page has not sent stays parked. */
+void lanes_open(lanes *l, topic *t);
 /* Sets a row aside behind those of its topic. */
 void lanes_park(lanes *l, topic *t, row *r, int64_t now_us);
 /* Parks a refused row, and stops its topic there. */
 void lanes_stop(lanes *l, topic *t, row *r, int refusal, int64_t now_us);
-/* Whether no page of any lane is read, sent or removed. */
+/* Whether no page of any lane is read, sent or removed, but for what stalled topics have in flight: that can stay there for long. */
 bool lanes_are_idle(lanes *l);
+/* The ids of those, as an array, for the caller to free. NULL: no memory. */
+char *lanes_in_flight(lanes *l);
 /* Reads, sends, and removes parked events where their topics are back. */
 void lanes_step(lanes *l);
-/* When stopping: removes what the brokers have taken, sends nothing. True while that is not committed. */
+/* Of an open lane: no further row of its page leaves. */
+void lanes_leave_page(topic *t);
+/* When stopping: removes what the brokers have taken, sends nothing more. True while that is not committed. */
 bool lanes_finish(lanes *l);
 
 #endif

@@ -68,7 +68,8 @@ const metric metrics_table[] = {
      "acknowledged and not settled when the session was lost. What a killed process had in flight nobody "
      "counts."},
     {"postbus_producers_recreated", METRIC_COUNTER, NULL, AT(n_producers_recreated),
-     "How often the Kafka producer failed in a way that only a new one mends."},
+     "How often the Kafka producer was thrown away and made anew: it failed in a way that only this mends, "
+     "or a topic stalled."},
     {"postbus_broker_outages", METRIC_COUNTER, NULL, AT(n_broker_outages),
      "How often the producer lost its connections to all brokers. It connects again by itself; nothing is "
      "lost."},

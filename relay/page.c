@@ -107,6 +107,13 @@ void page_charge(page *p, size_t *account)
     *account += p->bytes;
 }
 
+int64_t page_extra(const page *p, int i, int column)
+{
+    if (PQgetisnull(p->result, i, N_COLUMNS + column))
+        return 0;
+    return big_endian64(PQgetvalue(p->result, i, N_COLUMNS + column));
+}
+
 static page_bytes bytes_at(const PGresult *res, int i, int column)
 {
     if (PQgetisnull(res, i, column))

@@ -36,6 +36,7 @@ typedef struct row {
     };
     union {
         int32_t partition;  /* ROW_ACKED */
+        int32_t flight;     /* ROW_SENT: flights.h */
         int32_t refusal_at; /* ROW_PARKED: refusal_index */
     };
     uint8_t state;
@@ -79,6 +80,8 @@ page *page_new(PGresult *result);
 void page_free(page *p);
 /* Adds the page's bytes to an account for as long as it holds what PostgreSQL sent. */
 void page_charge(page *p, size_t *account);
+/* A bigint of a further column, behind those of page_event: 0 is the first; NULL counts as 0. */
+int64_t page_extra(const page *p, int i, int column);
 page_event page_read(const page *p, int i);
 /* Counts a row as done; frees what PostgreSQL sent when it was the last. */
 void page_row_done(page *p, row *r, row_state state);

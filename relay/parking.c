@@ -5,6 +5,7 @@
 #include "failpoint.h"
 #include "log.h"
 #include "refusal.h"
+#include "stall.h"
 
 #define RECORD_BYTES 200     /* what a record and its request are more than key, value and headers, at most */
 #define LOG_EVERY_US 1000000 /* refused events that come faster are counted, not listed */
@@ -30,7 +31,7 @@ void parking_drop(parking *p)
 {
     alone_drop(&p->alone);
     key_set_done(&p->blocked);
-    p->out_of_memory = false;
+    p->out_of_memory = p->stopping = false;
 }
 
 /* A topic's limits tell what its broker would refuse, or might: compression can make it fit. */
@@ -109,18 +110,18 @@ parking_answer parking_takes_of_lane(parking *p, topic *t, page *lane_page, int 
 
 /* ---- what was sent alone ---- */
 
-/* The lane walks over it again. */
+/* The lane walks over its page once more, and leaves it: later ones of this key may be here still, and must not pass it. */
 static void back_to_lane(topic *t, row *r)
 {
     r->state = ROW_WAITING;
-    t->lane_ship = 0;
+    lanes_leave_page(t);
 }
 
 static bool aside_from_lane(parking *p, topic *t, row *r, const page_event *e, uint64_t hash)
 {
     if (e->key.data && key_set_has(&p->blocked, hash))
         park(p, r, WAITS_KEY, hash, REFUSAL_BEHIND_KEY);
-    else if (t->state == TOPIC_MISSING || t->n_stops > 0)
+    else if (t->lane_left || t->state == TOPIC_MISSING || t->n_stops > 0 || p->stopping)
         back_to_lane(t, r);
     else
         return false;
@@ -144,7 +145,7 @@ static bool aside(void *arg, topic *t, row *r, const page_event *e, uint64_t has
     if (!r->page->lane)
         return aside_from_flow(p, t, r, e, hash);
     if (r->page->lane == p->redrive)
-        return redrive_keeps(p->redrive, t, r);
+        return redrive_keeps(p->redrive, t, r, p->stopping);
     return aside_from_lane(p, t, r, e, hash);
 }
 
@@ -199,12 +200,22 @@ static void refused(void *arg, topic *t, row *r, uint64_t hash, int refusal)
         lanes_park(p->lanes, t, r, clock_now_us());
 }
 
+static void lane_acked(const parking *p, topic *t, const row *r)
+{
+    t->refusal_logged = false;
+    if (t->stalled && !stalls_over(p->cfg, t, r->partition, clock_now_us()))
+        return;
+    if (t->stalled)
+        log_event(LOG_LEVEL_INFO, "topic.resumed", "topic=%s", t->name);
+    t->head_alone = t->stalled = false;
+}
+
 void parking_acked(parking *p, row *r)
 {
     void *lane = r->page->lane;
     if (lane && lane != p->redrive) {
         topic *t = lane;
-        t->head_alone = t->refusal_logged = false;
+        lane_acked(p, t, r);
     }
     alone_acked(&p->alone, r);
 }

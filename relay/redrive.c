@@ -19,7 +19,7 @@
 #define QUEUES_PAGE 10000 /* as queues.sql has it */
 #define MOST_ROWS 1000
 
-enum page_column { EXTRA_QUEUE = 8, EXTRA_STOPS, EXTRA_HELD };
+enum page_column { EXTRA_STOPS = 9, EXTRA_HELD };
 
 void redrive_start(redrive *rd, const config *cfg, session *pg, topic_table *topics, struct parking *p,
                    struct lanes *l, settler *sets, size_t *account)
@@ -35,7 +35,7 @@ void redrive_start(redrive *rd, const config *cfg, session *pg, topic_table *top
                     .look = true,
                     .n_redriven = rd->n_redriven};
     static const char *const names[] = {"wishes",   "discard",      "redrive_stale", "redrive_page",
-                                        "redriven", "queues_empty", "queues"};
+                                        "redriven", "queues_empty", "queues",        "redrive_end"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         session_prepare(pg, names[i], sql_query(names[i]));
 }
@@ -54,6 +54,7 @@ void redrive_drop(redrive *rd)
     drop_page(rd);
     key_set_done(&rd->active);
     rd->under_way = rd->closing = false;
+    rd->after_n = 0;
     rd->fault = NULL;
 }
 
@@ -93,11 +94,23 @@ void redrive_wake(redrive *rd)
 
 /* ---- wishes ---- */
 
+/* All wishes have been looked at once: those that are left could not be fulfilled. */
+static void end_round(redrive *rd)
+{
+    rd->look = true;
+    rd->after_n = 0;
+    if (!rd->round_moved)
+        rd->next_us = clock_now_us() + PAUSE_US;
+    rd->round_moved = false;
+}
+
 static void on_wishes(void *arg, PGresult *res)
 {
     redrive *rd = arg;
     rd->under_way = false;
     rd->wants_redrive = PQgetvalue(res, 0, 0)[0] == 't';
+    if (!rd->wants_redrive && rd->after_n > 0)
+        end_round(rd);
     rd->wants_discard = PQgetvalue(res, 0, 1)[0] == 't';
     PQclear(res);
 }
@@ -107,7 +120,10 @@ static void look(redrive *rd, int64_t now_us)
     rd->look = false;
     rd->look_at_us = now_us + LOOK_EVERY_US;
     rd->under_way = true;
-    session_execute(rd->session, "wishes", 0, NULL, false, on_wishes, rd);
+    char after[24];
+    snprintf(after, sizeof after, "%lld", (long long)rd->after_n);
+    const char *values[] = {after};
+    session_execute(rd->session, "wishes", 1, values, false, on_wishes, rd);
     session_commit(rd->session, NULL, NULL);
 }
 
@@ -117,6 +133,8 @@ static void on_discarded(void *arg, PGresult *res)
     for (int i = 0; i < PQntuples(res); i++) {
         if (!PQgetisnull(res, i, 0))
             add(rd, &rd->active, (uint64_t)strtoll(PQgetvalue(res, i, 0), NULL, 10));
+        if (!PQgetisnull(res, i, 2))
+            rd->n_taken = strtoll(PQgetvalue(res, i, 2), NULL, 10);
         if (PQgetisnull(res, i, 1))
             continue;
         topic *t = topic_find(rd->topics, PQgetvalue(res, i, 1), (size_t)PQgetlength(res, i, 1));
@@ -132,6 +150,8 @@ static void on_discards_committed(void *arg)
     rd->under_way = rd->lanes->paused = false;
     rd->wants_discard = false;
     rd->look = true;
+    if (rd->n_taken == 0) /* those that are wished are on their way */
+        rd->discard_at_us = clock_now_us() + PAUSE_US;
     failpoint("after_discard");
 }
 
@@ -141,26 +161,35 @@ static void discard(redrive *rd)
     rd->lanes->paused = true;
     if (!lanes_are_idle(rd->lanes))
         return;
+    char *in_flight = lanes_in_flight(rd->lanes);
+    if (!in_flight)
+        return;
+    const char *values[] = {in_flight};
     rd->under_way = true;
-    session_execute(rd->session, "discard", 0, NULL, false, on_discarded, rd);
+    session_execute(rd->session, "discard", 1, values, false, on_discarded, rd);
     session_commit(rd->session, on_discards_committed, rd);
+    free(in_flight);
 }
 
 /* ---- a page ---- */
 
-/* {1,2}; the caller frees it. NULL: no memory. */
-static char *queue_array(const key_set *set, size_t most)
+/* {1,2}; the caller frees it. NULL: no memory. From slot active_at on and around; active_next: behind the last one. */
+static char *queue_array(redrive *rd, size_t most)
 {
+    const key_set *set = &rd->active;
     size_t n = set->n < most ? set->n : most;
     char *text = malloc(3 + 21 * n), *at = text;
     if (!text)
         return NULL;
     *at++ = '{';
-    for (size_t i = 0; i < set->n_slots && n > 0; i++)
-        if (set->slots[i]) {
-            at += sprintf(at, at > text + 1 ? ",%lld" : "%lld", (long long)(int64_t)set->slots[i]);
+    for (size_t i = 0; i < set->n_slots && n > 0; i++) {
+        uint64_t queue = set->slots[(rd->active_at + i) & (set->n_slots - 1)];
+        rd->active_next = rd->active_at + i + 1;
+        if (queue) {
+            at += sprintf(at, at > text + 1 ? ",%lld" : "%lld", (long long)(int64_t)queue);
             n--;
         }
+    }
     strcpy(at, "}");
     return text;
 }
@@ -175,12 +204,8 @@ static void read_extra(redrive *rd, const page *p, int i)
 {
     redrive_row *x = &rd->rows[i];
     page_event e = page_read(p, i);
-    uint64_t queue = 0;
-    if (!PQgetisnull(p->result, i, EXTRA_QUEUE))
-        for (int b = 0; b < 8; b++)
-            queue = queue << 8 | (unsigned char)PQgetvalue(p->result, i, EXTRA_QUEUE)[b];
     *x = (redrive_row){.topic = topic_find(rd->topics, e.topic, e.topic_size),
-                       .queue = queue,
+                       .queue = (uint64_t)page_extra(p, i, 0),
                        .stops = PQgetvalue(p->result, i, EXTRA_STOPS)[0],
                        .held = PQgetvalue(p->result, i, EXTRA_HELD)[0]};
     if (!x->topic)
@@ -224,29 +249,74 @@ static void on_page(void *arg, PGresult *res)
     give_out(rd, p);
 }
 
-static void ask_page(redrive *rd)
+typedef struct topic_list {
+    char *text; /* {a,b} once it is closed; NULL: no memory */
+    size_t size, capacity;
+} topic_list;
+
+static void add_if_away(topic *t, void *arg)
 {
-    char rows[24], bytes[24];
-    int64_t n_rows = rd->cfg->page_rows < MOST_ROWS ? rd->cfg->page_rows : MOST_ROWS;
-    char *queues = queue_array(&rd->active, (size_t)n_rows);
-    if (!queues)
+    topic_list *l = arg;
+    size_t length = strlen(t->name);
+    if (!topic_is_away(t) || !l->text)
         return;
-    snprintf(rows, sizeof rows, "%lld", (long long)n_rows);
-    snprintf(bytes, sizeof bytes, "%lld", (long long)rd->cfg->page_bytes);
-    const char *values[] = {queues, rows, bytes};
-    rd->under_way = true;
-    if (rd->wants_redrive)
-        session_execute(rd->session, "redrive_stale", 0, NULL, false, NULL, NULL);
-    session_execute(rd->session, "redrive_page", 3, values, true, on_page, rd);
-    session_commit(rd->session, NULL, NULL);
-    free(queues);
+    if (l->size + length + 5 > l->capacity) {
+        l->capacity = 2 * l->capacity + length + 5;
+        char *bigger = realloc(l->text, l->capacity);
+        if (!bigger)
+            free(l->text);
+        l->text = bigger;
+    }
+    if (l->text)
+        l->size += (size_t)sprintf(l->text + l->size, l->size > 1 ? ",\"%s\"" : "\"%s\"", t->name);
 }
 
-bool redrive_keeps(redrive *rd, topic *t, row *r)
+/* Topics that take nothing now, as an array; the caller frees it. Quoted: a topic may be called null. */
+static char *topics_away(redrive *rd)
+{
+    topic_list l = {.text = malloc(256), .capacity = 256};
+    if (l.text)
+        l.text[l.size++] = '{';
+    topic_table_each(rd->topics, add_if_away, &l);
+    if (l.text)
+        memcpy(l.text + l.size, "}", 2);
+    return l.text;
+}
+
+static void on_end(void *arg, PGresult *res)
+{
+    redrive *rd = arg;
+    rd->end_n = PQgetisnull(res, 0, 0) ? 0 : strtoll(PQgetvalue(res, 0, 0), NULL, 10);
+    PQclear(res);
+}
+
+static void ask_page(redrive *rd)
+{
+    char rows[24], bytes[24], after[24];
+    int64_t n_rows = rd->cfg->page_rows < MOST_ROWS ? rd->cfg->page_rows : MOST_ROWS;
+    char *queues = queue_array(rd, (size_t)n_rows), *away = topics_away(rd);
+    if (!queues || !away) {
+        free(queues);
+        free(away);
+        return;
+    }
+    snprintf(after, sizeof after, "%lld", (long long)rd->after_n);
+    snprintf(rows, sizeof rows, "%lld", (long long)n_rows);
+    snprintf(bytes, sizeof bytes, "%lld", (long long)rd->cfg->page_bytes);
+    const char *values[] = {queues, rows, bytes, after, away}, *from[] = {after, rows};
+    rd->under_way = true;
+    session_execute(rd->session, "redrive_end", 2, from, false, on_end, rd);
+    session_execute(rd->session, "redrive_page", 5, values, true, on_page, rd);
+    session_commit(rd->session, NULL, NULL);
+    free(queues);
+    free(away);
+}
+
+bool redrive_keeps(redrive *rd, topic *t, row *r, bool stopping)
 {
     const redrive_row *x = &rd->rows[r - r->page->rows];
     bool ended = x->queue && key_set_has(&rd->ended, x->queue);
-    if (!ended && t->state != TOPIC_MISSING)
+    if (!ended && !stopping && !topic_is_away(t))
         return false;
     add(rd, &rd->ended, x->queue);
     leave_parked(r);
@@ -305,7 +375,7 @@ static void on_empty(void *arg, PGresult *res)
 /* Returns whether anything came of the page. */
 static bool count_page(redrive *rd)
 {
-    bool any = rd->page->n_rows == 0;
+    bool any = false;
     for (int i = 0; i < rd->page->n_rows; i++) {
         const row *r = &rd->page->rows[i];
         redrive_row *x = &rd->rows[i];
@@ -326,8 +396,15 @@ static void on_page_settled(void *arg)
 {
     redrive *rd = arg;
     rd->under_way = false;
-    if (!count_page(rd))
+    bool moved = count_page(rd) || rd->closing || rd->active.n < rd->n_active_at;
+    rd->round_moved |= moved;
+    if (moved && rd->page->value_bytes >= (size_t)rd->cfg->page_bytes)
+        rd->end_n = rd->after_n; /* cut short by its bytes: what was cut off comes next */
+    if (rd->end_n > 0)
+        rd->after_n = rd->end_n;
+    else if (!moved)
         rd->next_us = clock_now_us() + PAUSE_US;
+    rd->active_at = rd->active.n > MOST_QUEUES ? rd->active_next : 0;
     drop_page(rd);
     rd->look = true;
     failpoint("after_redriven");
@@ -345,15 +422,20 @@ static void settle_page(redrive *rd)
     page *p = rd->page;
     note_active(rd);
     char *acked = id_array(p, true), *tried = id_array(p, false);
-    char *queues = queue_array(&rd->active, MOST_QUEUES);
+    char *queues = queue_array(rd, MOST_QUEUES);
     if (acked && tried && queues) {
         failpoint("after_redrive");
-        const char *ids[] = {acked, tried}, *empty[] = {queues};
+        char after[24], end[24];
+        snprintf(after, sizeof after, "%lld", (long long)rd->after_n);
+        snprintf(end, sizeof end, "%lld", (long long)rd->end_n);
+        const char *ids[] = {acked, tried}, *empty[] = {queues}, *span[] = {after, end};
         rd->under_way = true;
+        rd->n_active_at = rd->active.n;
         rd->n_marks_at = rd->parking->n_marks;
         rd->n_queued_at = rd->settler->n_queued;
         settler_send_receipts(rd->settler, p);
         session_execute(rd->session, "redriven", 2, ids, false, NULL, NULL);
+        session_execute(rd->session, "redrive_stale", 2, span, false, NULL, NULL);
         if (!park_rows_send(rd->session, "repark", p->rows, (size_t)p->n_rows))
             rd->fault = "out of memory";
         session_execute(rd->session, "queues_empty", 1, empty, false, on_empty, rd);
@@ -382,16 +464,19 @@ int64_t redrive_step(redrive *rd, int64_t now_us)
         look(rd, now_us);
         return CLOCK_NEVER;
     }
-    if (rd->wants_discard) {
+    int64_t until_us = rd->look_at_us;
+    if (rd->wants_discard && now_us >= rd->discard_at_us) {
         discard(rd);
         return CLOCK_NEVER;
     }
+    if (rd->wants_discard)
+        until_us = earlier(until_us, rd->discard_at_us);
     if (!rd->wants_redrive && rd->active.n == 0) {
         rd->closing = false;
-        return rd->look_at_us;
+        return until_us;
     }
     if (now_us < rd->next_us)
-        return earlier(rd->next_us, rd->look_at_us);
+        return earlier(rd->next_us, until_us);
     bool waits = rd->closing && rd->settler->n_queued > 0;
     if (!waits && *rd->account < (size_t)rd->cfg->in_flight_bytes)
         ask_page(rd);

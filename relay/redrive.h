@@ -24,13 +24,20 @@ typedef struct redrive {
     size_t *account;
     key_set active; /* queues that may have events to send, or may be empty */
     key_set ended;  /* queues of which no further row of the page may leave */
+    size_t active_at,
+        active_next; /* the slots of `active` from which on this page and the next ask: with many, each has its turn */
+    size_t n_active_at;
+    int64_t after_n,
+        end_n; /* wishes are looked at behind this number; up to which one the page goes, 0: there was none */
+    bool round_moved; /* anything came of the pages since after_n was 0 */
     page *page;
     redrive_row *rows; /* of the page */
     bool under_way;    /* statements are on their way */
     bool look;         /* for wishes, now */
     bool wants_redrive, wants_discard;
     bool closing; /* an empty queue is about to be let go of: no new batch should be opened */
-    int64_t look_at_us, next_us;
+    int64_t look_at_us, next_us, discard_at_us;
+    int64_t n_taken;     /* wishes to discard, by the statement under way */
     uint64_t n_marks_at; /* when it was asked which queues are empty */
     size_t n_queued_at;
     uint64_t n_redriven;
@@ -52,7 +59,7 @@ int64_t redrive_step(redrive *rd, int64_t now_us);
 bool redrive_finish(redrive *rd);
 
 /* For parking.c. A row of the page is about to be sent: true where it may not leave now. */
-bool redrive_keeps(redrive *rd, topic *t, row *r);
+bool redrive_keeps(redrive *rd, topic *t, row *r, bool stopping);
 /* A row of the page was refused once more. */
 void redrive_refused(redrive *rd, topic *t, row *r, int refusal);
 

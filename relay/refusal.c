@@ -5,6 +5,8 @@
 
 const refusal_reason refusals[] = {
     [REFUSAL_TOPIC_MISSING] = {RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, "topic_missing", true},
+    [REFUSAL_NO_LEADER] = {RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, "no_leader", true},
+    [REFUSAL_NOT_ACKNOWLEDGED] = {RD_KAFKA_RESP_ERR_NO_ERROR, "not_acknowledged", true},
     [REFUSAL_BEHIND_KEY] = {RD_KAFKA_RESP_ERR_NO_ERROR, "behind_key", false},
     [REFUSAL_BEHIND_STOP] = {RD_KAFKA_RESP_ERR_NO_ERROR, "topic_stopped", false},
     [REFUSAL_MALFORMED] = {RD_KAFKA_RESP_ERR_NO_ERROR, "malformed_headers", false},

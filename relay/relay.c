@@ -11,7 +11,6 @@
 #include "log.h"
 #include "relay_inner.h"
 
-#define HAND_OVER_ROWS 4096 /* then look at the sockets again */
 #define CONNECT_US                                                                                           \
     15000000 /* to one address, until the session is there: more than the kernel gives a vain attempt */
 #define SILENT_LEASES                                                                                        \
@@ -129,44 +128,22 @@ static void session_was_lost(relay *y)
 
 /* ---- leading ---- */
 
-static bool hand_over_row(relay *y, row *r, int64_t now_us)
-{
-    page_event e = page_read(r->page, (int)(r - r->page->rows));
-    topic *t = topic_find(&y->ship.topics, e.topic, e.topic_size);
-    if (!t)
-        return false;
-    if (parking_takes(&y->parking, t, r, &e))
-        return true;
-    ship_answer answer = ship_row(&y->ship, t, r, &e, false);
-    if (answer == SHIP_PARK)
-        lanes_park(&y->lanes, t, r, now_us);
-    return answer == SHIP_SENT || answer == SHIP_PARK ||
-           (answer == SHIP_SUSPECT && parking_takes(&y->parking, t, r, &e));
-}
-
-/* Returns true if there is more to hand over at once. */
-static bool hand_over(relay *y, int64_t now_us)
-{
-    batch_cursor *c = &y->queue.ship;
-    row *r;
-    int n = 0;
-    for (; n < HAND_OVER_ROWS && (r = batch_cursor_row(c)) && c->b->released; n++) {
-        if (r->state == ROW_WAITING && !hand_over_row(y, r, now_us))
-            break;
-        c->i++;
-    }
-    if (n > 0)
-        failpoint("after_produce");
-    return n == HAND_OVER_ROWS;
-}
-
 static void mend_producer(relay *y, int64_t now_us)
 {
     log_event(y->ship.refused ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "producer.recreated", "reason=%s",
               y->ship.reason);
     ship_reset(&y->ship, last_reports_ms(y, now_us), now_us);
     alone_rewind(&y->parking.alone);
-    batch_queue_rewind(&y->queue);
+    hand_over_rewind(&y->hand_over);
+}
+
+/* Topics have stalled: what the producers hold of them comes back and is parked; all else is sent again. */
+static void take_back_stalled(relay *y, int64_t now_us)
+{
+    ship_give_up(&y->ship, "a topic has stalled");
+    if (y->stalls.holds_alone)
+        ship_reset_alone(&y->ship, last_reports_ms(y, now_us));
+    mend_producer(y, now_us);
 }
 
 /* ---- keeping the lead ---- */
@@ -202,7 +179,7 @@ static void lapse(relay *y, int64_t now_us)
     ship_reset(&y->ship, 0, now_us);
     ship_reset_alone(&y->ship, 0);
     alone_rewind(&y->parking.alone);
-    batch_queue_rewind(&y->queue);
+    hand_over_rewind(&y->hand_over);
 }
 
 /* False: nothing may be handed over now. */
@@ -223,17 +200,33 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* Everything read is acknowledged and settled, or will not be sent any more. */
+/* Everything read is acknowledged and settled, or will not be sent any more. What a topic that has stalled does not take is not waited for: it is
+ * parked. */
 static bool is_drained(relay *y)
 {
-    return ship_in_flight(&y->ship) == 0 && !y->settler.under_way && !settler_has_work(&y->settler) &&
-           !y->reader.opening;
+    int in_flight = ship_in_flight(&y->ship) - ship_stalled(&y->ship, false) - ship_stalled(&y->ship, true);
+    return in_flight <= 0 && !y->settler.under_way && !settler_has_work(&y->settler) && !y->reader.opening;
 }
 
-static int64_t step_stopping(relay *y, int64_t now_us)
+/* Sends what has been passed over or held while later events were sent: those would be sent again. True: there is more of it. */
+static bool send_the_rest(relay *y, int64_t now_us)
 {
+    alone *a = &y->parking.alone;
+    y->parking.stopping = true;
+    if (y->ship.broken || !y->ship.producer)
+        return false;
+    bool more = hand_over_finish(&y->hand_over, now_us);
+    if (more)
+        topic_table_ask(&y->ship.topics, y->ship.producer, y->ship.queue, now_us);
+    alone_step(a, now_us);
+    return more || a->ready || a->n_in_flight > 0;
+}
+
+static int64_t step_stopping(relay *y, bool leads, int64_t now_us)
+{
+    bool more = leads && send_the_rest(y, now_us);
     bool lane_under_way = lanes_finish(&y->lanes), redrive_under_way = redrive_finish(&y->redrive);
-    if (!lane_under_way && !redrive_under_way && is_drained(y)) {
+    if (!more && !lane_under_way && !redrive_under_way && is_drained(y)) {
         relay_finish(y, y->stop_code);
         return now_us;
     }
@@ -267,18 +260,21 @@ static int64_t step_leading(relay *y, int64_t now_us)
     }
     bool leads = keep_lease(y, now_us);
     if (y->stopping)
-        return step_stopping(y, now_us);
+        return step_stopping(y, leads, now_us);
     if (!leads)
         return CLOCK_NEVER;
     if (y->ship.broken && y->ship.producer)
         mend_producer(y, now_us);
     int64_t until_us = earlier(lease_ask_at(&y->lease), y->lease.until_us);
+    if (ship_start(&y->ship, now_us) && stalls_step(&y->stalls, now_us))
+        take_back_stalled(y, now_us);
     if (ship_start(&y->ship, now_us)) {
+        until_us = earlier(until_us, stalls_until(&y->stalls));
         lanes_step(&y->lanes);
         until_us = earlier(until_us, redrive_step(&y->redrive, now_us));
         bool may_read = !y->lanes.closing && !y->redrive.closing;
         until_us = earlier(until_us, reader_step(&y->reader, may_read, now_us));
-        if (hand_over(y, now_us))
+        if (hand_over_step(&y->hand_over, now_us))
             until_us = now_us;
         /* After the hand-over, which may have met a topic for the first time: nothing else may wake us for it. */
         until_us =

@@ -6,6 +6,7 @@
 #include "batch.h"
 #include "doorbell.h"
 #include "fences.h"
+#include "hand_over.h"
 #include "lane.h"
 #include "lease.h"
 #include "monitor.h"
@@ -17,6 +18,7 @@
 #include "session.h"
 #include "settle.h"
 #include "ship.h"
+#include "stall.h"
 
 #define RELAY_RECONNECT_LEAST_US 100000
 
@@ -46,6 +48,8 @@ typedef struct relay {
     lease lease;
     parking parking;
     redrive redrive;
+    hand_over hand_over;
+    stalls stalls;
     retention retention;
     int64_t retry_at_us, backoff_us;
     int64_t epoch;

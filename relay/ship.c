@@ -132,6 +132,7 @@ bool ship_init(ship *s, const config *cfg, void (*on_acked)(void *, row *),
 
 bool ship_start(ship *s, int64_t now_us)
 {
+    s->now_us = now_us;
     s->wall_ms = clock_wall_ms();
     if (s->producer)
         return true;
@@ -183,8 +184,10 @@ static ship_answer not_taken(ship *s, topic *t, row *r, rd_kafka_resp_err_t err)
         r->suspect = true;
         return SHIP_SUSPECT;
     }
-    if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL || t->first.held)
+    if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL)
         return SHIP_WAIT;
+    if (t->first.held)
+        return SHIP_LATER;
     log_event(LOG_LEVEL_ERROR, "record.refused", "topic=%s id=%lld reason=%s", t->name, (long long)r->id,
               rd_kafka_err2str(err));
     mark_broken(s, "record refused", rd_kafka_err2name(err));
@@ -213,9 +216,12 @@ static ship_answer produce(ship *s, rd_kafka_t *rk, topic *t, row *r, const page
     };
     if (rk != s->producer)
         vus[0] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = t->name};
+    first_flight_forget_chosen();
     rd_kafka_error_t *error = rd_kafka_produceva(rk, vus, headers ? 7 : 6);
     if (!error) {
+        int slot = rk == s->alone ? FLIGHT_ALONE : FLIGHT_PLACED + (int)first_flight_chosen();
         r->state = ROW_SENT;
+        r->flight = flights_sent(&t->flights, slot, s->now_us);
         return SHIP_SENT;
     }
     rd_kafka_resp_err_t code = rd_kafka_error_code(error);
@@ -227,16 +233,24 @@ static ship_answer produce(ship *s, rd_kafka_t *rk, topic *t, row *r, const page
 
 ship_answer ship_row(ship *s, topic *t, row *r, const page_event *e, bool from_lane)
 {
-    if (s->broken || !s->producer || t->state == TOPIC_UNKNOWN)
+    if (s->broken || !s->producer)
         return SHIP_WAIT;
     if (!from_lane && (t->state == TOPIC_MISSING || t->lane_open))
         return SHIP_PARK;
+    if (t->state == TOPIC_UNKNOWN && t->unknown_since_us == 0)
+        t->unknown_since_us = s->now_us;
     if (t->state != TOPIC_READY || !first_flight_may_send(&t->first))
-        return SHIP_WAIT;
+        return SHIP_LATER;
     ship_answer answer = produce(s, s->producer, t, r, e);
     if (answer == SHIP_SENT)
         t->first.sent = true;
     return answer;
+}
+
+bool ship_goes_on(const topic *t)
+{
+    return t->lane_open || t->state == TOPIC_MISSING ||
+           (t->state == TOPIC_READY && first_flight_goes_on(&t->first));
 }
 
 static bool start_alone(ship *s)
@@ -260,13 +274,29 @@ static bool start_alone(ship *s)
 
 ship_answer ship_alone(ship *s, topic *t, row *r, const page_event *e)
 {
-    if (s->broken || !s->producer || t->state != TOPIC_READY || (!s->alone && !start_alone(s)))
+    if (s->broken || !s->producer || (!s->alone && !start_alone(s)))
         return SHIP_WAIT;
+    if (t->state != TOPIC_READY)
+        return SHIP_LATER;
     return produce(s, s->alone, t, r, e);
+}
+
+/* Of the first producer; the topic of what is sent alone is alone.c's to know. */
+static void note_flight(ship *s, row *r, const rd_kafka_message_t *m, bool acked)
+{
+    const first_flight *first = r->alone ? NULL : rd_kafka_topic_opaque(m->rkt);
+    if (!first || !first->topic)
+        return;
+    if (acked)
+        flights_acked(&first->topic->flights, r->flight, s->now_us);
+    else
+        flights_failed(&first->topic->flights, r->flight, s->now_us);
 }
 
 static void acknowledged(ship *s, row *r, const rd_kafka_message_t *m)
 {
+    note_flight(s, r, m, true);
+    s->answered_us = s->now_us;
     r->offset = m->offset;
     r->partition = m->partition;
     s->n_acked++;
@@ -296,6 +326,9 @@ static void report(ship *s, const rd_kafka_message_t *m)
     }
     int refusal = refusal_of(m->err);
     r->state = ROW_WAITING;
+    note_flight(s, r, m, false);
+    if (refusal >= 0)
+        s->answered_us = s->now_us;
     s->n_doubtful += rd_kafka_message_status(m) != RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
     if (r->alone) {
         s->on_alone_failed(s->on_acked_arg, r, s->purging ? -1 : refusal);
@@ -359,6 +392,7 @@ static void fit_batches(ship *s)
 
 static void take_event(ship *s, rd_kafka_event_t *event, int64_t now_us)
 {
+    s->now_us = now_us;
     if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR)
         take_reports(s, event);
     else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR)
@@ -371,6 +405,7 @@ static void take_event(ship *s, rd_kafka_event_t *event, int64_t now_us)
 
 bool ship_serve(ship *s, int64_t now_us)
 {
+    s->now_us = now_us;
     if (!s->producer && !s->alone)
         return false;
     uint64_t count;
@@ -386,6 +421,22 @@ bool ship_serve(ship *s, int64_t now_us)
     return any;
 }
 
+static void add_stalled(topic *t, void *arg)
+{
+    size_t *n = arg;
+    if (t->stalled)
+        for (int alone = 0; alone < 2; alone++)
+            n[alone] += flights_count(&t->flights, alone);
+}
+
+int ship_stalled(ship *s, bool alone)
+{
+    size_t n[2] = {0};
+    topic_table_each(&s->topics, add_stalled, n);
+    return (int)n[alone];
+}
+
+/* For as long as something is on its way that a broker may still answer. */
 static void wait_for_reports(ship *s, rd_kafka_t *rk, rd_kafka_queue_t *queue, int wait_ms)
 {
     int64_t until = clock_now_us() + (int64_t)wait_ms * 1000;
@@ -393,7 +444,7 @@ static void wait_for_reports(ship *s, rd_kafka_t *rk, rd_kafka_queue_t *queue, i
         rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 10);
         if (event)
             take_event(s, event, clock_now_us());
-    } while (rd_kafka_outq_len(rk) > 0 && clock_now_us() < until);
+    } while (rd_kafka_outq_len(rk) > ship_stalled(s, rk == s->alone) && clock_now_us() < until);
 }
 
 /* Purges, waits, and ends a producer. */
@@ -454,6 +505,14 @@ void ship_reset(ship *s, int wait_ms, int64_t now_us)
         s->restart_at_us = clock_now_us() + s->backoff_us;
         s->backoff_us = s->backoff_us * 2 > BACKOFF_MOST_US ? BACKOFF_MOST_US : s->backoff_us * 2;
     }
+}
+
+void ship_give_up(ship *s, const char *why)
+{
+    if (s->broken)
+        return;
+    s->broken = s->refused = true;
+    snprintf(s->reason, sizeof s->reason, "%s", why);
 }
 
 int ship_in_flight(const ship *s)

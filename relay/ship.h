@@ -29,6 +29,8 @@ typedef struct ship {
     int64_t backoff_us;
     int64_t
         wall_ms; /* the time of day when ship_start was called last: often enough for the age of a record */
+    int64_t now_us;      /* when ship_start or ship_serve was called last */
+    int64_t answered_us; /* when a broker was last heard of */
     uint64_t n_acked, n_resets;
     uint64_t n_outages;  /* times that no broker could be reached */
     uint64_t n_doubtful; /* records that failed and may be in the topic all the same */
@@ -41,7 +43,8 @@ typedef enum ship_answer {
     SHIP_SENT,
     SHIP_PARK,    /* the topic is missing, or others of it wait already */
     SHIP_SUSPECT, /* this record will never be taken, says librdkafka: row.suspect is set */
-    SHIP_WAIT,    /* not now: the topic is being asked for, the queue is full, or the producer is broken */
+    SHIP_LATER,   /* the topic cannot take it now, others can */
+    SHIP_WAIT,    /* nothing leaves now: the queue is full, or the producer is broken */
 } ship_answer;
 
 /* false with a sentence in reason where the configuration is refused. */
@@ -59,11 +62,16 @@ ship_answer ship_alone(ship *s, topic *t, row *r, const page_event *e);
 bool ship_serve(ship *s, int64_t now_us);
 /* Throws away what neither producer has sent: at once, before anything waits for reports. */
 void ship_purge(ship *s);
+/* The producers are well, and have to go all the same: ship_reset. */
+void ship_give_up(ship *s, const char *why);
+/* Whether rows of the topic may be tried again that were answered SHIP_LATER. */
+bool ship_goes_on(const topic *t);
 /* Purges what is queued, waits up to wait_ms for what is on the wire, and ends the producer. Afterwards no row is ROW_SENT. */
 void ship_reset(ship *s, int wait_ms, int64_t now_us);
 /* The same for the producer of records that travel alone. */
 void ship_reset_alone(ship *s, int wait_ms);
-/* How many records the producers hold. */
+/* How many records the producers hold, of topics that have stalled, and of all. */
+int ship_stalled(ship *s, bool alone);
 int ship_in_flight(const ship *s);
 
 #endif

@@ -9,8 +9,8 @@
 #include "refusal.h"
 
 #define ASK_TIMEOUT_MS 5000
-#define BROKERS_TIMEOUT_MS                                                                                   \
-    100 /* the one wait of this file: at the first question, and after one that nobody answered */
+/* The one wait of this file: at the first question, after one that nobody answered, and while a topic seems to stall. */
+#define BROKERS_TIMEOUT_MS 100
 #define ASK_AGAIN_US 100000          /* after a failure that says nothing about the topic */
 #define OLDEST_UNKNOWN_MS 86400000LL /* retention unknown: records up to a day old keep their time */
 #define OLDEST_ANY_MS INT64_MAX
@@ -93,10 +93,14 @@ static void close_lane(topic *t, void *arg)
     (void)arg;
     page_free(t->lane_page);
     t->lane_page = NULL;
+    t->stalled = t->head_alone = t->lane_left = false;
+    t->n_stalls = 0;
+    t->unknown_since_us = 0;
     t->lane_open = t->lane_dirty = t->lane_reading = t->lane_unparking = t->lane_closing = false;
     t->n_unsettled = t->n_stops = 0;
     t->n_parked = 0;
     t->lane_ship = 0;
+    t->lane_after_n = 0;
 }
 
 void topic_table_close_lanes(topic_table *t)
@@ -108,6 +112,7 @@ static void drop(topic *t, void *arg)
 {
     forget(t, arg);
     close_lane(t, arg);
+    flights_done(&t->flights);
     free(t->name);
     free(t);
 }
@@ -132,6 +137,32 @@ static void find_broker(topic_table *t, rd_kafka_t *rk)
         t->knows_broker = true;
     }
     rd_kafka_metadata_destroy(metadata);
+}
+
+bool topic_is_away(const topic *t)
+{
+    return t->state == TOPIC_MISSING || (t->stalled && t->n_stops == 0);
+}
+
+static void note_leaders(topic_table *t, const struct rd_kafka_metadata_topic *m)
+{
+    topic *one = topic_find(t, m->topic, strlen(m->topic));
+    if (!one)
+        return;
+    one->leaderless = false;
+    for (int i = 0; i < m->partition_cnt; i++)
+        one->leaderless |= m->partitions[i].leader < 0;
+}
+
+bool topic_table_look(topic_table *t, rd_kafka_t *rk)
+{
+    const struct rd_kafka_metadata *metadata;
+    if (rd_kafka_metadata(rk, 0, NULL, &metadata, BROKERS_TIMEOUT_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return false;
+    for (int i = 0; i < metadata->topic_cnt; i++)
+        note_leaders(t, &metadata->topics[i]);
+    rd_kafka_metadata_destroy(metadata);
+    return true;
 }
 
 typedef struct asking {
@@ -242,8 +273,9 @@ static void become_ready(topic *t, rd_kafka_t *rk, int64_t oldest_ms)
     if (t->state == TOPIC_MISSING && t->refusal == REFUSAL_TOPIC_MISSING)
         log_event(LOG_LEVEL_INFO, "topic.found", "topic=%s", t->name);
     if (!t->handle)
-        t->handle = first_flight_open(&t->first, rk, t->name);
+        t->handle = first_flight_open(&t->first, rk, t->name, t);
     t->oldest_ms = oldest_ms;
+    t->unknown_since_us = 0;
     t->state = TOPIC_READY;
 }
 
@@ -255,6 +287,7 @@ static void become_missing(topic_table *table, topic *t, const char *reason, int
             "create the topic, or let the relay do it with create_topics = true; its events wait in order",
             (long long)table->cfg->topic_retry_ms);
     t->state = TOPIC_MISSING;
+    t->unknown_since_us = 0;
     t->refusal = REFUSAL_TOPIC_MISSING;
     t->ask_at_us = now_us + table->cfg->topic_retry_ms * 1000;
 }

@@ -6,6 +6,7 @@
 
 #include "config.h"
 #include "first_flight.h"
+#include "flights.h"
 #include "page.h"
 
 typedef enum topic_state {
@@ -24,7 +25,11 @@ typedef struct topic {
     first_flight first;       /* of the handle */
     int64_t max_bytes;        /* the topic's max.message.bytes; 0: not known */
     bool compacted;           /* it takes no record without a key */
-    int refusal;              /* TOPIC_MISSING: why, a row of refusals */
+    flights flights;
+    int64_t unknown_since_us; /* since when rows have waited for it to be known; 0: none do */
+    uint64_t passed_in;       /* hand_over.c: rows of it were passed over */
+    bool leaderless;          /* a partition had no leader when the brokers were asked last */
+    int refusal;              /* why its events are parked, a row of refusals */
     bool refusal_logged;
     int64_t
         oldest_ms; /* records may be this old before the topic's retention or timestamp bounds could delete or refuse them */
@@ -35,14 +40,21 @@ typedef struct topic {
     size_t n_unsettled; /* rows marked parked whose commit has not come yet */
     uint64_t n_parked;  /* parks committed in this session: tells whether a read of the lane is out of date */
     size_t n_stops;     /* refused events at which it stops (park_policy): the lane does not drain */
-    bool head_alone; /* it was refused as a whole: the first of the lane has to show whether that is over */
-    bool lane_dirty; /* there may be parked events that have not been read */
+    bool
+        head_alone; /* it was refused as a whole, or stalled: the first of the lane has to show whether that is over */
+    bool stalled; /* stall.c: nothing goes to it but from the lane, one event at a time */
+    int n_stalls; /* of late */
+    int64_t stalled_at_us;
+    bool lane_dirty;                   /* there may be parked events that have not been read */
     bool lane_reading, lane_unparking; /* statements are on their way */
     bool
         lane_closing; /* nothing waits but what is being parked just now: reading pauses until that is settled */
     uint64_t lane_read_at; /* n_parked when the read was sent */
+    int64_t lane_after_n;  /* what was parked up to this number has left */
     page *lane_page;
-    int lane_ship; /* the next row of lane_page to hand over */
+    int64_t lane_page_n; /* the number of its last row */
+    bool lane_left; /* no further row of lane_page may leave: an earlier one of its key may have stayed */
+    int lane_ship;  /* the next row of lane_page to hand over */
 } topic;
 
 typedef struct topic_table {
@@ -72,6 +84,12 @@ int64_t topic_table_ask(topic_table *t, rd_kafka_t *rk, rd_kafka_queue_t *queue,
 /* Handles an answer; false where the event is not about topics. Logs what an operator should know. */
 bool topic_table_answer(topic_table *t, rd_kafka_t *rk, rd_kafka_queue_t *queue, rd_kafka_event_t *event,
                         int64_t now_us);
+
+/* Nothing of it can leave before that is over: it is missing, refused, or has stalled. Where it stops behind a refused event, that one is tried all the
+ * same: the lane, whose first event ends a stall, comes behind it. */
+bool topic_is_away(const topic *t);
+/* Asks any broker which partitions have a leader, and waits for the answer, if only for a moment. False: none answers. */
+bool topic_table_look(topic_table *t, rd_kafka_t *rk);
 
 /* Calls fn for each topic. */
 void topic_table_each(topic_table *t, void (*fn)(topic *, void *), void *arg);

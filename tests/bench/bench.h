@@ -8,9 +8,10 @@
 
 typedef struct bench_call {
     const char *database, *brokers, *topic;
-    const char **kafka; /* NAME=VALUE, ends with NULL: settings of the producer on top of the relay's */
-    int limit;          /* records to produce, 0 = all */
-    double rate;        /* events a second */
+    const char **kafka;  /* NAME=VALUE, ends with NULL: settings of the producer on top of the relay's */
+    const char **config; /* likewise, of a topic */
+    int limit;           /* records to produce, 0 = all */
+    double rate;         /* events a second */
     double seconds, warm_seconds;
     int threads;
     int partitions;

@@ -57,6 +57,7 @@ int main(int argc, const char **argv)
         {"warm-seconds", 0, POPT_ARG_DOUBLE, &c.warm_seconds, 0, "latency: how long before it counts", "S"},
         {"threads", 0, POPT_ARG_INT, &c.threads, 0, "latency: publishers", "N"},
         {"partitions", 0, POPT_ARG_INT, &c.partitions, 0, "topic-create: its partitions", "N"},
+        {"config", 0, POPT_ARG_ARGV, &c.config, 0, "topic-create: a setting of it", "NAME=VALUE"},
         {"direct", 0, POPT_ARG_NONE, &c.direct, 0, "latency: produce, instead of publishing in a transaction",
          NULL},
         {"even", 0, POPT_ARG_NONE, &c.even, 0, "latency: even arrivals instead of Poisson's", NULL},

@@ -131,8 +131,9 @@ class Stage:
                    str(min(clients, os.cpu_count() or 1)), *flags, env=self.env)
         return float(next(line for line in said.splitlines() if line.startswith("tps =")).split()[2])
 
-    def topic(self, name, partitions=8):
-        self.bench("topic-create", "--topic", name, "--partitions", str(partitions))
+    def topic(self, name, partitions=8, config=()):
+        extra = [word for setting in config for word in ("--config", setting)]
+        self.bench("topic-create", "--topic", name, "--partitions", str(partitions), *extra)
         return name
 
     def drop_topic(self, name):
@@ -156,7 +157,7 @@ class Stage:
 
     def rewind(self):
         """The relay's memory as it was before the first event. No relay may run."""
-        self.sql("""TRUNCATE postbus.progress, postbus.receipt;
+        self.sql("""TRUNCATE postbus.progress, postbus.receipt, postbus.parked, postbus.wish;
             DO $$ DECLARE columns text; BEGIN
                 SELECT string_agg(quote_ident(attname), ', ') INTO columns FROM pg_attribute
                  WHERE attrelid = 'postbus.progress'::regclass AND attnum > 0 AND NOT attisdropped AND attidentity = '';

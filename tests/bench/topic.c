@@ -2,6 +2,9 @@
 #include "bench.h"
 #include "producer.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #define TIMEOUT_MS 30000
 
 static rd_kafka_resp_err_t first_error(rd_kafka_event_t *event)
@@ -45,6 +48,13 @@ static void send_create(rd_kafka_t *client, const bench_call *c, rd_kafka_AdminO
 {
     char reason[256];
     rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(c->topic, c->partitions, 1, reason, sizeof reason);
+    for (const char *const *one = (const char *const *)c->config; one && *one; one++) {
+        const char *value = strchr(*one, '=');
+        if (!value || (size_t)(value - *one) >= sizeof reason)
+            continue;
+        snprintf(reason, sizeof reason, "%.*s", (int)(value - *one), *one);
+        rd_kafka_NewTopic_set_config(wanted, reason, value + 1);
+    }
     rd_kafka_CreateTopics(client, &wanted, 1, options, queue);
     rd_kafka_NewTopic_destroy(wanted);
 }

@@ -91,6 +91,14 @@ static bool judge(rd_kafka_event_t *event, char *message, size_t message_size)
         const rd_kafka_topic_result_t **topics = rd_kafka_DeleteTopics_result_topics(deleted, &n);
         return topic_served(topics, n, message, message_size);
     }
+    case RD_KAFKA_EVENT_CREATEACLS_RESULT: {
+        const rd_kafka_acl_result_t **acls =
+            rd_kafka_CreateAcls_result_acls(rd_kafka_event_CreateAcls_result(event), &n);
+        const rd_kafka_error_t *error = n > 0 ? rd_kafka_acl_result_error(acls[0]) : NULL;
+        if (error)
+            snprintf(message, message_size, "%s", rd_kafka_error_string(error));
+        return !error;
+    }
     default: {
         const rd_kafka_AlterConfigs_result_t *altered = rd_kafka_event_AlterConfigs_result(event);
         const rd_kafka_ConfigResource_t **resources = rd_kafka_AlterConfigs_result_resources(altered, &n);
@@ -166,6 +174,28 @@ bool kafka_admin_place_topic(const char *brokers, const char *topic, const int32
         }
     }
     return create(brokers, wanted, message, message_size);
+}
+
+bool kafka_admin_allow(const char *brokers, const char *user, int resource, const char *name, int operation,
+                       char *message, size_t message_size)
+{
+    char principal[100];
+    snprintf(principal, sizeof principal, "User:%s", user);
+    bool of_topic = resource == RD_KAFKA_RESOURCE_TOPIC;
+    rd_kafka_AclBinding_t *acl = rd_kafka_AclBinding_new(
+        (rd_kafka_ResourceType_t)resource, of_topic ? name : "kafka-cluster",
+        of_topic ? RD_KAFKA_RESOURCE_PATTERN_PREFIXED : RD_KAFKA_RESOURCE_PATTERN_LITERAL, principal, "*",
+        (rd_kafka_AclOperation_t)operation, RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW, message, message_size);
+    rd_kafka_t *admin = acl ? connect_admin(brokers, message, message_size) : NULL;
+    bool good = false;
+    if (admin) {
+        rd_kafka_queue_t *queue = rd_kafka_queue_new(admin);
+        rd_kafka_CreateAcls(admin, &acl, 1, NULL, queue);
+        good = finish(admin, queue, message, message_size);
+    }
+    if (acl)
+        rd_kafka_AclBinding_destroy(acl);
+    return good;
 }
 
 int32_t kafka_admin_leader(const char *brokers, const char *topic, int32_t partition)

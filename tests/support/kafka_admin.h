@@ -18,6 +18,10 @@ bool kafka_admin_place_topic(const char *brokers, const char *topic, const int32
                              char *message, size_t message_size);
 /* Which broker leads a partition, by what the brokers say that can be reached; -1: none, or nobody knows. */
 int32_t kafka_admin_leader(const char *brokers, const char *topic, int32_t partition);
+/* Allows a user to do something. resource: RD_KAFKA_RESOURCE_TOPIC with a name or its beginning, RD_KAFKA_RESOURCE_BROKER for the cluster;
+ * operation: RD_KAFKA_ACL_OPERATION_WRITE and so on. */
+bool kafka_admin_allow(const char *brokers, const char *user, int resource, const char *name, int operation,
+                       char *message, size_t message_size);
 bool kafka_admin_configure_topic(const char *brokers, const char *topic, const char *const *config,
                                  char *message, size_t message_size);
 /* n_partitions: how many it has then. */

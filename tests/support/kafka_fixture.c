@@ -16,7 +16,7 @@
 
 #define SCRIPT POSTBUS_SUPPORT_DIR "/kafka-broker"
 
-enum { READY_DEADLINE_MS = 120000, STOP_DEADLINE_MS = 60000, MAX_ARGUMENTS = 80 };
+enum { READY_DEADLINE_MS = 300000, STOP_DEADLINE_MS = 60000, MAX_ARGUMENTS = 80 };
 
 struct kafka_fixture {
     bool own;

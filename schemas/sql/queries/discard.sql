@@ -1,6 +1,7 @@
 -- Carries out what operators wished to be discarded: the events become dead, with a receipt that names no partition. A row for each queue and each
--- stopped topic that lost an event, with a NULL for the other; the last one, with two, says how many wishes were taken.
-WITH wished AS MATERIALIZED (SELECT w.id, w.wished_by, w.why FROM postbus.wish w WHERE w.action = 'discard' ORDER BY w.n LIMIT 1000),
+-- stopped topic that lost an event, with a NULL for the other; the last one, with two, says how many wishes were taken. $1: events that are on their
+-- way to a broker, which have to come back first.
+WITH wished AS MATERIALIZED (SELECT w.id, w.wished_by, w.why FROM postbus.wish w WHERE w.action = 'discard' AND w.id <> ALL ($1::bigint[]) ORDER BY w.n LIMIT 1000),
      gone AS (DELETE FROM postbus.parked k USING wished w WHERE k.id = w.id
               RETURNING k.id, k.topic, k.key, k.reason, k.error_code, k.attempts, k.parked_at, k.queue, k.stops_topic, w.wished_by, w.why),
      died AS (INSERT INTO postbus.dead (id, topic, key, reason, error_code, attempts, parked_at, discarded_by, why)

@@ -1,10 +1,11 @@
 -- A page of parked events that may leave: those that operators wished to redrive, and the first ones of their queues and of the queues $1, in the
--- order in which they were parked. At most $2 rows and about $3 bytes of values, keys and headers. held: it waits for an operator who has not
--- wished anything yet, and its queue with it.
+-- order in which they were parked. At most $2 rows and about $3 bytes of values, keys and headers. $4: it looks at wishes behind this number; their
+-- number tells nothing of what is left before it, so that those that cannot leave now hold up none behind them, and those that are gone cost
+-- nothing. $5: topics that take nothing now. held: it waits for an operator who has not wished anything yet, and its queue with it.
 WITH wished AS MATERIALIZED (
         SELECT k.n, k.id, k.queue, k.stops_topic
-          FROM (SELECT w.id FROM postbus.wish w WHERE w.action = 'redrive' ORDER BY w.n LIMIT $2::int) w
-          JOIN postbus.parked k ON k.id = w.id WHERE k.waits_for = 'operator'),
+          FROM (SELECT w.id FROM postbus.wish w WHERE w.action = 'redrive' AND w.n > $4::bigint ORDER BY w.n LIMIT $2::int) w
+          JOIN postbus.parked k ON k.id = w.id WHERE k.waits_for = 'operator' AND k.topic <> ALL ($5::text[])),
      queues AS MATERIALIZED (SELECT unnest($1::bigint[]) AS queue UNION SELECT w.queue FROM wished w WHERE w.queue IS NOT NULL),
      chosen AS MATERIALIZED (
         SELECT w.n, w.id, w.queue, w.stops_topic, false AS held FROM wished w WHERE w.queue IS NULL
@@ -13,7 +14,7 @@ WITH wished AS MATERIALIZED (
           FROM queues a
          CROSS JOIN LATERAL (SELECT k.n, k.id, k.queue, k.stops_topic,
                                     k.waits_for = 'operator' AND NOT EXISTS (SELECT FROM postbus.wish w WHERE w.id = k.id AND w.action = 'redrive') AS held
-                               FROM postbus.parked k WHERE k.queue = a.queue ORDER BY k.n
+                               FROM postbus.parked k WHERE k.queue = a.queue AND k.topic <> ALL ($5::text[]) ORDER BY k.n
                               LIMIT greatest(1, $2::int / nullif((SELECT count(*) FROM queues), 0))) q)
 SELECT id, created_at, topic, key, value, type, headers, event_id, queue, stops_topic, held
   FROM (SELECT s.*, sum(coalesce(octet_length(s.value), 0) + coalesce(octet_length(s.key), 0) + coalesce(octet_length(s.headers::text), 0))

@@ -1,0 +1,146 @@
+/* Brokers with an authorizer: what the relay may not do holds up its topic, is told, and is over by itself once it is granted. */
+#include "cmocka_all.h"
+#include "kafka_admin.h"
+#include "pg_query.h"
+#include "stage.h"
+
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PLAIN_LOGIN "org.apache.kafka.common.security.plain.PlainLoginModule required "
+
+/* Each test has a user of its own, whom nothing is allowed yet. The tests themselves come without a name, and may do anything. */
+static const char *const users[] = {"a", "b", "c", "d"};
+
+static int open_group(void **state)
+{
+    (void)state;
+    static const char *const arguments[] = {"--listener", "SASL:SASL_PLAINTEXT", NULL};
+    static const char *const settings[] = {
+        "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users=User:ANONYMOUS", "sasl.enabled.mechanisms=PLAIN",
+        "listener.name.sasl.plain.sasl.jaas.config=" PLAIN_LOGIN
+        "user_a=\"geheim\" user_b=\"geheim\" user_c=\"geheim\" user_d=\"geheim\";",
+        NULL};
+    return stage_open_with(kafka_fixture_new_listening(arguments, settings));
+}
+
+static void allow(const char *user, int resource, const char *name, int operation)
+{
+    char message[256];
+    if (!kafka_admin_allow(kafka_fixture_brokers(stage_kafka), user, resource, name, operation, message,
+                           sizeof message))
+        fail_msg("%s", message);
+}
+
+static void allow_topic(const char *user, const char *topic)
+{
+    allow(user, RD_KAFKA_RESOURCE_TOPIC, topic, RD_KAFKA_ACL_OPERATION_WRITE);
+    allow(user, RD_KAFKA_RESOURCE_TOPIC, topic, RD_KAFKA_ACL_OPERATION_DESCRIBE_CONFIGS);
+}
+
+static proc_fixture *relay_of(const outbox *o, const char *user, const char *flag, const char *value)
+{
+    char name[40], *brokers = kafka_fixture_listener(stage_kafka, "SASL");
+    snprintf(name, sizeof name, "sasl.username=%s", user);
+    const char *const flags[] = {"--brokers", brokers,
+                                 "-X",        "security.protocol=sasl_plaintext",
+                                 "-X",        "sasl.mechanism=PLAIN",
+                                 "-X",        name,
+                                 "-X",        "sasl.password=geheim",
+                                 flag,        value,
+                                 NULL};
+    proc_fixture *relay = relay_start_leading(o, flags);
+    free(brokers);
+    return relay;
+}
+
+static void a_topic_that_may_not_be_written_waits_in_its_lane_and_no_other_does(void **state)
+{
+    const char *user = *state;
+    outbox *o = outbox_new();
+    char *denied = kafka_fixture_new_topic(stage_kafka, "denied", 1, NULL);
+    allow_topic(user, o->topic);
+    proc_fixture *relay = relay_of(o, user, NULL, NULL);
+    pg_run(o->conn,
+           "SELECT count(postbus.publish(t, 'v' || i, 'k' || i %% 5)) FROM generate_series(1, 200) i, "
+           "unnest(ARRAY['%s', '%s']) t",
+           denied, o->topic);
+    expect_sql(o->conn, "SELECT (pending = 0 AND parked = 200)::int FROM postbus.backlog()");
+    pg_expect(o->conn, "topic_not_authorized/29/topic",
+              "SELECT DISTINCT concat_ws('/', reason, error_code, waits_for) FROM postbus.parked");
+    expect_each_arrived_once(o, o->topic);
+    proc_fixture_expect_log(relay, "topic.refused", SOON_MS);
+    allow(user, RD_KAFKA_RESOURCE_TOPIC, denied, RD_KAFKA_ACL_OPERATION_WRITE);
+    expect_drained(o);
+    expect_each_arrived_once(o, denied);
+    publish(o->conn, denied, NULL, 50);
+    expect_drained(o);
+    expect_each_arrived_once(o, denied);
+    relay_stop(relay);
+    free(denied);
+    outbox_free(o);
+}
+
+/* It writes as if it knew nothing of the topic's limits. */
+static void a_topic_whose_settings_may_not_be_read_flows(void **state)
+{
+    const char *user = *state;
+    outbox *o = outbox_new();
+    allow(user, RD_KAFKA_RESOURCE_TOPIC, o->topic, RD_KAFKA_ACL_OPERATION_WRITE);
+    proc_fixture *relay = relay_of(o, user, NULL, NULL);
+    publish(o->conn, o->topic, NULL, 200);
+    finish(o, relay);
+}
+
+static void a_topic_that_may_not_be_created_waits_until_it_may(void **state)
+{
+    const char *user = *state;
+    outbox *o = outbox_new();
+    char *wanted = kafka_fixture_new_name("wanted");
+    allow_topic(user, o->topic);
+    allow_topic(user, wanted);
+    proc_fixture *relay = relay_of(o, user, "--create-topics", "true");
+    publish(o->conn, wanted, NULL, 100);
+    publish(o->conn, o->topic, NULL, 100);
+    expect_sql(o->conn, "SELECT (pending = 0 AND parked = 100)::int FROM postbus.backlog()");
+    proc_fixture_expect_log(relay, "topic.missing", SOON_MS);
+    expect_each_arrived_once(o, o->topic);
+    allow(user, RD_KAFKA_RESOURCE_TOPIC, wanted, RD_KAFKA_ACL_OPERATION_CREATE);
+    expect_drained(o);
+    expect_each_arrived_once(o, wanted);
+    relay_stop(relay);
+    free(wanted);
+    outbox_free(o);
+}
+
+/* Who may write to no topic at all gets no producer id: that is a set-up that is not finished, and nothing is parked for it. */
+static void without_the_right_to_a_producer_id_events_wait_in_the_outbox(void **state)
+{
+    const char *user = *state;
+    outbox *o = outbox_new();
+    proc_fixture *relay = relay_of(o, user, NULL, NULL);
+    publish(o->conn, o->topic, NULL, 100);
+    for (int attempt = 0; attempt < 2; attempt++)
+        proc_fixture_expect_log(relay, "producer.recreated", SOON_MS);
+    pg_expect(o->conn, "100/0", "SELECT concat_ws('/', pending, parked) FROM postbus.backlog()");
+    allow(user, RD_KAFKA_RESOURCE_BROKER, NULL, RD_KAFKA_ACL_OPERATION_IDEMPOTENT_WRITE);
+    allow_topic(user, o->topic);
+    finish(o, relay);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_prestate(a_topic_that_may_not_be_written_waits_in_its_lane_and_no_other_does,
+                                  (void *)(uintptr_t)users[0]),
+        cmocka_unit_test_prestate(a_topic_whose_settings_may_not_be_read_flows, (void *)(uintptr_t)users[1]),
+        cmocka_unit_test_prestate(a_topic_that_may_not_be_created_waits_until_it_may,
+                                  (void *)(uintptr_t)users[2]),
+        cmocka_unit_test_prestate(without_the_right_to_a_producer_id_events_wait_in_the_outbox,
+                                  (void *)(uintptr_t)users[3]),
+    };
+    return cmocka_run_group_tests(tests, open_group, stage_close);
+}
