@@ -65,6 +65,12 @@ int thrd_detach(thrd_t thread)
     return answer(pthread_detach(thread));
 }
 
+/* librdkafka makes its global lock by it: two threads that each make a first producer. */
+void call_once(once_flag *flag, void (*function)(void))
+{
+    pthread_once((pthread_once_t *)flag, function);
+}
+
 int mtx_init(mtx_t *mutex, int type)
 {
     pthread_mutexattr_t attribute;
