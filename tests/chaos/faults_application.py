@@ -3,10 +3,13 @@ import os
 import time
 
 from fault import Fault
-from processes import Failed, run
+from processes import Failed, run, wait_for
 from servers import Pgbouncer
 
 LONG_TOKEN = 1 << 61
+POISON_TOKEN = 1 << 59
+HOT_KEYS = 64  # of each topic: postbus_chaos
+LIMIT_BYTES = 200_000
 
 
 def kill(row):
@@ -52,26 +55,41 @@ def kill_pooler(row):
 
 
 def poison(row):
-    """The last topic takes no record of more than 1,000 bytes for a while: every tenth of its events is larger."""
-    row.chaos("limit", "--limit-bytes", "1000")
-    row.pause(row.dice.uniform(1.5, 4.0))
+    """Events of three busy keys that are too large for the last topic: each is refused and parked, and what comes later of its key waits behind it."""
+    row.chaos("limit", "--limit-bytes", str(LIMIT_BYTES))
+    for n, key in enumerate(row.dice.sample(range(HOT_KEYS), 3)):
+        token = POISON_TOKEN + row.strikes * 1000 + n
+        row.sql("WITH taken AS (UPDATE torture.key SET seq = seq + 1 WHERE topic = %s AND key = %s RETURNING topic, key, seq) INSERT INTO torture.truth"
+                " SELECT %s, topic, key, seq, postbus.publish(topic, %s::text || ' ' || digits, key) FROM taken,"
+                " (SELECT string_agg(md5(random()::text), '') AS digits FROM generate_series(1, %s)) not_to_be_compressed",
+                row.topics[2], f"hot-{key}", token, str(token), LIMIT_BYTES // 20)
+    wait_for(lambda: parked(row) > 3, "an event to be parked, and others behind it", 60, 0.1)
+    row.pause(row.dice.uniform(0.5, 3.0))
+    row.note(f"{parked(row)} events are parked")
     row.chaos("limit", "--limit-bytes", "1048588")
+
+
+def parked(row):
+    return row.sql("SELECT count(*) FROM postbus.parked")[0][0]
 
 
 def redrive(row):
     """Until nothing is parked: what was refused after the limit was looked at may have to be redriven twice."""
     binary = os.path.join(row.stage.build, "postbus")
     for _ in range(60):
-        if row.sql("SELECT parked FROM postbus.backlog()")[0][0] == 0:
+        if parked(row) == 0:
             return
         run(binary, "parked", "redrive", "--topic", row.topics[2], "--yes", "--database", row.database())
         row.pause(0.5)
     raise Failed("parked events are left after a minute of redriving")
 
 
-def strike_poison(row):
+def poison_and_redrive(row):
     poison(row)
+    over = time.monotonic()
     redrive(row)
+    row.note("nothing is parked any more")
+    return over
 
 
 FAULTS = [
@@ -80,6 +98,6 @@ FAULTS = [
           setup=set_hold),
     Fault("pooler", "pgbouncer (transaction pooling) between the applications and PostgreSQL, killed with -9 again and again", kill_pooler, 2000,
           "nothing", setup=pool),
-    Fault("poison", "a topic refuses every tenth record as too large for up to 4 s; then the limit is raised, and the parked events are redriven",
-          strike_poison, 2000, "nothing", every_s=(1.0, 3.0)),
+    Fault("poison", "events of three busy keys are too large for their topic: they and all behind them are parked; then the limit is raised, and they are redriven",
+          poison_and_redrive, 2000, "nothing", every_s=(1.0, 3.0)),
 ]
