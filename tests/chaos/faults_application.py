@@ -99,5 +99,5 @@ FAULTS = [
     Fault("pooler", "pgbouncer (transaction pooling) between the applications and PostgreSQL, killed with -9 again and again", kill_pooler, 2000,
           "nothing", setup=pool),
     Fault("poison", "events of three busy keys are too large for their topic: they and all behind them are parked; then the limit is raised, and they are redriven",
-          poison_and_redrive, 2000, "nothing", every_s=(1.0, 3.0)),
+          poison_and_redrive, 5000, "records that were refused, and what is redriven, are sent one after the other", every_s=(1.0, 3.0)),
 ]

@@ -36,10 +36,10 @@ def one_copy(row):
 FAULTS = [
     Fault("broker-kill", "kill -9 of the only broker, started again after up to 2 s", kill_only, 4500,
           "librdkafka's `reconnect.backoff.max.ms` (2 s)", every_s=(1.0, 4.0), short=True),
-    Fault("one-of-three-brokers", "kill -9 of one of three brokers (3 copies, 2 of them in sync), started again after up to 6 s", kill_one, 4500,
+    Fault("one-of-three-brokers", "kill -9 of one of three brokers (3 copies, 2 of them in sync), started again after up to 6 s", kill_one, 6000,
           "librdkafka's `reconnect.backoff.max.ms` (2 s), and the brokers' own election", servers="three", every_s=(2.0, 5.0)),
-    Fault("all-brokers", "kill -9 of all three brokers at once, started again after up to 2 s", kill_all, 6000,
+    Fault("all-brokers", "kill -9 of all three brokers at once, started again after up to 2 s", kill_all, 10000,
           "librdkafka's `reconnect.backoff.max.ms` (2 s), and the brokers' own election", servers="three", every_s=(2.0, 5.0)),
-    Fault("no-leader", "kill -9 of the one of three brokers that has the only copy of a third of the partitions, for up to 8 s", without_leader, 4500,
+    Fault("no-leader", "kill -9 of the one of three brokers that has the only copy of a third of the partitions, for up to 8 s", without_leader, 6000,
           "librdkafka's `reconnect.backoff.max.ms` (2 s), and the brokers' own election", servers="three", setup=one_copy, every_s=(2.0, 5.0)),
 ]

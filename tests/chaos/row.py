@@ -68,10 +68,15 @@ class Row:
         self.owned = []  # what a setup has brought, to be given up in the end
         self.relays, self.wrapper = [], ()
         self.recoveries_ms, self.strikes, self.restarts, self.bad_exits = [], 0, 0, 0
+        self.open_ways = {}  # relays that are not behind a proxy though others are: database and brokers
         self.n_probes = 0
         self.n_copies = None  # of each partition; None: as many as the servers have brokers
         self.unsettled_at_deaths = 0
         self.struck_at = None
+
+    def stands_by(self, relay):
+        self.read_log(relay)
+        return relay.last_words == "leader.waiting"
 
     def sampler_catches_up(self):
         """Until a sample was taken from now on: what is in flight where the relay is dead."""
@@ -172,7 +177,8 @@ class Row:
         return f"{self.relay_host} dbname={self.name}" if self.relay_host else self.database()
 
     def add_relay(self, i):
-        relay = Relay(self.stage.build, self.path(f"relay-{i + 1}.log"), self.relay_database(), self.relay_brokers,
+        database, brokers = self.open_ways.get(i, (self.relay_database(), self.relay_brokers))
+        relay = Relay(self.stage.build, self.path(f"relay-{i + 1}.log"), database, brokers,
                       ["--relay-id", f"relay-{i + 1}", *self.fault.relay_flags])
         self.relays.append(relay)
         relay.start(self.wrapper)
@@ -230,6 +236,7 @@ class Row:
 
     def read_log(self, relay):
         for words in relay.log_lines():
+            relay.last_words = words[2] if len(words) > 2 else ""
             if len(words) >= 3 and words[2] in RESTARTS and self.struck_at:
                 self.restarts += 1
 

@@ -249,6 +249,7 @@ class Relay(Process):
         self.command = [os.path.join(build, "postbus"), "relay", "--database", database, "--brokers", brokers, "--http-listen",
                         str(self.port), *flags]
         self.offset = 0
+        self.last_words = ""
         self.possible_duplicates = self.of_past_lives = 0
 
     def start(self, wrapper=()):
