@@ -25,7 +25,7 @@ def start_cold(row):
     relay = row.relays[0]
     relay.scrape()
     relay.stop()
-    fill(row, min(5_000_000, int(row.seconds * 25_000)))
+    fill(row, min(5_000_000, int(row.seconds * 30_000)))
     over = time.monotonic()
     relay.start()
     row.recover(over, within_s=900)

@@ -263,11 +263,11 @@ class Relay(Process):
             return
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=1) as answer:
-                found = re.search(rb"^postbus_possible_duplicates_total (\d+)", answer.read(), re.M)
+                found = re.findall(rb"^postbus_possible_duplicates_total(?:\{.*?\})? (\d+)", answer.read(), re.M)
         except (OSError, http.client.HTTPException):
             return
         if found:
-            self.possible_duplicates = int(found.group(1))
+            self.possible_duplicates = sum(map(int, found))
 
     def log_lines(self):
         """Lines since the last call, as words: level, time, event, pairs."""

@@ -1,4 +1,6 @@
 """The judgement over forged results: each thing that must not be makes a row fail, and nothing else does."""
+import importlib.util
+import os
 import sys
 import unittest
 
@@ -73,6 +75,27 @@ class Judgement(unittest.TestCase):
         self.assertEqual(len(lines), len(rows))
         self.assertEqual(len({line.count(" | ") for line in lines}), 1)
         self.assertEqual(sum("**" in line for line in lines), len(BAD))
+
+
+@unittest.skipUnless(importlib.util.find_spec("psycopg2"), "psycopg2 is missing")
+class Matrix(unittest.TestCase):
+    def setUp(self):
+        sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "support"))
+        import matrix
+        self.faults = matrix.FAULTS
+
+    def test_each_row_has_a_name_of_its_own(self):
+        self.assertEqual(len({fault.name for fault in self.faults}), len(self.faults))
+
+    def test_who_takes_longer_than_two_seconds_says_why(self):
+        for fault in self.faults:
+            with self.subTest(fault.name):
+                self.assertGreaterEqual(fault.bound_ms, 2000)
+                self.assertEqual(fault.bound_ms == 2000, fault.bounded_by.startswith("nothing"))
+
+    def test_the_short_form_is_short(self):
+        self.assertIn(sum(fault.short for fault in self.faults), range(4, 8))
+        self.assertLessEqual(sum(fault.least_s for fault in self.faults if fault.short), 40)
 
 
 if __name__ == "__main__":
