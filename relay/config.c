@@ -80,7 +80,7 @@ static bool load_variable(config_load_state *state, const char *variable, const 
                    config_apply(state, config_table[i].name, value, config_table[i].name, variable);
     }
     bool is_kafka = strncmp(variable, ENVIRONMENT_KAFKA_PREFIX, strlen(ENVIRONMENT_KAFKA_PREFIX)) == 0;
-    const char *kafka = is_kafka ? kafka_name_of(&state->kafka, variable) : NULL;
+    const char *kafka = is_kafka ? kafka_name_of(state->kafka, variable) : NULL;
     if (!kafka)
         return environment_slip(state, variable);
     snprintf(name, sizeof name, CONFIG_KAFKA_PREFIX "%s", kafka);
@@ -256,10 +256,9 @@ bool config_load_each(config_list *out, const config_input *input, char *message
     config_list list = {0};
     config_load_state state = {.message = message, .message_size = message_size};
     state.scratch = rd_kafka_conf_new();
-    bool ok = kafka_names_read(&state.kafka) ? load_list(&state, &list, input)
-                                             : config_fault(&state, "out of memory");
+    state.kafka = kafka_names_known();
+    bool ok = state.kafka ? load_list(&state, &list, input) : config_fault(&state, "out of memory");
     rd_kafka_conf_destroy(state.scratch);
-    kafka_names_done(&state.kafka);
     config_lines_done(&state.lines);
     if (ok)
         *out = list;

@@ -38,7 +38,7 @@ static int refuse(const cfg_t *cfg, const char *format, ...)
 
 static size_t n_options(void)
 {
-    return CONFIG_N_SETTINGS + reading.state->kafka.n + 1;
+    return CONFIG_N_SETTINGS + reading.state->kafka->n + 1;
 }
 
 /* Where it is noted that this option was read. */
@@ -230,14 +230,14 @@ static char *slurp(FILE *file, size_t *out_size)
 bool config_file_read(config_load_state *state, FILE *file, const char *name)
 {
     reading = (struct reading){.state = state, .name = name};
-    char **names = calloc(state->kafka.n + 1, sizeof *names);
-    cfg_opt_t *options = names ? options_new(&state->kafka, names) : NULL;
+    char **names = calloc(state->kafka->n + 1, sizeof *names);
+    cfg_opt_t *options = names ? options_new(state->kafka, names) : NULL;
     size_t size = 0;
     char *text = options ? slurp(file, &size) : NULL;
     bool ok = text ? parse_either_way(options, text, size) : config_fault(state, "%s: out of memory", name);
     free(text);
     free(options);
-    for (size_t i = 0; names && i < state->kafka.n; i++)
+    for (size_t i = 0; names && i < state->kafka->n; i++)
         free(names[i]);
     free(names);
     return ok;

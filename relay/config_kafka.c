@@ -4,6 +4,7 @@
 #include "config.h"
 #include "nearest.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,9 +109,8 @@ static bool read_row(kafka_names *names, char *line)
     return names_add(names, name, role) && (!secret || names_add(names, file, 'F'));
 }
 
-bool kafka_names_read(kafka_names *out)
+static bool names_read(kafka_names *out)
 {
-    *out = (kafka_names){0};
     char *text = NULL;
     size_t size = 0;
     FILE *to = open_memstream(&text, &size);
@@ -123,18 +123,22 @@ bool kafka_names_read(kafka_names *out)
     for (char *line = ok ? strtok_r(text, "\n", &rest) : NULL; line && ok; line = strtok_r(NULL, "\n", &rest))
         ok = read_row(out, line);
     free(text);
-    if (!ok)
-        kafka_names_done(out);
     return ok;
 }
 
-void kafka_names_done(kafka_names *names)
+static kafka_names known;
+static bool known_are_whole;
+
+static void read_known(void)
 {
-    for (size_t i = 0; i < names->n; i++)
-        free(names->names[i]);
-    free(names->names);
-    free(names->roles);
-    *names = (kafka_names){0};
+    known_are_whole = names_read(&known);
+}
+
+const kafka_names *kafka_names_known(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, read_known);
+    return known_are_whole ? &known : NULL;
 }
 
 size_t kafka_names_find(const kafka_names *names, const char *name)

@@ -15,8 +15,8 @@ typedef struct kafka_names {
     size_t n;
 } kafka_names;
 
-bool kafka_names_read(kafka_names *out);
-void kafka_names_done(kafka_names *names);
+/* Read once a process, and kept; NULL without memory. */
+const kafka_names *kafka_names_known(void);
 
 /* The position of name, or names->n. */
 size_t kafka_names_find(const kafka_names *names, const char *name);

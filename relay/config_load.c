@@ -61,7 +61,7 @@ static bool apply_plain(config_load_state *state, const char *name, const char *
                         const char *source)
 {
     char reason[768];
-    if (!kafka_setting_check(&state->kafka, state->scratch, name, value, reason, sizeof reason))
+    if (!kafka_setting_check(state->kafka, state->scratch, name, value, reason, sizeof reason))
         return config_fault(state, "%s: %s %s", source, label, reason);
     if (!add_pair(state->cfg, name, value, source))
         return config_fault(state, "out of memory");
@@ -72,7 +72,7 @@ static bool apply_plain(config_load_state *state, const char *name, const char *
 static bool apply_kafka(config_load_state *state, const char *name, const char *value, const char *label,
                         const char *source)
 {
-    if (!kafka_names_is_file(&state->kafka, name))
+    if (!kafka_names_is_file(state->kafka, name))
         return apply_plain(state, name, value, label, source);
     char reason[768], bare[160], from[768];
     char *secret = config_secret_read(value, reason, sizeof reason);
@@ -106,15 +106,14 @@ bool config_unknown(config_load_state *state, const char *name, const char *sour
 {
     if (config_kafka_part(name)) {
         char reason[512] = "";
-        kafka_setting_check(&state->kafka, state->scratch, config_kafka_part(name), "", reason,
-                            sizeof reason);
+        kafka_setting_check(state->kafka, state->scratch, config_kafka_part(name), "", reason, sizeof reason);
         return config_fault(state, "%s: %s %s", source, name, reason);
     }
     nearest best = {0};
     for (size_t i = 0; i < CONFIG_N_SETTINGS; i++)
         nearest_consider(&best, name, config_table[i].name);
-    for (size_t i = 0; i < state->kafka.n && !best.name; i++)
-        if (strcmp(name, state->kafka.names[i]) == 0)
+    for (size_t i = 0; i < state->kafka->n && !best.name; i++)
+        if (strcmp(name, state->kafka->names[i]) == 0)
             return config_fault(state,
                                 "%s: there is no setting %s; settings of librdkafka are written kafka.%s",
                                 source, name, name);

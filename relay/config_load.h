@@ -22,7 +22,7 @@ typedef struct config_lines {
 typedef struct config_load_state {
     config *cfg; /* that is being filled */
     config_lines lines;
-    kafka_names kafka;
+    const kafka_names *kafka;
     rd_kafka_conf_t *scratch;
     char *message;
     size_t message_size;

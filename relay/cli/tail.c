@@ -88,16 +88,13 @@ static bool set(const call *c, rd_kafka_conf_t *conf, const char *name, const ch
 /* Of the settings handed through, those for connecting; what is for producers only has no meaning here. */
 static bool set_given(const call *c, rd_kafka_conf_t *conf)
 {
-    kafka_names names;
-    if (!kafka_names_read(&names))
-        return false;
-    bool ok = true;
+    const kafka_names *names = kafka_names_known();
+    bool ok = names != NULL;
     for (size_t i = 0; ok && i < c->cfg.n_kafka; i++) {
-        size_t at = kafka_names_find(&names, c->cfg.kafka[i].name);
-        if (at < names.n && names.roles[at] == '*')
+        size_t at = kafka_names_find(names, c->cfg.kafka[i].name);
+        if (at < names->n && names->roles[at] == '*')
             ok = set(c, conf, c->cfg.kafka[i].name, c->cfg.kafka[i].value);
     }
-    kafka_names_done(&names);
     return ok;
 }
 
