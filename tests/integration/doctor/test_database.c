@@ -225,13 +225,14 @@ static void transactions_that_hold_events_back_are_told_with_their_age(void **st
     char text[300];
     EXAMINE(0, "--database", as_superuser, "--older-than", "0");
     expect_finding("transactions.prepared", "warning",
-                   "'left behind' of postgres in the database transactions is prepared for 0 s and has "
-                   "published events");
-    snprintf(text, sizeof text,
-             "the session %d of postgres (slow shop) in the database transactions has a transaction open for "
-             "0 s and has published events",
-             PQbackendPID(open));
+                   "'left behind' of postgres in the database transactions is prepared for ");
+    expect_finding("transactions.prepared", "warning", " s and has published events");
+    snprintf(
+        text, sizeof text,
+        "the session %d of postgres (slow shop) in the database transactions has a transaction open for ",
+        PQbackendPID(open));
     expect_finding("transactions.open", "warning", text);
+    expect_finding("transactions.open", "warning", " s and has published events");
     snprintf(text, sizeof text, "the session %d of postgres", PQbackendPID(idle));
     expect_finding("transactions.open", "warning", text);
     EXAMINE(0, "--older-than", "3600");
