@@ -12,8 +12,7 @@
 enum check_column {
     CHECK_BACKEND,
     CHECK_IN_RECOVERY,
-    CHECK_SAME_CLUSTER,
-    CHECK_OUTBOX_ID,
+    CHECK_STRAYED,
     CHECK_CACHE,
     CHECK_INCREMENT,
     CHECK_CYCLE
@@ -27,22 +26,14 @@ static void check(relay *y, const PGresult *res)
     else if (atoi(PQgetvalue(res, 0, CHECK_BACKEND)) != PQbackendPID(session_conn(y->session)))
         relay_refuse(y, "there is a connection pooler between the relay and PostgreSQL",
                      "connect the relay directly: LISTEN and its locks need a session of its own");
-    else if (PQgetvalue(res, 0, CHECK_SAME_CLUSTER)[0] != 't')
-        relay_refuse(
-            y,
-            "this database was restored or moved from another PostgreSQL cluster: the transaction ids it "
-            "stores mean nothing here",
-            "with all relays stopped, SELECT postbus.rebase(): it publishes again what is not known to be "
-            "published");
+    else if (!PQgetisnull(res, 0, CHECK_STRAYED))
+        relay_refuse(y, PQgetvalue(res, 0, CHECK_STRAYED), HOME_REMEDY);
     else if (strcmp(PQgetvalue(res, 0, CHECK_CACHE), "1") != 0 ||
              strcmp(PQgetvalue(res, 0, CHECK_INCREMENT), "1") != 0 ||
              PQgetvalue(res, 0, CHECK_CYCLE)[0] != 'f')
         relay_refuse(y,
                      "postbus.outbox_id_seq must have CACHE 1, INCREMENT 1 and NO CYCLE, or events are lost",
                      "ALTER SEQUENCE postbus.outbox_id_seq CACHE 1 INCREMENT 1 NO CYCLE");
-    else if (!record_maker_init(&y->ship.maker, y->cfg, PQgetvalue(res, 0, CHECK_OUTBOX_ID)))
-        relay_refuse(y, "postbus.instance.outbox_id is not a UUID",
-                     "restore the row that `postbus migrate` wrote");
 }
 
 void relay_on_check(void *arg, PGresult *res)
@@ -116,6 +107,32 @@ void relay_join(relay *y)
 
 /* ---- taking the lead ---- */
 
+static void on_home(void *arg, PGresult *res)
+{
+    relay *y = arg;
+    const char *reason = home_judge(res);
+    if (reason)
+        relay_refuse(y, reason, HOME_REMEDY);
+    PQclear(res);
+}
+
+static void on_identities(void *arg, PGresult *res)
+{
+    relay *y = arg;
+    int n = PQntuples(res);
+    record_maker_done(&y->ship.maker);
+    for (int i = 0; i < n; i++)
+        if (!record_maker_add_identity(&y->ship.maker, strtoll(PQgetvalue(res, i, 0), NULL, 10),
+                                       PQgetvalue(res, i, 1)))
+            n = 0;
+    if (n > 0)
+        snprintf(y->identity, sizeof y->identity, "%s", PQgetvalue(res, 0, 1));
+    else
+        relay_refuse(y, "postbus.identity cannot be read",
+                     "restore the rows that `postbus migrate` and the relays wrote");
+    PQclear(res);
+}
+
 static void on_epoch(void *arg, PGresult *res)
 {
     relay *y = arg;
@@ -179,9 +196,24 @@ static bool load_progress(relay *y, const PGresult *res)
     return same_text(res, P_S1, P_S2) || resume_batch(y, res, y->queue.tail->end);
 }
 
+/* The same identity, and less than this process has settled: nothing in the database tells of it. */
+static bool went_back(relay *y, const PGresult *res)
+{
+    if (home_compare(&y->home, y->identity, (uint64_t)number_at(res, P_X2), number_at(res, P_L2)) !=
+        HOME_WENT_BACK)
+        return false;
+    relay_refuse(y, "the database has forgotten what this relay settled: an older state of it was put back",
+                 HOME_REMEDY);
+    return true;
+}
+
 static void on_progress(void *arg, PGresult *res)
 {
     relay *y = arg;
+    if (PQntuples(res) == 1 && went_back(y, res)) {
+        PQclear(res);
+        return;
+    }
     if (!load_progress(y, res)) {
         batch_queue_done(&y->queue);
         relay_refuse(y, "postbus.progress cannot be read", "its newest row was altered; restore it");
@@ -264,6 +296,10 @@ static void lead(relay *y)
     session_prepare(s, "barrier", sql_query("barrier"));
     session_query(s, sql_query("lease"), 1, lease_values, false, NULL, NULL);
     session_query(s, sql_query("lease_length"), 2, length_values, false, NULL, NULL);
+    session_commit(s, NULL, NULL);
+    session_query(s, sql_query("home"), 0, NULL, false, on_home, y); /* alone: it must begin without an xid */
+    session_commit(s, NULL, NULL);
+    session_query(s, sql_query("identities"), 0, NULL, false, on_identities, y);
     session_query(s, sql_query("lead"), 1, who, false, on_epoch, y);
     session_query(s, sql_query("progress"), 0, NULL, false, on_progress, y);
     session_query(s, sql_query("lanes"), 0, NULL, false, on_lanes, y);

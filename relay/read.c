@@ -385,6 +385,12 @@ static batch *make_batch(reader *r)
 {
     position start = r->queue->tail->end;
     position end = {.s = r->seen, .x = r->fence_x, .l = r->last_id};
+    if (end.l <
+        start
+            .l) { /* ids would be handed out that lie before what was read: those rows would never be found */
+        fault(r, "postbus.outbox_id_seq was set back");
+        return NULL;
+    }
     batch *b = batch_new(start, end);
     if (!b) {
         fault(r, "out of memory");

@@ -2,22 +2,51 @@
 #include "record.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char hex[] = "0123456789abcdef";
 
-bool record_maker_init(record_maker *m, const config *cfg, const char *outbox_id)
+void record_maker_init(record_maker *m, const config *cfg)
+{
+    *m = (record_maker){.id_header = cfg->id_header && *cfg->id_header ? cfg->id_header : NULL,
+                        .type_header = cfg->type_header && *cfg->type_header ? cfg->type_header : NULL};
+    m->id_header_size = m->id_header ? strlen(m->id_header) : 0;
+    m->type_header_size = m->type_header ? strlen(m->type_header) : 0;
+}
+
+void record_maker_done(record_maker *m)
+{
+    free(m->older);
+    m->older = NULL;
+    m->n_identities = 0;
+}
+
+bool record_maker_add_identity(record_maker *m, int64_t after_id, const char *outbox_id)
 {
     if (strlen(outbox_id) != 36)
         return false;
-    memcpy(m->id_prefix, outbox_id, 19);
-    m->id_prefix[14] = '8';
-    m->id_prefix[19] = '\0';
-    m->id_header = cfg->id_header && *cfg->id_header ? cfg->id_header : NULL;
-    m->type_header = cfg->type_header && *cfg->type_header ? cfg->type_header : NULL;
-    m->id_header_size = m->id_header ? strlen(m->id_header) : 0;
-    m->type_header_size = m->type_header ? strlen(m->type_header) : 0;
+    record_identity *older = m->n_identities > 0 ? realloc(m->older, m->n_identities * sizeof *older) : NULL;
+    if (m->n_identities > 0 && !older)
+        return false;
+    record_identity *one = older ? &older[m->n_identities - 1] : &m->newest;
+    if (older)
+        m->older = older;
+    m->n_identities++;
+    one->after_id = after_id;
+    memcpy(one->id_prefix, outbox_id, 19);
+    one->id_prefix[14] = '8';
+    one->id_prefix[19] = '\0';
     return true;
+}
+
+/* Nearly always the newest. */
+static const char *prefix_of(const record_maker *m, int64_t id)
+{
+    const record_identity *one = &m->newest;
+    for (size_t i = 0; id <= one->after_id && i + 1 < m->n_identities; i++)
+        one = &m->older[i];
+    return one->id_prefix;
 }
 
 static void put_hex(char *out, uint64_t n, int digits)
@@ -29,8 +58,7 @@ static void put_hex(char *out, uint64_t n, int digits)
 void record_derived_id(const record_maker *m, int64_t id, char *out)
 {
     uint64_t low = (uint64_t)id | 0x8000000000000000ULL;
-    memcpy(out, m->id_prefix, 14);
-    memcpy(out + 14, m->id_prefix + 14, 5);
+    memcpy(out, prefix_of(m, id), 19);
     put_hex(out + 19, low >> 48, 4);
     out[23] = '-';
     put_hex(out + 24, low & 0xffffffffffffULL, 12);

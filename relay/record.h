@@ -8,14 +8,25 @@
 #include "config.h"
 #include "page.h"
 
+/* Of the rows with ids above after_id, up to the next identity's. */
+typedef struct record_identity {
+    int64_t after_id;
+    char id_prefix[20]; /* "xxxxxxxx-xxxx-8xxx-": the part of a derived event id that all its rows share */
+} record_identity;
+
 typedef struct record_maker {
-    char id_prefix[20]; /* "xxxxxxxx-xxxx-8xxx-": the part of a derived event id that all rows share */
+    record_identity newest, *older; /* those the newest first */
+    size_t n_identities;
     const char *id_header, *type_header; /* NULL: no such header */
     size_t id_header_size, type_header_size;
 } record_maker;
 
-/* outbox_id: the UUID in postbus.instance, as text. false where it is none. */
-bool record_maker_init(record_maker *m, const config *cfg, const char *outbox_id);
+/* Without an identity: one must be added before a row without an event id comes. */
+void record_maker_init(record_maker *m, const config *cfg);
+/* Forgets the identities. */
+void record_maker_done(record_maker *m);
+/* The next older identity. outbox_id: a UUID as text. false where it is none (or no memory). */
+bool record_maker_add_identity(record_maker *m, int64_t after_id, const char *outbox_id);
 /* The event id of a row that was given none; out takes 37 bytes. */
 void record_derived_id(const record_maker *m, int64_t id, char *out);
 /* The headers of a record: the caller's, then the event id's and the type's unless the caller set one of that name. NULL where there are none

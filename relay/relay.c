@@ -1,5 +1,5 @@
 /* One database, one thread, one poll: connects, takes the lead, and moves events from the outbox to the brokers until told to stop.
- * Must never keep anything it learned from one session into the next. */
+ * Must never keep anything it learned from one session into the next, but for what it compares the next one with (home.h). */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -57,6 +57,7 @@ static void leave(relay *y)
         y->stop_code = 3;
     int64_t now_us = clock_now_us();
     gate_shut(&y->ship.gate);
+    home_note(&y->home, y->settler.settled_x, y->settler.settled_l);
     ship_purge(&y->ship);
     ship_reset(&y->ship, last_reports_ms(y, now_us), now_us);
     monitor_left(&y->monitor);

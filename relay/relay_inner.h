@@ -7,6 +7,7 @@
 #include "doorbell.h"
 #include "fences.h"
 #include "hand_over.h"
+#include "home.h"
 #include "lane.h"
 #include "lease.h"
 #include "monitor.h"
@@ -46,6 +47,8 @@ typedef struct relay {
     lanes lanes;
     monitor monitor;
     lease lease;
+    home home;
+    char identity[37]; /* the newest, while taking the lead */
     parking parking;
     redrive redrive;
     hand_over hand_over;

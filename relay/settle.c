@@ -157,6 +157,8 @@ static void send_progress(settler *s)
     const batch *b = s->target.b;
     const position *one = batch_cursor_at_end(&s->target) && b->released ? &b->end : &b->start;
     const position *two = b->released ? &b->end : one;
+    s->target_x = two->x;
+    s->target_l = two->l;
     char epoch[24], x1[24], l1[24], x2[24], l2[24], done[24], floor[24], published[24];
     snprintf(epoch, sizeof epoch, "%lld", (long long)s->epoch);
     snprintf(x1, sizeof x1, "%llu", (unsigned long long)one->x);
@@ -211,6 +213,8 @@ void settler_committed(settler *s)
     if (s->n_target_rows > s->n_target_published)
         failpoint("after_park");
     s->under_way = false;
+    s->settled_x = s->target_x;
+    s->settled_l = s->target_l;
     s->published += (int64_t)s->n_target_published;
     s->n_settles++;
     histogram_note(&s->events, (int64_t)s->n_target_rows);

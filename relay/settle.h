@@ -18,6 +18,9 @@ typedef struct settler {
     bool under_way;
     batch_cursor target; /* what the settling under way covers */
     size_t n_target_rows, n_target_published;
+    uint64_t target_x,
+        settled_x; /* the second position of the settling under way, and of the last one that is durable; 0: none */
+    int64_t target_l, settled_l;
     int64_t target_done_id; /* the last row it covers of the target's batch; 0: none */
     row *run;               /* room for one receipt's rows, kept from one settling to the next */
     size_t n_run;

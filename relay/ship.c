@@ -114,6 +114,7 @@ bool ship_init(ship *s, const config *cfg, void (*on_acked)(void *, row *),
                 .on_alone_failed = on_alone_failed,
                 .on_acked_arg = arg};
     gate_init(&s->gate, cfg->name, wire_ms(cfg));
+    record_maker_init(&s->maker, cfg);
     s->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (s->event_fd < 0) {
         strncpy(s->reason, strerror(errno), sizeof s->reason - 1);
@@ -525,6 +526,7 @@ void ship_done(ship *s)
     ship_reset_alone(s, 0);
     ship_reset(s, 0, 0);
     topic_table_free(&s->topics);
+    record_maker_done(&s->maker);
     if (s->event_fd >= 0)
         close(s->event_fd);
 }

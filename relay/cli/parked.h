@@ -11,7 +11,4 @@ int parked_show(const call *c, PGconn *conn, const char *id);
 int parked_redrive(const call *c, PGconn *conn);
 int parked_discard(const call *c, PGconn *conn, const char *id);
 
-/* Asks on the terminal, or wants --yes where there is none. EXIT_OK: go on; else the reason was printed. */
-int parked_confirm(const call *c, const char *question);
-
 #endif

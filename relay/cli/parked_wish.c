@@ -1,27 +1,14 @@
 /* postbus parked redrive and discard: records wishes; must never do so for many events, or for good, without being told twice. */
 #include "parked.h"
 
+#include "confirm.h"
 #include "database.h"
 #include "postbus_sql.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define ASK_ABOVE 10
-
-int parked_confirm(const call *c, const char *question)
-{
-    if (call_has(c, "yes"))
-        return EXIT_OK;
-    if (!isatty(STDIN_FILENO))
-        return misuse(c, "%s Nobody can answer here: give --yes", question);
-    fprintf(stderr, "%s [y/N] ", question);
-    char answer[16] = "";
-    if (fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
-        return EXIT_OK;
-    return fault(c, "nothing was done");
-}
 
 static long long number_at(const PGresult *row, int column)
 {
@@ -59,7 +46,7 @@ static int redrive_chosen(const call *c, PGconn *conn, const char *const *params
     if (call_has(c, "dry-run") || n == 0)
         return EXIT_OK;
     snprintf(question, sizeof question, "Send %lld refused events again?", n);
-    int code = n > ASK_ABOVE ? parked_confirm(c, question) : EXIT_OK;
+    int code = n > ASK_ABOVE ? confirm(c, question) : EXIT_OK;
     return code == EXIT_OK ? wish_redrive(c, conn, params) : code;
 }
 
@@ -103,6 +90,6 @@ int parked_discard(const call *c, PGconn *conn, const char *id)
     if (!why || !why[strspn(why, " \t")])
         return misuse(c, "discard needs --reason TEXT: why event %s shall never be published", id);
     snprintf(question, sizeof question, "Discard event %s for good?", id);
-    int code = parked_confirm(c, question);
+    int code = confirm(c, question);
     return code == EXIT_OK ? wish_discard(c, conn, id, why) : code;
 }

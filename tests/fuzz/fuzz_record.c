@@ -50,7 +50,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const config cfg = {.id_header = id_header, .type_header = type_header};
     record_maker m;
     bool ok;
-    must(record_maker_init(&m, &cfg, "aabbccdd-eeff-4123-9456-789abcdef012"));
+    record_maker_init(&m, &cfg);
+    must(record_maker_add_identity(&m, 0, "aabbccdd-eeff-4123-9456-789abcdef012"));
     if (size < 2)
         return 0;
     unsigned type_size = data[0], event_id_size = data[1];

@@ -17,7 +17,7 @@
 
 #define SCRIPT POSTBUS_SUPPORT_DIR "/pg-cluster"
 
-enum { READY_DEADLINE_MS = 60000, STOP_DEADLINE_MS = 60000, MAX_ARGUMENTS = 80 };
+enum { READY_DEADLINE_MS = 60000, STOP_DEADLINE_MS = 60000, SHELL_DEADLINE_MS = 180000, MAX_ARGUMENTS = 80 };
 
 struct pg_fixture {
     proc_fixture *server;
@@ -76,13 +76,50 @@ pg_fixture *pg_fixture_new(const char *const *settings)
     return pg;
 }
 
-pg_fixture *pg_fixture_new_standby(const pg_fixture *primary)
+pg_fixture *pg_fixture_new_backup(const pg_fixture *primary)
 {
     pg_fixture *pg = new_directory();
     run_script((const char *const[]){SCRIPT, "standby", pg->directory, "--of", primary->directory, NULL});
     read_port(pg);
+    return pg;
+}
+
+pg_fixture *pg_fixture_new_standby(const pg_fixture *primary)
+{
+    pg_fixture *pg = pg_fixture_new_backup(primary);
     pg_fixture_start(pg);
     return pg;
+}
+
+void pg_fixture_configure(const pg_fixture *pg, const char *name, const char *value)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/data/postgresql.conf", pg->directory);
+    FILE *file = fopen(path, "a");
+    if (!file || fprintf(file, "%s = '%s'\n", name, value) < 0 || fclose(file) != 0)
+        fail_msg("%s cannot be written", path);
+}
+
+void pg_fixture_promote(const pg_fixture *pg)
+{
+    PGconn *conn = pg_fixture_connect(pg, NULL, NULL);
+    pg_expect(conn, "t", "SELECT pg_promote(true, 120)");
+    PQfinish(conn);
+}
+
+int pg_fixture_shell(const pg_fixture *pg, const char *line)
+{
+    char directory[80], whole[2048], *said = NULL;
+    snprintf(directory, sizeof directory, "DIR=%s", pg->directory);
+    snprintf(whole, sizeof whole, "BIN=$(cat $DIR/bin); cd $DIR; %s", line);
+    const char *const as_root[] = {
+        "setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "bash", "-c", whole, NULL};
+    int code = proc_fixture_run(geteuid() == 0 ? as_root : as_root + 4,
+                                (const char *const[]){directory, NULL}, &said, SHELL_DEADLINE_MS);
+    if (code != 0 && *said)
+        print_message("%s: %s", line, said);
+    free(said);
+    return code;
 }
 
 typedef struct ready_wait {

@@ -20,6 +20,18 @@ pg_fixture *pg_fixture_new(const char *const *settings);
 /* A streaming standby of a running server, started and following. */
 pg_fixture *pg_fixture_new_standby(const pg_fixture *primary);
 
+/* A base backup of a running server, not started: what becomes of it is for settings to say. As it is, it would be a streaming standby. */
+pg_fixture *pg_fixture_new_backup(const pg_fixture *primary);
+
+/* Adds "name = 'value'" lines to postgresql.conf; they hold from the next start on (or SELECT pg_reload_conf()). */
+void pg_fixture_configure(const pg_fixture *pg, const char *name, const char *value);
+
+/* Ends a standby's recovery and returns when it takes writes. */
+void pg_fixture_promote(const pg_fixture *pg);
+
+/* A line of shell, run as the servers' user; $DIR is this server's directory, $BIN the one of its programs. Its exit code. */
+int pg_fixture_shell(const pg_fixture *pg, const char *line);
+
 /* Stops it at once and removes its data. NULL is taken. */
 void pg_fixture_free(pg_fixture *pg);
 

@@ -77,7 +77,7 @@ static void a_restored_outbox_goes_on_after_rebase_and_loses_nothing(void **stat
     relay_stop(relay);
     publish(o->conn, o->topic, NULL, 30);
     pg_run(o->conn, "UPDATE postbus.instance SET system_identifier = system_identifier + 1");
-    expect_refusal(relay_start(o, NULL), "postbus.rebase()");
+    expect_refusal(relay_start(o, NULL), "postbus rebase");
     assert_int_equal(pg_number(o->conn, "SELECT postbus.rebase()"), 30);
     publish(o->conn, o->topic, NULL, 20);
     relay = relay_start_leading(o, NULL);

@@ -385,7 +385,7 @@ static void after_a_rebase_nobody_looks_for_receipts_of_what_was_before(void **s
     assert_int_equal(pg_number(conn, "SELECT postbus.rebase()"), 10);
     pg_expect(conn, "closed", CLOSE);
     settle_all(conn);
-    pg_expect(conn, "(gap,10,0,0,10,11,)", "SELECT c FROM postbus.clear_leaf(0, '0 s', true) c");
+    pg_expect(conn, "(gap,10,0,0,10,1,)", "SELECT c FROM postbus.clear_leaf(0, '0 s', true) c");
     PQfinish(conn);
 }
 

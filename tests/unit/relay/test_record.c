@@ -12,7 +12,8 @@ static record_maker maker(const char *id_header, const char *type_header)
 {
     record_maker m;
     config cfg = {.id_header = (char *)(uintptr_t)id_header, .type_header = (char *)(uintptr_t)type_header};
-    assert_true(record_maker_init(&m, &cfg, OUTBOX_ID));
+    record_maker_init(&m, &cfg);
+    assert_true(record_maker_add_identity(&m, 0, OUTBOX_ID));
     return m;
 }
 
@@ -62,14 +63,45 @@ static void the_derived_id_is_a_uuid_of_version_8(void **state)
     }
 }
 
-static void an_outbox_id_that_is_no_uuid_is_refused(void **state)
+/* The newest identity comes first; each holds for the ids above its own. */
+static void the_derived_id_is_of_the_identity_in_which_the_row_was_numbered(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t id;
+        const char *uuid;
+    } cases[] = {
+        {1, "aabbccdd-eeff-8123-8000-000000000001"},
+        {100, "aabbccdd-eeff-8123-8000-000000000064"},
+        {101, "22222222-2222-8222-8000-000000000065"},
+        {200, "22222222-2222-8222-8000-0000000000c8"},
+        {201, "11111111-1111-8111-8000-0000000000c9"},
+        {INT64_C(1) << 40, "11111111-1111-8111-8000-010000000000"},
+    };
+    record_maker m;
+    config cfg = {0};
+    record_maker_init(&m, &cfg);
+    assert_true(record_maker_add_identity(&m, 200, "11111111-1111-4111-9111-111111111111"));
+    assert_true(record_maker_add_identity(&m, 100, "22222222-2222-4222-9222-222222222222"));
+    assert_true(record_maker_add_identity(&m, 0, OUTBOX_ID));
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char out[37];
+        record_derived_id(&m, cases[i].id, out);
+        assert_string_equal(out, cases[i].uuid);
+    }
+    record_maker_done(&m);
+    assert_int_equal(m.n_identities, 0);
+}
+
+static void an_identity_that_is_no_uuid_is_refused(void **state)
 {
     (void)state;
     record_maker m;
     config cfg = {0};
-    assert_false(record_maker_init(&m, &cfg, ""));
-    assert_false(record_maker_init(&m, &cfg, "aabbccdd"));
-    assert_false(record_maker_init(&m, &cfg, OUTBOX_ID "0"));
+    record_maker_init(&m, &cfg);
+    assert_false(record_maker_add_identity(&m, 0, ""));
+    assert_false(record_maker_add_identity(&m, 0, "aabbccdd"));
+    assert_false(record_maker_add_identity(&m, 0, OUTBOX_ID "0"));
 }
 
 static void the_callers_headers_come_first_then_id_then_type(void **state)
@@ -174,9 +206,10 @@ static void headers_of_another_version_of_jsonb_are_refused(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[sizeof bad / sizeof bad[0] + 7] = {
+    struct CMUnitTest tests[sizeof bad / sizeof bad[0] + 8] = {
         cmocka_unit_test(the_derived_id_is_a_uuid_of_version_8),
-        cmocka_unit_test(an_outbox_id_that_is_no_uuid_is_refused),
+        cmocka_unit_test(the_derived_id_is_of_the_identity_in_which_the_row_was_numbered),
+        cmocka_unit_test(an_identity_that_is_no_uuid_is_refused),
         cmocka_unit_test(the_callers_headers_come_first_then_id_then_type),
         cmocka_unit_test(an_events_own_id_is_kept),
         cmocka_unit_test(a_header_that_the_caller_set_is_not_set_again),
