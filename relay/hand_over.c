@@ -13,7 +13,7 @@ void hand_over_start(hand_over *h, batch_queue *queue, ship *out, parking *p, la
 static void forget_passed(hand_over *h)
 {
     h->pass++;
-    h->passed = false;
+    h->passed = h->overtaken = false;
 }
 
 void hand_over_rewind(hand_over *h)
@@ -28,7 +28,7 @@ static void look_whether_goes_on(topic *t, void *arg)
     hand_over *h = arg;
     if (h->passed && t->passed_in == h->pass && ship_goes_on(t)) {
         h->queue->ship = h->first;
-        h->returned = true;
+        h->returned |= h->overtaken;
         forget_passed(h);
     }
 }
@@ -70,8 +70,10 @@ bool hand_over_step(hand_over *h, int64_t now_us)
     row *r;
     int n = 0;
     while (n < ROWS_AT_ONCE && (r = batch_cursor_row(c)) && c->b->released) {
-        if (r->state == ROW_WAITING && one_row(h, r, now_us) == SHIP_WAIT)
+        ship_answer answer = r->state == ROW_WAITING ? one_row(h, r, now_us) : SHIP_LATER;
+        if (answer == SHIP_WAIT)
             break;
+        h->overtaken |= h->passed && answer != SHIP_LATER;
         c->i++;
         n++;
     }
@@ -83,7 +85,7 @@ bool hand_over_step(hand_over *h, int64_t now_us)
 
 bool hand_over_finish(hand_over *h, int64_t now_us)
 {
-    if (h->passed || h->returned)
+    if (h->overtaken || h->returned)
         hand_over_step(h, now_us);
-    return h->passed || h->returned;
+    return h->overtaken || h->returned;
 }
