@@ -98,10 +98,10 @@ class Clock:
         self.path = path
         self.step(0)
 
-    def words(self):
-        """What a command begins with that is to have it. With faketime's fix of monotonic waits, Java's would never end."""
+    def words(self, java=False):
+        """What a command begins with that is to have it. Java's waits never end with faketime's fix of monotonic waits; those of others, without."""
         return ["env", "LD_PRELOAD=" + FAKETIME, "FAKETIME_TIMESTAMP_FILE=" + self.path, "FAKETIME_NO_CACHE=1",
-                "FAKETIME_DONT_FAKE_MONOTONIC=1", "FAKETIME_FORCE_MONOTONIC_FIX=0"]
+                "FAKETIME_DONT_FAKE_MONOTONIC=1", *(["FAKETIME_FORCE_MONOTONIC_FIX=0"] if java else [])]
 
     def step(self, seconds):
         with open(self.path + ".new", "w", encoding="ascii") as out:
@@ -186,7 +186,7 @@ class Broker(Process):
 
     def begin(self):
         self.said = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
-        self.spawn(*(self.clock.words() if self.clock else ()), os.path.join(SUPPORT, "kafka-broker"), "run", self.directory, *self.arguments)
+        self.spawn(*(self.clock.words(java=True) if self.clock else ()), os.path.join(SUPPORT, "kafka-broker"), "run", self.directory, *self.arguments)
 
     def serves(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as log:
