@@ -65,7 +65,7 @@ static void on_lead_answer(void *arg, PGresult *res)
                   "another relay leads this database");
     y->standby_logged = true;
     monitor_stands_by(&y->monitor);
-    silent_leader_ask(y->session);
+    silent_leader_ask(&y->silent, y->session, clock_now_us());
     session_commit(y->session, NULL, NULL);
     y->state = RELAY_STANDBY;
     y->retry_at_us = clock_now_us() + y->cfg->leader_retry_ms * 1000;
@@ -101,6 +101,8 @@ static void on_checked(void *arg)
 void relay_join(relay *y)
 {
     y->state = RELAY_JOINING;
+    y->silent = (silent_leader){0};
+    y->joined_at_us = clock_now_us();
     session_query(y->session, sql_query("check"), 0, NULL, false, relay_on_check, y);
     session_commit(y->session, on_checked, y);
 }

@@ -19,6 +19,7 @@
 #include "session.h"
 #include "settle.h"
 #include "ship.h"
+#include "silent_leader.h"
 #include "stall.h"
 
 #define RELAY_RECONNECT_LEAST_US 100000
@@ -47,6 +48,10 @@ typedef struct relay {
     lanes lanes;
     monitor monitor;
     lease lease;
+    silent_leader silent; /* of the one that leads, while this one waits */
+    int n_silences; /* sessions that were given up for their silence: the next ones are given more time */
+    int64_t joined_at_us;
+    int64_t spoke_at_us; /* when the lead was asked for, or looked after, last */
     home home;
     char identity[37]; /* the newest, while taking the lead */
     parking parking;

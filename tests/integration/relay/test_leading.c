@@ -230,6 +230,27 @@ static void a_silent_leader_is_ended_by_a_relay_that_waits(void **state)
     finish(o, relay);
 }
 
+/* Stopped while it sent a statement: the server has a part of it, waits for the rest, and calls that busy. */
+static void a_leader_that_stops_in_the_middle_of_a_transaction_is_ended_by_a_relay_that_waits(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    PGconn *leader = lead_in_silence(o, "relay");
+    assert_int_equal(PQenterPipelineMode(leader), 1);
+    assert_int_equal(PQsendQueryParams(leader, "SELECT 1", 0, NULL, NULL, NULL, NULL, 0), 1);
+    assert_int_equal(PQflush(leader), 0); /* no sync behind it */
+    char busy[128];
+    snprintf(busy, sizeof busy, "SELECT (state = 'active')::int FROM pg_stat_activity WHERE pid = %d",
+             PQbackendPID(leader));
+    expect_sql(o->conn, busy);
+    proc_fixture *relay = relay_start(o, NULL);
+    proc_fixture_expect_log(relay, "leader.silent", SOON_MS);
+    proc_fixture_expect_log(relay, "leader.elected", SOON_MS);
+    PQfinish(leader);
+    publish(o->conn, o->topic, NULL, 3);
+    finish(o, relay);
+}
+
 static void a_silent_session_of_another_role_is_left_alone(void **state)
 {
     (void)state;
@@ -363,8 +384,10 @@ static void a_relay_stops_cleanly_while_postgresql_is_down(void **state)
     outbox_free(o);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_restored_outbox_goes_on_after_rebase_and_loses_nothing),
         cmocka_unit_test(a_database_without_our_schema_is_refused_with_the_remedy),
@@ -376,6 +399,7 @@ int main(void)
         cmocka_unit_test(a_second_relay_waits_and_takes_over_when_the_first_stops),
         cmocka_unit_test(a_relay_that_stood_still_for_longer_than_its_lease_has_lost_the_lead),
         cmocka_unit_test(a_silent_leader_is_ended_by_a_relay_that_waits),
+        cmocka_unit_test(a_leader_that_stops_in_the_middle_of_a_transaction_is_ended_by_a_relay_that_waits),
         cmocka_unit_test(a_silent_session_of_another_role_is_left_alone),
         cmocka_unit_test(a_leader_keeps_its_lease_while_there_is_nothing_to_do),
         cmocka_unit_test(a_leader_without_answers_sends_nothing_until_it_has_one),
