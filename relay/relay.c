@@ -15,6 +15,8 @@
     15000000 /* to one address, until the session is there: more than the kernel gives a vain attempt */
 #define SILENT_LEASES                                                                                        \
     6 /* how many of its lengths an answer may take; a statement may be slow, a connection may be dead */
+#define SILENCES_MOST                                                                                        \
+    6 /* each doubles that: a statement that was slow will be slow again, and has to end once */
 #define LAST_REPORTS_MS 3000 /* a lost session: how long to wait for what is on the wire */
 
 void relay_finish(relay *y, int exit_code)
@@ -149,10 +151,18 @@ static void take_back_stalled(relay *y, int64_t now_us)
 
 /* ---- keeping the lead ---- */
 
+static int64_t patience_us(const relay *y)
+{
+    return (y->cfg->lease_ms * 1000 * SILENT_LEASES) << y->n_silences;
+}
+
 static void on_checked_again(void *arg, PGresult *res)
 {
     relay *y = arg;
     lease_answered(&y->lease);
+    if (clock_now_us() - y->joined_at_us >
+        patience_us(y)) /* this session has lived through what ended the last ones */
+        y->n_silences = 0;
     gate_open(&y->ship.gate, y->lease.until_us);
     if (y->lease.lapsed && lease_holds(&y->lease, clock_now_us())) {
         log_event(LOG_LEVEL_INFO, "lease.renewed", "relay=%s", y->cfg->relay_id);
@@ -165,7 +175,19 @@ static void on_checked_again(void *arg, PGresult *res)
 static void check_again(relay *y, int64_t now_us)
 {
     lease_ask(&y->lease, now_us);
+    y->spoke_at_us = now_us;
     session_execute(y->session, "check", 0, NULL, false, on_checked_again, y);
+    session_commit(y->session, NULL, NULL);
+}
+
+/* Over a slow network the answer waits behind a page. The server has sent both long ago, and would take for silent who is reading all the time.
+ * Who hears nothing says nothing: the lead must go to another then. */
+static void say_that_we_read(relay *y, int64_t now_us)
+{
+    if (now_us - y->spoke_at_us < y->lease.term_us / 2 || session_heard_us(y->session) <= y->spoke_at_us)
+        return;
+    y->spoke_at_us = now_us;
+    session_execute(y->session, "check", 0, NULL, false, NULL, NULL);
     session_commit(y->session, NULL, NULL);
 }
 
@@ -188,6 +210,8 @@ static bool keep_lease(relay *y, int64_t now_us)
 {
     if (now_us >= lease_ask_at(&y->lease))
         check_again(y, now_us);
+    else if (y->lease.asked_us)
+        say_that_we_read(y, now_us);
     bool holds = lease_holds(&y->lease, now_us);
     if (!holds && !y->lease.lapsed)
         lapse(y, now_us);
@@ -308,8 +332,15 @@ static int64_t step_away(relay *y, int64_t now_us)
 /* TCP may believe in a connection that nothing comes through: something in between acknowledges what it does not deliver. */
 static bool is_silent(const relay *y, int64_t now_us)
 {
-    int64_t for_us = y->state == RELAY_CONNECTING ? CONNECT_US : y->cfg->lease_ms * 1000 * SILENT_LEASES;
+    int64_t for_us = y->state == RELAY_CONNECTING ? CONNECT_US : patience_us(y);
     return y->session && session_is_silent(y->session, now_us, for_us);
+}
+
+static void lose_silent_session(relay *y)
+{
+    if (y->state != RELAY_CONNECTING && y->n_silences < SILENCES_MOST)
+        y->n_silences++;
+    lose_session(y, "PostgreSQL does not answer");
 }
 
 static int64_t step(relay *y, int64_t now_us)
@@ -323,7 +354,7 @@ static int64_t step(relay *y, int64_t now_us)
         return now_us;
     }
     if (is_silent(y, now_us)) {
-        lose_session(y, "PostgreSQL does not answer");
+        lose_silent_session(y);
         return now_us;
     }
     if (y->unlead) {

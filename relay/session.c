@@ -4,8 +4,11 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "clock.h"
+
+#define LISTEN_AFTER_US 100000
 
 typedef struct pending {
     session_result_cb *on_result;
@@ -116,6 +119,11 @@ bool session_is_silent(const session *s, int64_t now_us, int64_t for_us)
     return owes && now_us - s->heard_us >= for_us;
 }
 
+int64_t session_heard_us(const session *s)
+{
+    return s->heard_us;
+}
+
 const char *session_error(const session *s)
 {
     return s->error;
@@ -198,16 +206,27 @@ static bool process_one(session *s)
     }
 }
 
+/* Whether something is to be read. Asked only when it was long ago: answers that are whole tell by themselves. */
+static bool has_come(const session *s)
+{
+    char byte;
+    return s->n > 0 && clock_now_us() - s->heard_us > LISTEN_AFTER_US &&
+           recv(PQsocket(s->conn), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 session_state session_process(session *s)
 {
     if (s->state == SESSION_CONNECTING)
         process_connect(s);
     if (s->state != SESSION_READY)
         return s->state;
+    bool hears = has_come(s);
     if (PQconsumeInput(s->conn) != 1) {
         lose(s, PQerrorMessage(s->conn), NULL);
         return s->state;
     }
+    if (hears) /* a part of a long answer is a sign of life, too */
+        s->heard_us = clock_now_us();
     while (s->state == SESSION_READY && process_one(s))
         s->heard_us = clock_now_us();
     if (s->state == SESSION_READY && PQstatus(s->conn) == CONNECTION_BAD)

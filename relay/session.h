@@ -29,6 +29,8 @@ session_state session_process(session *s);
 session_state session_get_state(const session *s);
 /* Whether it owes an answer, and nothing has come of it for so long. */
 bool session_is_silent(const session *s, int64_t now_us, int64_t for_us);
+/* When it last got on, if only by a part of an answer; to a tenth of a second. */
+int64_t session_heard_us(const session *s);
 /* Why it was lost: one line, no password. SQLSTATE or "". */
 const char *session_error(const session *s);
 const char *session_sqlstate(const session *s);

@@ -257,6 +257,46 @@ static void a_leader_behind_something_that_hangs_is_followed_and_gives_up_its_se
     take_over_from_one_that_is_cut_off(net_proxy_hold, NET_BOTH_WAYS, "1000", "PostgreSQL does not answer");
 }
 
+/* ---- slow, and not silent ---- */
+
+/* A page takes longer than a silence may last, and the server waits all the time for it to be taken. */
+static void a_leader_that_reads_slowly_is_left_to_read(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    pg_run(o->conn,
+           "SELECT postbus.publish('%s', convert_to(repeat('x', 1900), 'UTF8'), key => "
+           "convert_to('k' || n %% 5, 'UTF8')) FROM generate_series(1, 4000) n",
+           o->topic);
+    net_proxy_limit(pg_net, NET_TO_CLIENT, 700000);
+    proc_fixture *first = start_behind(o, "1500");
+    proc_fixture_expect_log(first, "leader.elected", SOON_MS);
+    proc_fixture *second = start_waiting(o, "1500");
+    expect_drained(o);
+    pg_expect(o->conn, "1", "SELECT count(*) FROM postbus.leadership");
+    relay_stop(first);
+    relay_stop(second);
+    outbox_free(o);
+}
+
+/* The same again on each session: one day it has to be waited for. */
+static void a_statement_that_takes_longer_than_a_silence_may_is_waited_for(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    pg_run(o->conn, "CREATE FUNCTION wait_a_while() RETURNS trigger LANGUAGE plpgsql AS "
+                    "'BEGIN PERFORM pg_sleep(3.5); RETURN NEW; END'; "
+                    "CREATE TRIGGER slow BEFORE INSERT ON postbus.leadership FOR EACH ROW EXECUTE FUNCTION "
+                    "wait_a_while()");
+    proc_fixture *relay = start_behind(o, "400");
+    proc_fixture_expect_log(relay, "PostgreSQL does not answer", SOON_MS);
+    proc_fixture_expect_log(relay, "leader.elected", SOON_MS);
+    publish(o->conn, o->topic, NULL, 10);
+    expect_drained(o);
+    relay_stop(relay);
+    outbox_free(o);
+}
+
 /* ---- on the way to a server ---- */
 
 static proc_fixture *start_with(const char *conninfo)
@@ -312,14 +352,18 @@ static void a_server_that_hangs_while_it_is_connected_to_is_given_up_and_tried_a
     outbox_free(o);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(nothing_of_a_killed_relay_arrives_after_its_successor, heal),
         cmocka_unit_test_teardown(a_relay_that_wakes_sends_nothing_of_what_it_had, heal),
         cmocka_unit_test_teardown(a_leader_whose_statements_do_not_reach_postgresql_is_followed, heal),
         cmocka_unit_test_teardown(a_leader_whom_no_answer_of_postgresql_reaches_is_followed, heal),
         cmocka_unit_test_teardown(a_leader_whose_network_is_gone_is_followed, heal),
+        cmocka_unit_test_teardown(a_leader_that_reads_slowly_is_left_to_read, heal),
+        cmocka_unit_test_teardown(a_statement_that_takes_longer_than_a_silence_may_is_waited_for, heal),
         cmocka_unit_test_teardown(a_server_is_found_behind_hosts_that_are_unknown_or_gone, heal),
         cmocka_unit_test_teardown(a_name_that_nobody_knows_is_said_and_tried_again, heal),
         cmocka_unit_test_teardown(a_server_that_hangs_while_it_is_connected_to_is_given_up_and_tried_again,
