@@ -224,13 +224,15 @@ void alone_step(alone *a, int64_t now_us)
     if (a->n == 0 || now_us < a->retry_at_us)
         return;
     move_clear(a->queue);
+    bool in_transactions = transaction_is_on(&a->ship->transaction);
+    size_t most = in_transactions ? 1 : MOST_IN_FLIGHT;
     alone_key *first_left = NULL;
-    while (a->ready && a->n_in_flight < MOST_IN_FLIGHT && a->ready != first_left) {
+    while (a->ready && a->n_in_flight < most && a->ready != first_left) {
         alone_key *k = a->ready;
         ship_answer answer = send_first(a, k);
-        if (answer == SHIP_WAIT)
+        if (answer == SHIP_WAIT && !in_transactions) /* else it may be of another transaction than the next */
             return;
-        if (answer != SHIP_LATER)
+        if (answer != SHIP_LATER && answer != SHIP_WAIT)
             continue;
         if (!first_left)
             first_left = k;

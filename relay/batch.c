@@ -70,6 +70,7 @@ void batch_queue_extend(batch_queue *q, batch *b)
 
 void batch_queue_add_page(batch_queue *q, batch *b, page *p)
 {
+    p->kept = q->keeps_pages;
     page_charge(p, &q->bytes);
     if (b->last)
         b->last->next = p;
@@ -150,6 +151,14 @@ void batch_queue_settle(batch_queue *q, batch_cursor to)
     }
     if (to.p)
         free_pages_before(to.b, to.p);
+}
+
+void batch_queue_undo(batch_queue *q)
+{
+    for (batch *b = q->settled.b; b; b = b->next)
+        for (page *p = b->first; p; p = p->next)
+            page_rewind(p, p == q->settled.p ? q->settled.i : 0);
+    q->ship = q->clear = q->settled;
 }
 
 void batch_queue_rewind(batch_queue *q)

@@ -38,6 +38,7 @@ typedef struct batch_queue {
     batch_cursor settled; /* rows before it are settled */
     batch_cursor ship;    /* rows before it have been handed over (or acknowledged, or parked) */
     batch_cursor clear;   /* rows before it are acknowledged, parked, or sent alone; moved by alone.c */
+    bool keeps_pages;     /* page.kept */
     size_t n_batches;
     size_t bytes; /* held by pages */
 } batch_queue;
@@ -63,6 +64,8 @@ bool batch_cursor_at_end(const batch_cursor *c);
 size_t batch_cursor_pass_done(batch_cursor *c);
 /* What lies before the cursor is settled: frees it. */
 void batch_queue_settle(batch_queue *q, batch_cursor to);
+/* Of a queue that keeps its pages: what was acknowledged and is not settled was not published after all. */
+void batch_queue_undo(batch_queue *q);
 /* Start to hand over again from the first row that is not settled. */
 void batch_queue_rewind(batch_queue *q);
 /* Whether rows have been read and are not settled. */

@@ -143,6 +143,15 @@ static bool check_together(config_load_state *state)
         return config_fault(
             state, "id_header and type_header are both \"%s\"; give each its own name, or set one to \"\"",
             cfg->id_header);
+    for (size_t i = 0; i < cfg->n_kafka; i++) {
+        const config_pair *pair = &cfg->kafka[i];
+        if (cfg->delivery != DELIVERY_EXACTLY_ONCE && strcmp(pair->name, "transaction.timeout.ms") == 0)
+            return config_fault(
+                state,
+                "kafka.transaction.timeout.ms is \"%s\" (%s), and there are no transactions; remove it, or "
+                "set delivery to exactly_once",
+                pair->value, pair->source);
+    }
     return true;
 }
 

@@ -22,13 +22,20 @@ typedef enum park_policy {
     PARK_STOP,      /* all later events of the topic wait */
 } park_policy;
 
+/* How often an event can reach its topic. */
+typedef enum delivery {
+    DELIVERY_AT_LEAST_ONCE,
+    DELIVERY_EXACTLY_ONCE, /* for who reads committed records only */
+} delivery;
+
 typedef struct config {
-    char *name;               /* of the section it was said in; NULL: there are no sections */
-    char *database;           /* libpq connection string or URI */
-    char *brokers;            /* bootstrap.servers */
-    char *relay_id;           /* how this relay calls itself in postbus.leadership; default host:pid */
-    char *id_header;          /* name of the header that carries the event id; "" = none */
-    char *type_header;        /* name of the header that carries the type; "" = none */
+    char *name;        /* of the section it was said in; NULL: there are no sections */
+    char *database;    /* libpq connection string or URI */
+    char *brokers;     /* bootstrap.servers */
+    char *relay_id;    /* how this relay calls itself in postbus.leadership; default host:pid */
+    char *id_header;   /* name of the header that carries the event id; "" = none */
+    char *type_header; /* name of the header that carries the type; "" = none */
+    delivery delivery;
     bool receipts;            /* write postbus.receipt (completed_at, partition, offset of each event) */
     bool create_topics;       /* create a missing topic */
     int64_t topic_partitions; /* of a created topic; -1 = the brokers' default */

@@ -34,7 +34,7 @@ const kafka_rule kafka_rules[] = {
     {"dr_cb dr_msg_cb", NULL, NULL, "the relay reads the delivery reports itself"},
     {"enabled_events", NULL, NULL, "the relay chooses the events it reads"},
     {"log.queue", "false", NULL, "the relay reads librdkafka's log by a callback"},
-    {"transactional.id transaction.timeout.ms", NULL, NULL, "the relay does not use Kafka transactions"},
+    {"transactional.id", NULL, NULL, "the relay takes one of its own: delivery = exactly_once"},
     {"partitioner", NULL, "random", "a random partition for every record breaks the order of a key's events"},
     {"partitioner_cb msg_order_cmp", NULL, NULL, "it is set by code only"},
     {"topic.blacklist", NULL, NULL, "events for a hidden topic would wait for ever"},

@@ -34,6 +34,12 @@ const config_setting config_table[] = {
                "repeated event."},
     {"type_header", SETTING_TEXT, AT(type_header), .preset = "type", .placeholder = "NAME",
      .effect = "The record header that carries the type of an event that has one. Empty: none."},
+    {"delivery", SETTING_DELIVERY, AT(delivery), .preset = "at_least_once", .placeholder = "HOW",
+     .effect =
+         "exactly_once: events travel in Kafka transactions that are committed together with the relay's "
+         "progress, and a relay that lost the lead is fenced by the brokers. Consumers with "
+         "isolation.level=read_committed see each event once. Costs latency and throughput, and needs "
+         "further rights in Kafka. at_least_once: an event can come again after a failure."},
     {"receipts", SETTING_BOOL, AT(receipts), .preset = "true",
      .effect = "Whether partition, offset and time of acknowledgement are recorded for each event (see the "
                "view postbus.event)."},
@@ -214,6 +220,9 @@ void config_setting_range(const config_setting *setting, char *out, size_t out_s
     case SETTING_LISTEN:
         snprintf(out, out_size, "empty, a port, or an IP address, a colon and a port");
         break;
+    case SETTING_DELIVERY:
+        snprintf(out, out_size, "at_least_once or exactly_once");
+        break;
     case SETTING_POLICY:
         snprintf(out, out_size, "block_key, skip or stop");
         break;
@@ -230,6 +239,18 @@ static bool parse_level(const char *text, log_level *out)
     for (size_t i = 0; i < sizeof level_names / sizeof level_names[0]; i++)
         if (strcmp(level_names[i], text) == 0) {
             *out = (log_level)i;
+            return true;
+        }
+    return false;
+}
+
+static const char *const delivery_names[] = {"at_least_once", "exactly_once"};
+
+static bool parse_delivery(const char *text, delivery *out)
+{
+    for (size_t i = 0; i < sizeof delivery_names / sizeof delivery_names[0]; i++)
+        if (strcmp(delivery_names[i], text) == 0) {
+            *out = (delivery)i;
             return true;
         }
     return false;
@@ -358,6 +379,9 @@ bool config_setting_parse(const config_setting *setting, const char *text, confi
     case SETTING_LEVEL:
         ok = parse_level(text, place);
         break;
+    case SETTING_DELIVERY:
+        ok = parse_delivery(text, place);
+        break;
     case SETTING_POLICY:
         ok = parse_policy(text, strlen(text), place);
         break;
@@ -399,6 +423,8 @@ char *config_setting_text(const config_setting *setting, const config *cfg)
 {
     const void *place = (const char *)cfg + setting->offset;
     switch (setting->kind) {
+    case SETTING_DELIVERY:
+        return strdup(delivery_names[*(const delivery *)place]);
     case SETTING_POLICY:
         return strdup(policy_names[*(const park_policy *)place]);
     case SETTING_TEXT:

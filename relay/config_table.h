@@ -14,6 +14,7 @@ typedef enum setting_kind {
     SETTING_DURATION_MS,      /* a number, or a number with ms, s, min, h or d */
     SETTING_LEVEL,
     SETTING_LISTEN,    /* "", a port, or an address and a port */
+    SETTING_DELIVERY,  /* at_least_once or exactly_once */
     SETTING_POLICY,    /* block_key, skip or stop */
     SETTING_POLICY_OF, /* TOPIC=POLICY,… */
 } setting_kind;
@@ -30,7 +31,7 @@ typedef struct config_setting {
     bool of_process;    /* of the whole process: not to be said in a section */
 } config_setting;
 
-#define CONFIG_N_SETTINGS 29
+#define CONFIG_N_SETTINGS 30
 extern const config_setting config_table[CONFIG_N_SETTINGS];
 
 /* The row of this name, or NULL. */

@@ -1,4 +1,4 @@
-/* Dies where a test says so, the way a crash would: no cleaning up. Compiled only into builds with tests. */
+/* Dies, or stands still, where a test says so, the way a crash would: no cleaning up. Compiled only into builds with tests. */
 #include "failpoint.h"
 
 #ifdef POSTBUS_FAILPOINTS
@@ -9,18 +9,21 @@
 #include <string.h>
 #include <unistd.h>
 
-void failpoint(const char *point)
+static void signal_at(const char *at, const char *point, atomic_int *passed, int number)
 {
-    static atomic_int passed;
-    const char *at = getenv("POSTBUS_CRASH_AT");
-    if (!at)
-        return;
-    size_t n = strcspn(at, ":");
-    if (strlen(point) != n || strncmp(at, point, n) != 0)
+    size_t n = at ? strcspn(at, ":") : 0;
+    if (!at || strlen(point) != n || strncmp(at, point, n) != 0)
         return;
     int wanted = at[n] == ':' ? atoi(at + n + 1) : 1;
-    if (atomic_fetch_add(&passed, 1) + 1 == wanted)
-        kill(getpid(), SIGKILL);
+    if (atomic_fetch_add(passed, 1) + 1 == wanted)
+        kill(getpid(), number);
+}
+
+void failpoint(const char *point)
+{
+    static atomic_int passed_crash, passed_freeze;
+    signal_at(getenv("POSTBUS_CRASH_AT"), point, &passed_crash, SIGKILL);
+    signal_at(getenv("POSTBUS_FREEZE_AT"), point, &passed_freeze, SIGSTOP);
 }
 
 #else

@@ -92,16 +92,17 @@ static int32_t choose_or_hold(const rd_kafka_topic_t *rkt, const void *key, size
         partition = with_leader(rkt, partition, n_partitions);
     last_chosen = partition;
     pthread_mutex_lock(&lock);
-    f->held = !take(f, partition, n_partitions, record);
+    f->held = !f->never_holds && !take(f, partition, n_partitions, record);
     f->held_at = partition;
     pthread_mutex_unlock(&lock);
     return f->held ? n_partitions : partition;
 }
 
-rd_kafka_topic_t *first_flight_open(first_flight *f, rd_kafka_t *rk, const char *name, struct topic *topic)
+rd_kafka_topic_t *first_flight_open(first_flight *f, rd_kafka_t *rk, const char *name, struct topic *topic,
+                                    bool hold)
 {
     rd_kafka_topic_conf_t *conf = rd_kafka_default_topic_conf_dup(rk);
-    *f = (first_flight){.topic = topic, .choose = configured(conf)};
+    *f = (first_flight){.topic = topic, .choose = configured(conf), .acked = !hold, .never_holds = !hold};
     rd_kafka_topic_conf_set_partitioner_cb(conf, choose_or_hold);
     rd_kafka_topic_conf_set_opaque(conf, f);
     return rd_kafka_topic_new(rk, name, conf);

@@ -22,10 +22,12 @@ typedef struct first_flight {
     bool sent, acked;       /* any of the topic: before the first answer the partitions are not known */
     bool held;              /* the last record was held back, behind the first one of held_at */
     int32_t held_at;
+    bool never_holds;
 } first_flight;
 
-/* A handle of the topic whose partitioner holds records back; opaque is rd_kafka_topic_opaque's. NULL: no memory. */
-rd_kafka_topic_t *first_flight_open(first_flight *f, rd_kafka_t *rk, const char *name, struct topic *topic);
+/* A handle of the topic whose partitioner holds records back, if hold is set; opaque is rd_kafka_topic_opaque's. NULL: no memory. */
+rd_kafka_topic_t *first_flight_open(first_flight *f, rd_kafka_t *rk, const char *name, struct topic *topic,
+                                    bool hold);
 void first_flight_close(first_flight *f);
 /* Whether a record of the topic may be handed over at all. */
 bool first_flight_may_send(const first_flight *f);

@@ -55,6 +55,8 @@ static ship_answer one_row(hand_over *h, row *r, int64_t now_us)
     ship_answer answer = ship_row(h->ship, t, r, &e, false);
     if (answer == SHIP_PARK)
         lanes_park(h->lanes, t, r, now_us);
+    else if (answer == SHIP_LATER && h->ship->transactional) /* likewise */
+        return SHIP_WAIT;
     else if (answer == SHIP_LATER)
         pass_over(h, t);
     else if (answer == SHIP_SUSPECT)
@@ -72,6 +74,8 @@ bool hand_over_step(hand_over *h, int64_t now_us)
     while (n < ROWS_AT_ONCE && (r = batch_cursor_row(c)) && c->b->released) {
         ship_answer answer = r->state == ROW_WAITING ? one_row(h, r, now_us) : SHIP_LATER;
         if (answer == SHIP_WAIT)
+            break;
+        if (r->state == ROW_HELD && h->ship->transactional) /* progress could not cover those behind it */
             break;
         h->overtaken |= h->passed && answer != SHIP_LATER;
         c->i++;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "exactly_once.h"
 #include "postbus_sql.h"
 #include "relay_inner.h"
 #include "silent_leader.h"
@@ -15,7 +16,8 @@ enum check_column {
     CHECK_STRAYED,
     CHECK_CACHE,
     CHECK_INCREMENT,
-    CHECK_CYCLE
+    CHECK_CYCLE,
+    CHECK_TRANSACTIONS_ID
 };
 
 static void check(relay *y, const PGresult *res)
@@ -34,6 +36,9 @@ static void check(relay *y, const PGresult *res)
         relay_refuse(y,
                      "postbus.outbox_id_seq must have CACHE 1, INCREMENT 1 and NO CYCLE, or events are lost",
                      "ALTER SEQUENCE postbus.outbox_id_seq CACHE 1 INCREMENT 1 NO CYCLE");
+    else
+        snprintf(y->ship.transactional_id, sizeof y->ship.transactional_id, "postbus-%s",
+                 PQgetvalue(res, 0, CHECK_TRANSACTIONS_ID));
 }
 
 void relay_on_check(void *arg, PGresult *res)
@@ -47,8 +52,6 @@ void relay_on_check(void *arg, PGresult *res)
         y->unlead = true;
 }
 
-static void lead(relay *y);
-
 static void on_lead_answer(void *arg, PGresult *res)
 {
     relay *y = arg;
@@ -57,7 +60,7 @@ static void on_lead_answer(void *arg, PGresult *res)
     if (relay_gives_up(y))
         return;
     if (got) {
-        lead(y);
+        exactly_once_resolve(y);
         return;
     }
     if (!y->standby_logged)
@@ -231,6 +234,7 @@ static void on_progress(void *arg, PGresult *res)
         hand_over_start(&y->hand_over, &y->queue, &y->ship, &y->parking, &y->lanes);
         stalls_start(&y->stalls, y->cfg, &y->ship, &y->lanes, clock_now_us());
         doorbell_restart(&y->bell, clock_now_us());
+        exactly_once_start(y);
         retention_start(&y->retention, y->cfg, clock_now_us());
     }
     PQclear(res);
@@ -245,7 +249,7 @@ static void on_leading(void *arg)
     y->backoff_us = RELAY_RECONNECT_LEAST_US;
     y->standby_logged = false;
     lease_answered(&y->lease);
-    gate_open(&y->ship.gate, y->lease.until_us);
+    gate_open(y->ship.gate, y->lease.until_us);
     log_event(LOG_LEVEL_INFO, "leader.elected", "relay=%s epoch=%lld backend=%d published=%lld",
               y->cfg->relay_id, (long long)y->epoch, PQbackendPID(session_conn(y->session)),
               (long long)y->settler.published);
@@ -281,7 +285,7 @@ static void on_lanes_loaded(void *arg)
     on_queues_loaded(y);
 }
 
-static void lead(relay *y)
+void relay_lead(relay *y)
 {
     char arm[128], unlock[128];
     session *s = y->session;

@@ -99,6 +99,7 @@ static void on_page(void *arg, PGresult *res)
         p->lane = t;
         t->lane_page_n = page_extra(p, p->n_rows - 1, 0);
         page_charge(p, t->head_alone ? &t->lanes->head_bytes : t->lanes->account);
+        p->kept = transaction_is_on(&t->lanes->ship->transaction);
         t->lane_page = p;
         t->lane_ship = 0;
         t->lane_left = false;
@@ -205,7 +206,8 @@ static void on_unparked(void *arg)
 static void unpark(lanes *l, topic *t)
 {
     page *p = t->lane_page;
-    char *ids = malloc(3 + (size_t)p->n_rows * 21);
+    transaction *x = &l->ship->transaction;
+    char *ids = transaction_may_settle(x, t) ? malloc(3 + (size_t)p->n_rows * 21) : NULL;
     if (!ids)
         return;
     char *at = ids;
@@ -216,11 +218,13 @@ static void unpark(lanes *l, topic *t)
     strcpy(at, "}");
     const char *values[] = {ids};
     t->lane_unparking = true;
+    transaction_begin_intent(x, l->session, t);
     settler_send_receipts(l->settler, p);
     session_execute(l->session, "unpark", 1, values, false, NULL, NULL);
     if (!park_rows_send(l->session, "repark", p->rows, (size_t)p->n_rows))
         l->malformed = true;
-    session_commit(l->session, on_unparked, t);
+    transaction_commit_parked(x, l->session, t, l->settler->epoch, l->settler->published + count_acked(p),
+                              on_unparked, t);
     free(ids);
 }
 
@@ -265,6 +269,13 @@ void lanes_step(lanes *l)
 {
     l->closing = false;
     topic_table_each(&l->ship->topics, step, l);
+}
+
+void lanes_rewind(topic *t)
+{
+    if (t->lane_page)
+        page_rewind(t->lane_page, 0);
+    t->lane_ship = 0;
 }
 
 static void look_whether_idle(topic *t, void *arg)

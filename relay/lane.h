@@ -36,6 +36,8 @@ bool lanes_are_idle(lanes *l);
 char *lanes_in_flight(lanes *l);
 /* Reads, sends, and removes parked events where their topics are back. */
 void lanes_step(lanes *l);
+/* The transaction with the rows of the topic's page was aborted. */
+void lanes_rewind(topic *t);
 /* Of an open lane: no further row of its page leaves. */
 void lanes_leave_page(topic *t);
 /* When stopping: removes what the brokers have taken, sends nothing more. True while that is not committed. */

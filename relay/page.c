@@ -140,6 +140,15 @@ page_event page_read(const page *p, int i)
 void page_row_done(page *p, row *r, row_state state)
 {
     r->state = (uint8_t)state;
-    if (--p->n_open == 0)
+    if (--p->n_open == 0 && !p->kept)
         release_result(p);
+}
+
+void page_rewind(page *p, int from)
+{
+    for (int i = from; i < p->n_rows; i++)
+        if (p->rows[i].state == ROW_ACKED) {
+            p->rows[i].state = ROW_WAITING;
+            p->n_open++;
+        }
 }

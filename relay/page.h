@@ -48,13 +48,14 @@ typedef struct row {
 
 struct page {
     page *next;
-    PGresult *result; /* NULL once every row is acknowledged or parked */
+    PGresult *result; /* NULL once every row is acknowledged or parked, unless kept */
     void *lane;      /* the topic whose parked events it holds, or the redriver; NULL: read from the outbox */
     size_t *account; /* where bytes is added up, NULL: nowhere yet */
     size_t bytes;    /* what it holds of the memory limit */
     size_t value_bytes; /* of values, keys and headers */
     int64_t arrived_us; /* by clock_now_us */
     int64_t oldest_us;  /* created_at of the first row, since 1970 */
+    bool kept;          /* until it is freed: an acknowledgement is not the last word */
     int n_rows;
     int n_open; /* rows neither acknowledged nor parked */
     row rows[];
@@ -83,7 +84,9 @@ void page_charge(page *p, size_t *account);
 /* A bigint of a further column, behind those of page_event: 0 is the first; NULL counts as 0. */
 int64_t page_extra(const page *p, int i, int column);
 page_event page_read(const page *p, int i);
-/* Counts a row as done; frees what PostgreSQL sent when it was the last. */
+/* Counts a row as done; frees what PostgreSQL sent when it was the last, unless the page is kept. */
 void page_row_done(page *p, row *r, row_state state);
+/* Of a page that is kept: its acknowledged rows from this one on were not published after all. */
+void page_rewind(page *p, int from);
 
 #endif

@@ -33,6 +33,7 @@ void redrive_start(redrive *rd, const config *cfg, session *pg, topic_table *top
                     .settler = sets,
                     .account = account,
                     .look = true,
+                    .most_rows = MOST_ROWS,
                     .n_redriven = rd->n_redriven};
     static const char *const names[] = {"wishes",   "discard",      "redrive_stale", "redrive_page",
                                         "redriven", "queues_empty", "queues",        "redrive_end"};
@@ -159,7 +160,8 @@ static void on_discards_committed(void *arg)
 static void discard(redrive *rd)
 {
     rd->lanes->paused = true;
-    if (!lanes_are_idle(rd->lanes))
+    if (!lanes_are_idle(rd->lanes) || rd->parking->alone.ship->transaction.state ==
+                                          TRANSACTION_IN_DOUBT) /* it may park what is discarded */
         return;
     char *in_flight = lanes_in_flight(rd->lanes);
     if (!in_flight)
@@ -244,6 +246,7 @@ static void on_page(void *arg, PGresult *res)
         return;
     }
     p->lane = rd;
+    p->kept = transaction_is_on(&rd->parking->alone.ship->transaction);
     page_charge(p, rd->account);
     rd->page = p;
     give_out(rd, p);
@@ -293,7 +296,7 @@ static void on_end(void *arg, PGresult *res)
 static void ask_page(redrive *rd)
 {
     char rows[24], bytes[24], after[24];
-    int64_t n_rows = rd->cfg->page_rows < MOST_ROWS ? rd->cfg->page_rows : MOST_ROWS;
+    int64_t n_rows = rd->cfg->page_rows < rd->most_rows ? rd->cfg->page_rows : rd->most_rows;
     char *queues = queue_array(rd, (size_t)n_rows), *away = topics_away(rd);
     if (!queues || !away) {
         free(queues);
@@ -405,6 +408,8 @@ static void on_page_settled(void *arg)
     else if (!moved)
         rd->next_us = clock_now_us() + PAUSE_US;
     rd->active_at = rd->active.n > MOST_QUEUES ? rd->active_next : 0;
+    if (moved && rd->most_rows < MOST_ROWS)
+        rd->most_rows *= 2;
     drop_page(rd);
     rd->look = true;
     failpoint("after_redriven");
@@ -417,9 +422,20 @@ static void note_active(redrive *rd)
             add(rd, &rd->active, rd->rows[i].queue);
 }
 
+static int64_t count_acked(const page *p)
+{
+    int64_t n = 0;
+    for (int i = 0; i < p->n_rows; i++)
+        n += p->rows[i].state == ROW_ACKED;
+    return n;
+}
+
 static void settle_page(redrive *rd)
 {
     page *p = rd->page;
+    transaction *x = &rd->parking->alone.ship->transaction;
+    if (!transaction_may_settle(x, rd))
+        return;
     note_active(rd);
     char *acked = id_array(p, true), *tried = id_array(p, false);
     char *queues = queue_array(rd, MOST_QUEUES);
@@ -433,13 +449,15 @@ static void settle_page(redrive *rd)
         rd->n_active_at = rd->active.n;
         rd->n_marks_at = rd->parking->n_marks;
         rd->n_queued_at = rd->settler->n_queued;
+        transaction_begin_intent(x, rd->session, rd);
         settler_send_receipts(rd->settler, p);
         session_execute(rd->session, "redriven", 2, ids, false, NULL, NULL);
         session_execute(rd->session, "redrive_stale", 2, span, false, NULL, NULL);
         if (!park_rows_send(rd->session, "repark", p->rows, (size_t)p->n_rows))
             rd->fault = "out of memory";
         session_execute(rd->session, "queues_empty", 1, empty, false, on_empty, rd);
-        session_commit(rd->session, on_page_settled, rd);
+        transaction_commit_parked(x, rd->session, rd, rd->settler->epoch,
+                                  rd->settler->published + count_acked(p), on_page_settled, rd);
     }
     free(acked);
     free(tried);
@@ -481,6 +499,18 @@ int64_t redrive_step(redrive *rd, int64_t now_us)
     if (!waits && *rd->account < (size_t)rd->cfg->in_flight_bytes)
         ask_page(rd);
     return CLOCK_NEVER;
+}
+
+/* What follows in their queues must not leave before them. */
+void redrive_rewind(redrive *rd)
+{
+    for (int i = 0; rd->page && i < rd->page->n_rows; i++)
+        if (rd->page->rows[i].state == ROW_ACKED) {
+            add(rd, &rd->ended, rd->rows[i].queue);
+            rd->page->rows[i].state = ROW_PARKED;
+            rd->page->rows[i].waits_for = WAITS_AS_IT_DID;
+        }
+    rd->most_rows = 1;
 }
 
 bool redrive_finish(redrive *rd)

@@ -38,6 +38,7 @@ typedef struct redrive {
     bool closing; /* an empty queue is about to be let go of: no new batch should be opened */
     int64_t look_at_us, next_us, discard_at_us;
     int64_t n_taken;     /* wishes to discard, by the statement under way */
+    int64_t most_rows;   /* of a page: fewer after a transaction had to be aborted */
     uint64_t n_marks_at; /* when it was asked which queues are empty */
     size_t n_queued_at;
     uint64_t n_redriven;
@@ -55,6 +56,8 @@ int64_t redrive_load(redrive *rd, PGresult *res);
 void redrive_wake(redrive *rd);
 /* CLOCK_NEVER or when it is to be called again. */
 int64_t redrive_step(redrive *rd, int64_t now_us);
+/* The transaction with rows of the page was aborted: they stay parked, for now. */
+void redrive_rewind(redrive *rd);
 /* When stopping: records what the brokers have taken, sends nothing. True while that is not committed. */
 bool redrive_finish(redrive *rd);
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "exactly_once.h"
 #include "failpoint.h"
 #include "log.h"
 #include "relay_inner.h"
@@ -58,7 +59,7 @@ static void leave(relay *y)
     if (y->stopping && y->state == RELAY_LEADING && batch_queue_has_open_rows(&y->queue) && !y->finished)
         y->stop_code = 3;
     int64_t now_us = clock_now_us();
-    gate_shut(&y->ship.gate);
+    gate_shut(y->ship.gate);
     home_note(&y->home, y->settler.settled_x, y->settler.settled_l);
     ship_purge(&y->ship);
     ship_reset(&y->ship, last_reports_ms(y, now_us), now_us);
@@ -73,10 +74,10 @@ static void leave(relay *y)
     session_free(y->session);
     y->session = NULL;
     y->state = RELAY_AWAY;
-    y->unlead = y->refused = false;
+    y->unlead = y->refused = y->resolving = false;
 }
 
-static void lose_session(relay *y, const char *why)
+void relay_lose_session(relay *y, const char *why)
 {
     log_event(LOG_LEVEL_WARN, "session.lost", "reason=%s retry_ms=%lld", why,
               (long long)(y->backoff_us / 1000));
@@ -122,7 +123,7 @@ static void session_was_lost(relay *y)
 {
     const char *remedy = remedy_for(session_sqlstate(y->session));
     if (!remedy) {
-        lose_session(y, session_error(y->session));
+        relay_lose_session(y, session_error(y->session));
         return;
     }
     relay_refuse(y, session_error(y->session), remedy);
@@ -163,7 +164,7 @@ static void on_checked_again(void *arg, PGresult *res)
     if (clock_now_us() - y->joined_at_us >
         patience_us(y)) /* this session has lived through what ended the last ones */
         y->n_silences = 0;
-    gate_open(&y->ship.gate, y->lease.until_us);
+    gate_open(y->ship.gate, y->lease.until_us);
     if (y->lease.lapsed && lease_holds(&y->lease, clock_now_us())) {
         log_event(LOG_LEVEL_INFO, "lease.renewed", "relay=%s", y->cfg->relay_id);
         y->lease.lapsed = false;
@@ -194,10 +195,14 @@ static void say_that_we_read(relay *y, int64_t now_us)
 /* The server, the network or this process stood still, and another relay may lead soon: nothing leaves until the session answers. */
 static void lapse(relay *y, int64_t now_us)
 {
-    gate_shut(&y->ship.gate);
+    gate_shut(y->ship.gate);
     y->lease.lapsed = true;
     log_event(LOG_LEVEL_WARN, "lease.lapsed", "relay=%s in_flight=%d", y->cfg->relay_id,
               ship_in_flight(&y->ship));
+    if (y->ship.transactional) {
+        relay_lose_session(y, "its lease lapsed");
+        return;
+    }
     ship_purge(&y->ship);
     ship_reset(&y->ship, 0, now_us);
     ship_reset_alone(&y->ship, 0);
@@ -205,8 +210,7 @@ static void lapse(relay *y, int64_t now_us)
     hand_over_rewind(&y->hand_over);
 }
 
-/* False: nothing may be handed over now. */
-static bool keep_lease(relay *y, int64_t now_us)
+bool relay_keep_lease(relay *y, int64_t now_us)
 {
     if (now_us >= lease_ask_at(&y->lease))
         check_again(y, now_us);
@@ -249,12 +253,17 @@ static bool send_the_rest(relay *y, int64_t now_us)
 
 static int64_t step_stopping(relay *y, bool leads, int64_t now_us)
 {
-    bool more = leads && send_the_rest(y, now_us);
+    bool more = leads && !y->ship.transactional && send_the_rest(y, now_us);
     bool lane_under_way = lanes_finish(&y->lanes), redrive_under_way = redrive_finish(&y->redrive);
-    if (!more && !lane_under_way && !redrive_under_way && is_drained(y)) {
+    bool transaction_under_way = exactly_once_finish(y, now_us);
+    if (y->state != RELAY_LEADING)
+        return now_us;
+    if (!more && !lane_under_way && !redrive_under_way && !transaction_under_way && is_drained(y)) {
         relay_finish(y, y->stop_code);
         return now_us;
     }
+    if (y->ship.transactional)
+        return now_us + 10000;
     if (y->ship.broken) {
         ship_reset(&y->ship, 0, now_us);
         y->stop_code = 3;
@@ -280,18 +289,21 @@ static int64_t step_leading(relay *y, int64_t now_us)
 {
     const char *why = fault_of(y);
     if (why) {
-        lose_session(y, why);
+        relay_lose_session(y, why);
         return now_us;
     }
-    bool leads = keep_lease(y, now_us);
+    bool leads = relay_keep_lease(y, now_us);
+    if (y->state != RELAY_LEADING)
+        return now_us;
     if (y->stopping)
         return step_stopping(y, leads, now_us);
     if (!leads)
         return CLOCK_NEVER;
-    if (y->ship.broken && y->ship.producer)
+    bool more = false;
+    if (y->ship.broken && y->ship.producer && !y->ship.transactional)
         mend_producer(y, now_us);
     int64_t until_us = earlier(lease_ask_at(&y->lease), y->lease.until_us);
-    if (ship_start(&y->ship, now_us) && stalls_step(&y->stalls, now_us))
+    if (ship_start(&y->ship, now_us) && !y->ship.transactional && stalls_step(&y->stalls, now_us))
         take_back_stalled(y, now_us);
     if (ship_start(&y->ship, now_us)) {
         until_us = earlier(until_us, stalls_until(&y->stalls));
@@ -299,7 +311,8 @@ static int64_t step_leading(relay *y, int64_t now_us)
         until_us = earlier(until_us, redrive_step(&y->redrive, now_us));
         bool may_read = !y->lanes.closing && !y->redrive.closing;
         until_us = earlier(until_us, reader_step(&y->reader, may_read, now_us));
-        if (hand_over_step(&y->hand_over, now_us))
+        more = hand_over_step(&y->hand_over, now_us);
+        if (more)
             until_us = now_us;
         /* After the hand-over, which may have met a topic for the first time: nothing else may wake us for it. */
         until_us =
@@ -310,7 +323,12 @@ static int64_t step_leading(relay *y, int64_t now_us)
     } else {
         until_us = earlier(until_us, y->ship.restart_at_us);
     }
-    until_us = earlier(until_us, settler_step(&y->settler, now_us));
+    if (y->ship.transactional)
+        until_us = earlier(until_us, exactly_once_step(y, more, now_us));
+    else
+        until_us = earlier(until_us, settler_step(&y->settler, now_us));
+    if (y->state != RELAY_LEADING)
+        return now_us;
     return earlier(until_us, retention_step(&y->retention, y->session, now_us));
 }
 
@@ -340,7 +358,7 @@ static void lose_silent_session(relay *y)
 {
     if (y->state != RELAY_CONNECTING && y->n_silences < SILENCES_MOST)
         y->n_silences++;
-    lose_session(y, "PostgreSQL does not answer");
+    relay_lose_session(y, "PostgreSQL does not answer");
 }
 
 static int64_t step(relay *y, int64_t now_us)
@@ -358,7 +376,7 @@ static int64_t step(relay *y, int64_t now_us)
         return now_us;
     }
     if (y->unlead) {
-        lose_session(y, "this PostgreSQL is a standby in recovery");
+        relay_lose_session(y, "this PostgreSQL is a standby in recovery");
         return now_us;
     }
     switch (y->state) {
@@ -373,6 +391,8 @@ static int64_t step(relay *y, int64_t now_us)
         relay_finish(y, 0);
         return now_us;
     }
+    if (y->resolving)
+        return exactly_once_resolve_step(y, now_us);
     if (y->state == RELAY_CONNECTING && session_get_state(y->session) == SESSION_READY)
         relay_join(y);
     if (y->state == RELAY_STANDBY) {
@@ -465,7 +485,7 @@ static void begin_anew_if_stuck(relay *y, int64_t now_us)
 {
     char reason[400];
     if (y->one_of_several && y->session && monitor_is_stuck(&y->monitor, now_us, reason, sizeof reason))
-        lose_session(y, reason);
+        relay_lose_session(y, reason);
 }
 
 static void log_safety_finds(const relay *y, uint64_t *logged)

@@ -64,6 +64,8 @@ typedef struct relay {
     int64_t queues_after; /* while taking the lead: the blocked keys have been loaded up to here */
     bool standby_logged, unlead;
     bool refused; /* the session is to be given up: the database cannot be served as it is */
+    int64_t resolving_since_us;
+    bool resolving, resolve_sent; /* the way to the lead waits for Kafka: exactly_once.c */
     bool stopping;
     int64_t stop_by_us;
     int stop_code; /* what stopping ends with: 3 once something acknowledged can no longer be settled */
@@ -85,6 +87,11 @@ bool relay_gives_up(const relay *y);
 void relay_join(relay *y);
 /* Once more, from standing by. */
 void relay_try_to_lead(relay *y);
+/* The lead is had, and all that is in doubt is known: loads where the last leader got to. */
+void relay_lead(relay *y);
+/* False: nothing may be handed over now, or the lead is lost. */
+bool relay_keep_lease(relay *y, int64_t now_us);
+void relay_lose_session(relay *y, const char *why);
 /* Judges the answer to check.sql: refuses to go on, or gives up the lead, where it must. */
 void relay_on_check(void *arg, PGresult *res);
 

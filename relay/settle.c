@@ -152,7 +152,8 @@ static bool gather(settler *s)
 }
 
 /* A batch that is not fenced has no second position yet; none of its rows can be done. */
-static void send_progress(settler *s)
+static void send_progress(settler *s, const char *statement, const char *before, session_result_cb *cb,
+                          void *arg)
 {
     const batch *b = s->target.b;
     const position *one = batch_cursor_at_end(&s->target) && b->released ? &b->end : &b->start;
@@ -168,18 +169,35 @@ static void send_progress(settler *s)
     snprintf(done, sizeof done, "%lld", (long long)(one == two ? 0 : s->target_done_id));
     snprintf(floor, sizeof floor, "%lld", (long long)fences_floor(s->fences, one->s));
     snprintf(published, sizeof published, "%lld", (long long)(s->published + (int64_t)s->n_target_published));
-    const char *values[] = {epoch, one->s->text, x1, l1, two->s->text, x2, l2, done, floor, published};
-    session_execute(s->session, "settle", 10, values, false, NULL, NULL);
+    const char *values[] = {epoch, one->s->text, x1,    l1,        two->s->text, x2,
+                            l2,    done,         floor, published, before};
+    session_execute(s->session, statement, before ? 11 : 10, values, false, cb, arg);
+}
+
+static void is_sent(settler *s)
+{
+    s->under_way = true;
+    s->target_ack_us = s->first_ack_us;
+    s->first_ack_us = 0;
 }
 
 bool settler_send(settler *s)
 {
     if (s->under_way || !settler_has_work(s) || !gather(s))
         return false;
-    send_progress(s);
-    s->under_way = true;
-    s->target_ack_us = s->first_ack_us;
-    s->first_ack_us = 0;
+    send_progress(s, "settle", NULL, NULL, NULL);
+    is_sent(s);
+    return true;
+}
+
+bool settler_intend(settler *s, int64_t before, session_result_cb *cb, void *arg)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)before);
+    if (!gather(s))
+        return false;
+    send_progress(s, "intend", text, cb, arg);
+    is_sent(s);
     return true;
 }
 
@@ -232,14 +250,14 @@ static void on_committed(void *arg)
 
 bool settler_is_due(const settler *s, int64_t now_us)
 {
-    if (s->under_way || s->first_ack_us == 0)
+    if (s->under_way || s->held || s->first_ack_us == 0)
         return false;
     return now_us >= s->first_ack_us + s->cfg->settle_ms * 1000 || s->queue->n_batches >= MANY_BATCHES;
 }
 
 int64_t settler_step(settler *s, int64_t now_us)
 {
-    if (s->under_way || s->first_ack_us == 0)
+    if (s->under_way || s->held || s->first_ack_us == 0)
         return CLOCK_NEVER;
     if (!settler_is_due(s, now_us))
         return s->first_ack_us + s->cfg->settle_ms * 1000;

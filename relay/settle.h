@@ -16,6 +16,7 @@ typedef struct settler {
     int64_t epoch;
     int64_t published; /* of all time, as progress counts it */
     bool under_way;
+    bool held;           /* it settles nothing by itself: what is acknowledged is inside a transaction */
     batch_cursor target; /* what the settling under way covers */
     size_t n_target_rows, n_target_published;
     uint64_t target_x,
@@ -43,6 +44,9 @@ void settler_note(settler *s, int64_t now_us);
 bool settler_has_work(const settler *s);
 /* Whether it is time: the oldest acknowledgement has waited for settle_ms, or many batches wait. */
 bool settler_is_due(const settler *s, int64_t now_us);
+/* As settler_send, as an intent: before is the n that Kafka holds. cb gets the answer of the statement that writes progress; acknowledged events it
+ * covers are in n_target_published. */
+bool settler_intend(settler *s, int64_t before, session_result_cb *cb, void *arg);
 /* Sends the statements of a settling (without the commit) if there is work and none is under way. After the commit: settler_committed. */
 bool settler_send(settler *s);
 void settler_committed(settler *s);

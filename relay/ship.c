@@ -41,6 +41,7 @@ static const struct {
     {"reconnect.backoff.ms", "50"},
     {"reconnect.backoff.max.ms", "2000"},
     {"client.id", "postbus-relay"},
+    {"transaction.timeout.ms", "30000"},
 };
 
 /* One record a request, so that a refusal is of one record; the order of a key is alone.c's to keep. Idempotence would cost tens of
@@ -80,6 +81,7 @@ static rd_kafka_conf_t *make_conf(ship *s, bool alone)
     for (size_t i = 0; ok && i < s->cfg->n_kafka; i++)
         ok = set(s, conf, s->cfg->kafka[i].name, s->cfg->kafka[i].value);
     ok = ok && set(s, conf, "bootstrap.servers", s->cfg->brokers);
+    ok = ok && (!s->transactional || set(s, conf, "transactional.id", s->transactional_id));
     char bytes[24];
     snprintf(bytes, sizeof bytes, "%lld", (long long)s->batch_bytes);
     ok = ok && (s->batch_bytes == 0 || set(s, conf, "batch.size", bytes));
@@ -90,7 +92,7 @@ static rd_kafka_conf_t *make_conf(ship *s, bool alone)
         return NULL;
     }
     rd_kafka_conf_set_log_cb(conf, on_log);
-    gate_guard(&s->gate, conf);
+    gate_guard(s->gate, conf);
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR |
                                        RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT |
                                        RD_KAFKA_EVENT_CREATETOPICS_RESULT);
@@ -109,12 +111,18 @@ bool ship_init(ship *s, const config *cfg, void (*on_acked)(void *, row *),
 {
     *s = (ship){.cfg = cfg,
                 .topics = {.cfg = cfg},
+                .event_fd = -1,
                 .backoff_us = BACKOFF_LEAST_US,
                 .on_acked = on_acked,
                 .on_alone_failed = on_alone_failed,
                 .on_acked_arg = arg};
-    gate_init(&s->gate, cfg->name, wire_ms(cfg));
     record_maker_init(&s->maker, cfg);
+    s->gate = malloc(sizeof *s->gate);
+    if (!s->gate) {
+        strncpy(s->reason, "out of memory", sizeof s->reason - 1);
+        return false;
+    }
+    gate_init(s->gate, cfg->name, wire_ms(cfg));
     s->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (s->event_fd < 0) {
         strncpy(s->reason, strerror(errno), sizeof s->reason - 1);
@@ -153,6 +161,9 @@ bool ship_start(ship *s, int64_t now_us)
     s->queue = rd_kafka_queue_get_main(s->producer);
     rd_kafka_queue_io_event_enable(s->queue, s->event_fd, &one, sizeof one);
     s->broken = s->refused = false;
+    s->topics.transactional = s->transactional;
+    if (s->transactional)
+        transaction_start(&s->transaction, s->producer, s->transactional_id, s->event_fd);
     ship_serve(
         s,
         now_us); /* the descriptor tells of the first event in an empty queue: what came before it was enabled would silence it */
@@ -198,6 +209,8 @@ static ship_answer not_taken(ship *s, topic *t, row *r, rd_kafka_resp_err_t err)
 static ship_answer produce(ship *s, rd_kafka_t *rk, topic *t, row *r, const page_event *e)
 {
     bool ok;
+    if (transaction_is_on(&s->transaction) && !transaction_takes(&s->transaction, r, clock_now_us()))
+        return SHIP_WAIT;
     rd_kafka_headers_t *headers = record_headers(&s->maker, e, &ok);
     if (!ok) {
         r->refusal_at = REFUSAL_MALFORMED;
@@ -220,9 +233,11 @@ static ship_answer produce(ship *s, rd_kafka_t *rk, topic *t, row *r, const page
     first_flight_forget_chosen();
     rd_kafka_error_t *error = rd_kafka_produceva(rk, vus, headers ? 7 : 6);
     if (!error) {
-        int slot = rk == s->alone ? FLIGHT_ALONE : FLIGHT_PLACED + (int)first_flight_chosen();
+        int slot = rk == s->alone || r->alone ? FLIGHT_ALONE : FLIGHT_PLACED + (int)first_flight_chosen();
         r->state = ROW_SENT;
         r->flight = flights_sent(&t->flights, slot, s->now_us);
+        if (transaction_is_on(&s->transaction))
+            transaction_sent(&s->transaction, r, t, clock_now_us());
         return SHIP_SENT;
     }
     rd_kafka_resp_err_t code = rd_kafka_error_code(error);
@@ -275,11 +290,13 @@ static bool start_alone(ship *s)
 
 ship_answer ship_alone(ship *s, topic *t, row *r, const page_event *e)
 {
-    if (s->broken || !s->producer || (!s->alone && !start_alone(s)))
+    if (s->broken || !s->producer)
         return SHIP_WAIT;
     if (t->state != TOPIC_READY)
         return SHIP_LATER;
-    return produce(s, s->alone, t, r, e);
+    if (transaction_is_on(&s->transaction)) /* which undoes what else is refused with it */
+        return produce(s, s->producer, t, r, e);
+    return s->alone || start_alone(s) ? produce(s, s->alone, t, r, e) : SHIP_WAIT;
 }
 
 /* Of the first producer; the topic of what is sent alone is alone.c's to know. */
@@ -301,7 +318,7 @@ static void acknowledged(ship *s, row *r, const rd_kafka_message_t *m)
     r->offset = m->offset;
     r->partition = m->partition;
     s->n_acked++;
-    if (!r->alone)
+    if (!r->alone && !s->transactional)
         first_flight_acked(rd_kafka_topic_opaque(m->rkt), m->partition);
     s->backoff_us = BACKOFF_LEAST_US;
     s->on_acked(s->on_acked_arg, r);
@@ -318,9 +335,43 @@ static void suspect(ship *s, row *r, const rd_kafka_message_t *m, int refusal)
     s->refused |= !s->broken;
 }
 
+/* Its failure aborts the transaction. Who is guilty is known of a record that was sent alone, and else found out by smaller transactions. */
+static void failed_in_transaction(ship *s, row *r, const rd_kafka_message_t *m)
+{
+    transaction *x = &s->transaction;
+    int refusal = refusal_of(m->err);
+    bool first = !x->failed && !s->purging;
+    transaction_reported(x, false, refusal);
+    r->state = ROW_WAITING;
+    note_flight(s, r, m, false);
+    if (r->alone)
+        s->on_alone_failed(s->on_acked_arg, r, s->purging ? -1 : refusal);
+    else if (refusal >= 0 && (x->n_rows == 1 || x->owner || refusals[refusal].of_topic))
+        suspect(s, r, m, refusal);
+    if (first)
+        log_event(refusal >= 0 ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, "record.failed",
+                  "topic=%s partition=%d id=%lld reason=%s", rd_kafka_topic_name(m->rkt), (int)m->partition,
+                  (long long)r->id,
+                  m->err ? rd_kafka_err2str(m->err) : "reported as delivered without an offset");
+}
+
+static void report_in_transaction(ship *s, row *r, const rd_kafka_message_t *m)
+{
+    if (m->err != RD_KAFKA_RESP_ERR_NO_ERROR || m->offset < 0) {
+        failed_in_transaction(s, r, m);
+        return;
+    }
+    transaction_reported(&s->transaction, true, -1);
+    acknowledged(s, r, m);
+}
+
 static void report(ship *s, const rd_kafka_message_t *m)
 {
     row *r = m->_private;
+    if (transaction_is_on(&s->transaction)) {
+        report_in_transaction(s, r, m);
+        return;
+    }
     if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR && m->offset >= 0) {
         acknowledged(s, r, m);
         return;
@@ -353,7 +404,8 @@ static void take_error(ship *s, rd_kafka_event_t *event)
     const char *text = rd_kafka_event_error_string(event);
     if (err == RD_KAFKA_RESP_ERR__FATAL && s->producer) {
         char why[256] = "";
-        rd_kafka_fatal_error(s->producer, why, sizeof why);
+        rd_kafka_resp_err_t cause = rd_kafka_fatal_error(s->producer, why, sizeof why);
+        s->transaction.fenced |= cause == RD_KAFKA_RESP_ERR__FENCED;
         mark_broken(s, "fatal error of the producer", why);
     } else if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
         if (!s->down_logged) {
@@ -459,11 +511,18 @@ static void end(ship *s, rd_kafka_t *rk, rd_kafka_queue_t *queue, int wait_ms)
     }
 }
 
-static void destroy(rd_kafka_t *rk, rd_kafka_queue_t *queue)
+static void destroy(ship *s, rd_kafka_t *rk, rd_kafka_queue_t *queue)
 {
     rd_kafka_queue_io_event_enable(queue, -1, NULL, 0);
     rd_kafka_queue_destroy(queue);
-    rd_kafka_destroy(rk);
+    if (rk != s->producer || !transaction_is_on(&s->transaction)) {
+        rd_kafka_destroy(rk);
+        return;
+    }
+    transaction_ending ending = transaction_end(&s->transaction);
+    s->has_orphan |= ending == TRANSACTION_ENDS_LATER;
+    if (ending == TRANSACTION_HAD_NONE)
+        rd_kafka_destroy(rk);
 }
 
 void ship_purge(ship *s)
@@ -480,7 +539,7 @@ void ship_reset_alone(ship *s, int wait_ms)
         return;
     s->purging = true;
     end(s, s->alone, s->alone_queue, wait_ms);
-    destroy(s->alone, s->alone_queue);
+    destroy(s, s->alone, s->alone_queue);
     s->alone = NULL;
     s->alone_queue = NULL;
     s->purging = false;
@@ -491,9 +550,9 @@ void ship_reset(ship *s, int wait_ms, int64_t now_us)
     if (!s->producer)
         return;
     s->purging = true;
-    end(s, s->producer, s->queue, wait_ms);
+    end(s, s->producer, s->queue, s->transactional ? 0 : wait_ms); /* what is not committed is void */
     topic_table_forget(&s->topics);
-    destroy(s->producer, s->queue);
+    destroy(s, s->producer, s->queue);
     topic_table_ended(&s->topics);
     s->producer = NULL;
     s->queue = NULL;
@@ -527,6 +586,11 @@ void ship_done(ship *s)
     ship_reset(s, 0, 0);
     topic_table_free(&s->topics);
     record_maker_done(&s->maker);
+    if (s->has_orphan)
+        s->gate->database = NULL;
+    else
+        free(s->gate);
+    s->gate = NULL;
     if (s->event_fd >= 0)
         close(s->event_fd);
 }

@@ -8,6 +8,7 @@
 #include "page.h"
 #include "record.h"
 #include "topic.h"
+#include "transaction.h"
 
 typedef struct ship {
     const config *cfg;
@@ -15,9 +16,13 @@ typedef struct ship {
     record_maker maker;
     rd_kafka_t *producer;
     rd_kafka_queue_t *queue;
+    bool transactional;        /* the next producer is: for exactly-once delivery, or to find out about one */
+    char transactional_id[64]; /* and the group whose position is the transactions' */
+    transaction transaction;
     rd_kafka_t *alone; /* for records that travel alone (alone.c); NULL until there is one */
     rd_kafka_queue_t *alone_queue;
-    gate gate; /* of both; shut until the relay leads */
+    gate *gate;      /* of both; shut until the relay leads */
+    bool has_orphan; /* a producer whose last call is still under way outlives us, and the gate with it */
     int event_fd;
     int64_t batch_bytes; /* batch.size: as configured, or less where a topic takes less */
     bool broken;         /* something failed that only a new producer mends: ship_reset */

@@ -268,12 +268,12 @@ static void note_limits(topic_table *table, topic *t, const rd_kafka_ConfigResou
     }
 }
 
-static void become_ready(topic *t, rd_kafka_t *rk, int64_t oldest_ms)
+static void become_ready(const topic_table *table, topic *t, rd_kafka_t *rk, int64_t oldest_ms)
 {
     if (t->state == TOPIC_MISSING && t->refusal == REFUSAL_TOPIC_MISSING)
         log_event(LOG_LEVEL_INFO, "topic.found", "topic=%s", t->name);
     if (!t->handle)
-        t->handle = first_flight_open(&t->first, rk, t->name, t);
+        t->handle = first_flight_open(&t->first, rk, t->name, t, !table->transactional);
     t->oldest_ms = oldest_ms;
     t->unknown_since_us = 0;
     t->state = TOPIC_READY;
@@ -321,7 +321,7 @@ static void described(topic_table *table, topic *t, rd_kafka_t *rk, rd_kafka_que
     switch (err) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
         note_limits(table, t, resource);
-        become_ready(t, rk, oldest_allowed_ms(resource));
+        become_ready(table, t, rk, oldest_allowed_ms(resource));
         break;
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
         if (table->cfg->create_topics)
@@ -332,7 +332,7 @@ static void described(topic_table *table, topic *t, rd_kafka_t *rk, rd_kafka_que
     case RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE: /* the mock broker, and who may not look: let the record itself be the question */
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
-        become_ready(t, rk, OLDEST_UNKNOWN_MS);
+        become_ready(table, t, rk, OLDEST_UNKNOWN_MS);
         break;
     case RD_KAFKA_RESP_ERR_INVALID_REQUEST:
     case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:

@@ -61,7 +61,8 @@ typedef struct topic_table {
     topic *slots[1024];
     topic *last; /* the topic asked for last: most often the next one too */
     const config *cfg;
-    int32_t broker_id; /* who is asked; meaningful where knows_broker is set */
+    bool transactional; /* no first flight: a transaction with a record missing is aborted */
+    int32_t broker_id;  /* who is asked; meaningful where knows_broker is set */
     bool knows_broker;
     unsigned n_brokers_tried;
     int64_t least_max_bytes; /* the smallest max.message.bytes of the topics seen; 0: none seen */

@@ -73,6 +73,7 @@ void doctor_schema(doctor *d, const doctor_check *check);
 void doctor_query(doctor *d, const doctor_check *check);
 void doctor_brokers(doctor *d, const doctor_check *check);
 void doctor_kafka_tls(doctor *d, const doctor_check *check);
+void doctor_transactions(doctor *d, const doctor_check *check);
 void doctor_topics(doctor *d, const doctor_check *check);
 
 /* A query's rows, read in a read-only transaction of its own with a safe search_path; NULL: *out_sqlstate says why ("" = connection),

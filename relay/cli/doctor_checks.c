@@ -75,6 +75,14 @@ const doctor_check doctor_checks[] = {
      "Whoever is on the way can read events, or pretend to be a broker and take the password.",
      "Set kafka.security.protocol to SSL or SASL_SSL and leave certificates verified; see docs/security.md.",
      NEEDS_BROKERS, doctor_kafka_tls, NULL},
+    {"kafka.transactions",
+     "with delivery = exactly_once: whether the position of the transactions can be read, and the replicas "
+     "of the brokers' own topics",
+     "A relay that cannot read it does not lead; transactions are as safe as the topics that the brokers "
+     "keep them in.",
+     "Give the relay's user the rights that docs/security.md lists; raise the replicas of "
+     "__transaction_state and __consumer_offsets.",
+     NEEDS_BROKERS, doctor_transactions, NULL},
     {"topic.exists", "each topic with waiting or recent events: whether it exists and has leaders",
      "Its events wait.", "Create it, or set create_topics = true; bring the brokers of its partitions back.",
      NEEDS_BROKERS, doctor_topics, NULL},

@@ -20,12 +20,13 @@ static void set(rd_kafka_conf_t *conf, const char *name, const char *value)
         fail_msg("%s", message);
 }
 
-static rd_kafka_t *new_consumer(const char *brokers)
+static rd_kafka_t *new_consumer(const char *brokers, const char *isolation)
 {
     char message[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     set(conf, "bootstrap.servers", brokers);
     set(conf, "group.id", "postbus-test-reader");
+    set(conf, "isolation.level", isolation);
     set(conf, "enable.auto.commit", "false");
     set(conf, "enable.partition.eof", "true");
     set(conf, "auto.offset.reset", "earliest");
@@ -144,10 +145,11 @@ static void drop(rd_kafka_message_t *message)
         rd_kafka_message_destroy(message);
 }
 
-topic_records topic_read(const char *brokers, const char *topic, size_t at_least, int deadline_ms)
+static topic_records read_topic(const char *brokers, const char *topic, const char *isolation,
+                                size_t at_least, int deadline_ms)
 {
     int64_t deadline = wait_now_ms() + deadline_ms;
-    reading r = {.consumer = new_consumer(brokers), .at_least = at_least};
+    reading r = {.consumer = new_consumer(brokers, isolation), .at_least = at_least};
     while ((r.n_partitions = assign_all(r.consumer, topic)) == 0 && at_least > 0 && wait_now_ms() < deadline)
         drop(rd_kafka_consumer_poll(r.consumer, POLL_MS));
     r.at_end = calloc((size_t)r.n_partitions + 1, sizeof *r.at_end);
@@ -162,6 +164,16 @@ topic_records topic_read(const char *brokers, const char *topic, size_t at_least
     rd_kafka_destroy(r.consumer);
     free(r.at_end);
     return r.records;
+}
+
+topic_records topic_read(const char *brokers, const char *topic, size_t at_least, int deadline_ms)
+{
+    return read_topic(brokers, topic, "read_uncommitted", at_least, deadline_ms);
+}
+
+topic_records topic_read_committed(const char *brokers, const char *topic, size_t at_least, int deadline_ms)
+{
+    return read_topic(brokers, topic, "read_committed", at_least, deadline_ms);
 }
 
 void topic_records_done(topic_records *records)

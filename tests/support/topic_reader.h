@@ -33,6 +33,9 @@ typedef struct topic_records {
  * deadline_ms have passed. Release with topic_records_done. */
 topic_records topic_read(const char *brokers, const char *topic, size_t at_least, int deadline_ms);
 
+/* The same, without the records of transactions that were aborted or are open. topic_read has those too. */
+topic_records topic_read_committed(const char *brokers, const char *topic, size_t at_least, int deadline_ms);
+
 void topic_records_done(topic_records *records);
 
 /* The value of a header as a string; NULL where the record has none of that name. */

@@ -6,6 +6,8 @@ SELECT pg_backend_pid() AS backend,
             WHEN i.database_oid <> (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
             THEN 'this database is a copy of another one of this PostgreSQL cluster'
             WHEN i.xmin::text::bigint <> i.written_xid::text::bigint & 4294967295 THEN 'this database was restored from a dump' END AS strayed,
-       s.seqcache, s.seqincrement, s.seqcycle
+       s.seqcache, s.seqincrement, s.seqcycle,
+       -- What names the relay's Kafka transactions: an identity that a failover keeps, so that the leader of before is fenced.
+       coalesce((SELECT y.outbox_id FROM postbus.identity y WHERE y.why <> 'timeline' ORDER BY y.after_id DESC LIMIT 1), i.outbox_id)
   FROM postbus.instance i, pg_sequence s
  WHERE s.seqrelid = 'postbus.outbox_id_seq'::regclass

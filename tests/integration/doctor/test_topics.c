@@ -55,6 +55,18 @@ static void a_topic_of_one_broker_is_found_and_its_single_replica_told(void **st
     free(topic);
 }
 
+static void what_transactions_need_is_looked_at_where_they_are_used(void **state)
+{
+    (void)state;
+    free(set_up("exact", NULL, WITHOUT_KEY));
+    EXAMINE(4, "--older-than", "60");
+    expect_finding("kafka.transactions", "ok", "not used");
+    setenv("POSTBUS_DELIVERY", "exactly_once", 1);
+    EXAMINE(4, "--older-than", "60");
+    unsetenv("POSTBUS_DELIVERY");
+    expect_finding("kafka.transactions", "ok", "can be read");
+}
+
 static void a_missing_topic_is_told_and_not_created(void **state)
 {
     (void)state;
@@ -123,6 +135,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_topic_of_one_broker_is_found_and_its_single_replica_told),
+        cmocka_unit_test(what_transactions_need_is_looked_at_where_they_are_used),
         cmocka_unit_test(a_missing_topic_is_told_and_not_created),
         cmocka_unit_test(settings_that_lose_or_refuse_records_are_told),
         cmocka_unit_test(settings_that_are_just_right_are_not),

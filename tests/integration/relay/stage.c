@@ -84,9 +84,9 @@ void publish(PGconn *conn, const char *topic, const char *key, int n)
                topic, n);
 }
 
-static proc_fixture *start(const outbox *o, const char *crash_at, const char *const *flags)
+static proc_fixture *start(const outbox *o, const char *what, const char *point, const char *const *flags)
 {
-    char crash[64];
+    char environment_of_point[64];
     const char *argv[MOST_FLAGS] = {"relay",
                                     "--database",
                                     o->conninfo,
@@ -99,24 +99,29 @@ static proc_fixture *start(const outbox *o, const char *crash_at, const char *co
         assert_true(n + 1 < MOST_FLAGS);
         argv[n++] = *flags;
     }
-    snprintf(crash, sizeof crash, "POSTBUS_CRASH_AT=%s", crash_at ? crash_at : "");
-    const char *const environment[] = {crash, NULL};
+    snprintf(environment_of_point, sizeof environment_of_point, "%s=%s", what, point);
+    const char *const environment[] = {environment_of_point, NULL};
     return proc_fixture_start_postbus(argv, &(proc_fixture_options){.environment = environment});
 }
 
 proc_fixture *relay_start(const outbox *o, const char *const *flags)
 {
-    return start(o, NULL, flags);
+    return start(o, "POSTBUS_CRASH_AT", "", flags);
 }
 
 proc_fixture *relay_start_crashing(const outbox *o, const char *point, const char *const *flags)
 {
-    return start(o, point, flags);
+    return start(o, "POSTBUS_CRASH_AT", point, flags);
+}
+
+proc_fixture *relay_start_freezing(const outbox *o, const char *point, const char *const *flags)
+{
+    return start(o, "POSTBUS_FREEZE_AT", point, flags);
 }
 
 proc_fixture *relay_start_leading(const outbox *o, const char *const *flags)
 {
-    proc_fixture *relay = start(o, NULL, flags);
+    proc_fixture *relay = relay_start(o, flags);
     proc_fixture_expect_log(relay, "leader.elected", SOON_MS);
     return relay;
 }
@@ -297,11 +302,13 @@ static bool check_record(truth *t, const topic_record *r)
     return false;
 }
 
-told expect_all_arrived(const outbox *o, const char *topic)
+typedef topic_records reading(const char *brokers, const char *topic, size_t at_least, int deadline_ms);
+
+static told expect_all_read(const outbox *o, const char *topic, reading *read_topic)
 {
     truth t = load(o, topic);
     size_t n = (size_t)PQntuples(t.rows);
-    topic_records records = topic_read(kafka_fixture_brokers(stage_kafka), topic, n, SOON_MS);
+    topic_records records = read_topic(kafka_fixture_brokers(stage_kafka), topic, n, SOON_MS);
     told answer = {.n_records = records.n_rows};
     for (size_t i = 0; i < records.n_rows; i++)
         answer.n_repeated += check_record(&t, &records.rows[i]);
@@ -315,6 +322,18 @@ told expect_all_arrived(const outbox *o, const char *topic)
     free(t.seen);
     free(t.last_id);
     return answer;
+}
+
+told expect_all_arrived(const outbox *o, const char *topic)
+{
+    return expect_all_read(o, topic, topic_read);
+}
+
+void expect_each_committed_once(const outbox *o, const char *topic)
+{
+    told answer = expect_all_read(o, topic, topic_read_committed);
+    if (answer.n_repeated > 0)
+        fail_msg("%zu of %zu records came again", answer.n_repeated, answer.n_records);
 }
 
 void expect_each_arrived_once(const outbox *o, const char *topic)

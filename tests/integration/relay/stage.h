@@ -40,6 +40,8 @@ void publish(PGconn *conn, const char *topic, const char *key, int n);
 proc_fixture *relay_start(const outbox *o, const char *const *flags);
 /* Starts one that dies at a named point (failpoint.h). */
 proc_fixture *relay_start_crashing(const outbox *o, const char *point, const char *const *flags);
+/* Starts one that stops (SIGSTOP) at a named point, until SIGCONT. */
+proc_fixture *relay_start_freezing(const outbox *o, const char *point, const char *const *flags);
 /* Starts one and waits until it leads. */
 proc_fixture *relay_start_leading(const outbox *o, const char *const *flags);
 /* Ends it by SIGTERM and fails the test unless it ends cleanly. */
@@ -68,6 +70,9 @@ typedef struct told {
 told expect_all_arrived(const outbox *o, const char *topic);
 /* The same, and no event came twice. */
 void expect_each_arrived_once(const outbox *o, const char *topic);
+
+/* As a reader of committed records sees it. */
+void expect_each_committed_once(const outbox *o, const char *topic);
 
 /* How most tests end: all is published, each event of the outbox's topic came once, the relay stops cleanly; frees both. */
 void finish(outbox *o, proc_fixture *relay);

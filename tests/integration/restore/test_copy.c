@@ -100,7 +100,7 @@ static void the_migration_waits_for_no_publisher_and_no_publisher_for_it(void **
     pg_fixture_create_database(pg, "shop");
     PGconn *owner = shop_connect(pg), *conn = shop_connect(pg);
     const sql_migration *step = sql_migrations;
-    for (; strcmp(step->name, "0004_rebase") != 0; step++)
+    for (; strcmp(step->name, "0005_rebase") != 0; step++)
         pg_run(owner, "BEGIN; %s; COMMIT", step->text);
     pg_run(owner, "SET lock_timeout = '10s'");
     pg_run(conn, "SET lock_timeout = '10s'; BEGIN; SELECT postbus.publish('t', 'v1')");

@@ -222,10 +222,23 @@ static void settings_that_break_a_promise_are_refused(void **state)
         {"kafka.api.version.request", "false"},
         {"kafka.broker.version.fallback", "0.9.0"},
         {"kafka.topic.blacklist", "^x"},
-        {"kafka.transaction.timeout.ms", "5000"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         REFUSED(G(.flags = {cases[i]}), "--kafka", cases[i].name, "must not be");
+}
+
+static void a_transaction_timeout_needs_transactions(void **state)
+{
+    (void)state;
+    config cfg;
+    char message[1024];
+    given g = {.file = "delivery = exactly_once\nkafka.transaction.timeout.ms = 5000\n"};
+    assert_true(load(&g, &cfg, message));
+    assert_int_equal(cfg.delivery, DELIVERY_EXACTLY_ONCE);
+    config_done(&cfg);
+    REFUSED(G(.file = "\nkafka.transaction.timeout.ms = 5000\n"), ":2", "\"5000\"",
+            "set delivery to exactly_once");
+    REFUSED(G(.file = "delivery = twice\n"), ":1:", "\"twice\"", "at_least_once or exactly_once");
 }
 
 static void kafka_settings_that_are_none_are_refused(void **state)
@@ -524,6 +537,7 @@ int main(void)
         cmocka_unit_test(kafka_settings_come_from_all_layers_and_the_last_counts),
         cmocka_unit_test(promises_stay_even_where_the_same_value_is_said),
         cmocka_unit_test(settings_that_break_a_promise_are_refused),
+        cmocka_unit_test(a_transaction_timeout_needs_transactions),
         cmocka_unit_test(kafka_settings_that_are_none_are_refused),
         cmocka_unit_test(values_out_of_range_are_refused),
         cmocka_unit_test(names_that_are_none_are_refused_with_the_nearest),

@@ -42,7 +42,7 @@ static int open_stage(void **state)
                       .n_kafka = sizeof five_in_flight / sizeof five_in_flight[0]};
     if (!ship_init(&s->ship, &s->cfg, on_acked, NULL, s))
         fail_msg("%s", s->ship.reason);
-    gate_open(&s->ship.gate, CLOCK_NEVER);
+    gate_open(s->ship.gate, CLOCK_NEVER);
     assert_true(record_maker_add_identity(&s->ship.maker, 0, "aabbccdd-eeff-4123-9456-789abcdef012"));
     assert_true(ship_start(&s->ship, clock_now_us()));
     rd_kafka_mock_cluster_t *mock = rd_kafka_handle_mock_cluster(s->ship.producer);

@@ -346,7 +346,8 @@ COMMENT ON FUNCTION postbus.rebase_plan(boolean) IS 'What postbus.rebase() would
 -- order of their ids, and then what was published here. Published ones get an xid that every snapshot sees, where theirs would be a later one here.
 -- What was published here since is above copied_id and of no interest, unless the sequence was behind: then it may have ids that others had, and gets new
 -- ones, in the order in which it was published. Only in that case do publishers wait.
--- A relay that keeps positions elsewhere (in Kafka) must not believe one that was written under another identity than the newest.
+-- A Kafka transaction in doubt cannot be asked about any more: what its intent held counts as not published. The relay's transactions have another name from
+-- now on, so a position that Kafka keeps from before is not believed.
 CREATE FUNCTION postbus.rebase(upgraded boolean, why text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
@@ -364,6 +365,7 @@ BEGIN
         RAISE EXCEPTION 'postbus: a relay leads this database' USING ERRCODE = 'PB007', HINT = 'Stop the relays before postbus.rebase().';
     END IF;
     PERFORM pg_advisory_xact_lock(8101821198368076547);
+    PERFORM postbus.resolve(NULL, NULL, true);
     SELECT * INTO STRICT plan FROM postbus.rebase_plan(upgraded);
     IF plan.mode = 'refused' THEN
         RAISE EXCEPTION 'postbus: this is not what pg_upgrade leaves: %', plan.reason

@@ -1,0 +1,2 @@
+-- The outbox's id.
+SELECT i.outbox_id FROM postbus.instance i
