@@ -235,7 +235,7 @@ $$;
 COMMENT ON FUNCTION postbus.next_xid() IS 'The next transaction id to be assigned.';
 
 -- What is wrong with the place where the outbox is found. strayed: its stored transaction ids and positions were written elsewhere. ahead: they are of a
--- future that this place does not know.
+-- future that this place does not know. next_xid() is as old as the transaction (age() is), and a later snapshot of it sees later rows.
 CREATE FUNCTION postbus.whereabouts(OUT strayed text, OUT ahead text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
 AS $$
@@ -249,7 +249,7 @@ AS $$
                 WHEN greatest(p.l1, p.l2, p.done_id, p.floor_id) > s.last_value - (NOT s.is_called)::int
                 THEN 'postbus.outbox_id_seq is behind ids that it has drawn before' END
       FROM postbus.instance i, pg_control_system() c, postbus.current_progress p, postbus.outbox_id_seq s, pg_database d,
-           (SELECT postbus.next_xid() AS next_xid) n
+           (SELECT greatest(postbus.next_xid(), pg_snapshot_xmax(pg_current_snapshot())::text::bigint) AS next_xid) n
      WHERE d.datname = current_database()
 $$;
 COMMENT ON FUNCTION postbus.whereabouts() IS 'What is wrong with the cluster, database and sequence in which the outbox is found; NULLs where nothing is.';
