@@ -117,10 +117,12 @@ static void ask_page(reader *r, const page_range *range, const position *start, 
     free(xips);
 }
 
-/* Whether the page has all rows of its range: it is not full, in rows or in bytes, or the range has no more ids. The server counts the bytes of
+/* Whether the page has all rows of its range: it is not full, in rows or in bytes, or the range has no more ids, or none behind its last row. The server counts the bytes of
  * headers in its own encoding, which can take more of them than ours: so only what is far from full counts as not full. */
 static bool is_whole(const reader *r, const page *p, const page_range *range)
 {
+    if (p->n_rows > 0 && p->rows[p->n_rows - 1].id == range->up_to_id)
+        return true;
     if (range->kind == READ_NEW)
         return p->n_rows < range->rows || range->up_to_id - range->after_id <= range->rows;
     return p->n_rows < range->rows && p->value_bytes < (size_t)r->cfg->page_bytes / 2;

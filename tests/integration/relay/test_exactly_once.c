@@ -116,6 +116,23 @@ static void what_was_not_committed_is_taken_back_and_sent_again(void **state)
     end(o, relay);
 }
 
+/* Kafka is not there to be asked, and another history would answer with numbers that mean something else. */
+static void a_rebase_takes_back_what_is_in_doubt_and_publishes_it_again(void **state)
+{
+    (void)state;
+    outbox *o = in_doubt("after_commit");
+    pg_run(o->conn, "SELECT postbus.rebase()");
+    pg_expect(o->conn, "0", "SELECT count(*) FROM postbus.receipt");
+    proc_fixture *relay = relay_start_leading(o, exact);
+    publish(o->conn, o->topic, NULL, 5);
+    expect_drained(o);
+    relay_stop(relay);
+    topic_records all = topic_read(kafka_fixture_brokers(stage_kafka), o->topic, 45, SOON_MS);
+    assert_int_equal(all.n_rows, 45);
+    topic_records_done(&all);
+    outbox_free(o);
+}
+
 static void a_relay_that_is_set_back_to_at_least_once_resolves_the_doubt_too(void **state)
 {
     (void)state;
@@ -408,6 +425,7 @@ int main(void)
         cmocka_unit_test(what_is_in_doubt_counts_as_pending_until_it_is_known_to_be_committed),
         cmocka_unit_test(what_was_not_committed_is_taken_back_and_sent_again),
         cmocka_unit_test(a_relay_that_is_set_back_to_at_least_once_resolves_the_doubt_too),
+        cmocka_unit_test(a_rebase_takes_back_what_is_in_doubt_and_publishes_it_again),
         cmocka_unit_test(a_database_and_a_kafka_that_do_not_agree_are_refused_and_at_least_once_goes_on),
         cmocka_unit_test(a_commit_of_postgresql_without_an_answer_is_resolved),
         cmocka_unit_test(a_producer_that_another_one_replaced_commits_nothing),

@@ -279,6 +279,21 @@ static void events_with_gaps_between_their_ids_are_all_published_in_order(void *
     finish(o, relay_start_leading(o, flags));
 }
 
+/* Of large values, so that pages are bounded in bytes: full, and nevertheless the last one. Seen to be waited behind for ever. */
+static void a_full_page_that_ends_where_its_batch_ends_is_the_last(void **state)
+{
+    (void)state;
+    static const char *const flags[] = {"--page-rows", "10", NULL};
+    outbox *o = outbox_new();
+    pg_run(o->conn,
+           "SELECT count(postbus.publish('%s', repeat('x', 3000) || i, 'k')) FROM generate_series(1, 30) i",
+           o->topic);
+    proc_fixture *relay = relay_start_leading(o, flags);
+    expect_drained(o);
+    publish(o->conn, o->topic, "k", 10);
+    finish(o, relay);
+}
+
 static void rolled_back_events_and_savepoints_are_never_published(void **state)
 {
     (void)state;
@@ -315,6 +330,7 @@ int main(void)
         cmocka_unit_test(stragglers_on_the_old_leaf_hold_up_nothing_and_are_published),
         cmocka_unit_test(a_backlog_over_several_leaves_is_published_in_order),
         cmocka_unit_test(events_with_gaps_between_their_ids_are_all_published_in_order),
+        cmocka_unit_test(a_full_page_that_ends_where_its_batch_ends_is_the_last),
         cmocka_unit_test(rolled_back_events_and_savepoints_are_never_published),
         cmocka_unit_test(reused_xids_after_an_immediate_stop_hide_nothing),
     };
