@@ -88,6 +88,12 @@ void flights_unmark(flights *f, int32_t partition)
     f->n_stuck--;
 }
 
+void flights_begin_anew(flights *f)
+{
+    for (int i = 0; i < f->n_slots; i++)
+        f->slots[i].failed = false;
+}
+
 void flights_done(flights *f)
 {
     free(f->slots);

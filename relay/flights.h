@@ -41,6 +41,8 @@ size_t flights_count(const flights *f, bool alone);
 void flights_mark_stuck(flights *f, int64_t until_us);
 /* A record reached a partition: it is stuck no longer. */
 void flights_unmark(flights *f, int32_t partition);
+/* What came back says nothing about what is sent from now on. */
+void flights_begin_anew(flights *f);
 void flights_done(flights *f);
 
 #endif

@@ -27,7 +27,7 @@ void lanes_load(lanes *l, PGresult *res)
         if (!t)
             continue;
         t->lanes = l;
-        t->lane_open = t->lane_dirty = true;
+        t->lane_open = t->lane_dirty = t->head_alone = true; /* nobody knows whether the topic is back */
         t->n_stops = (size_t)strtoull(PQgetvalue(res, i, 2), NULL, 10);
         log_event(LOG_LEVEL_INFO, "lane.open", "topic=%s parked=%s stopped_at=%zu", t->name,
                   PQgetvalue(res, i, 1), t->n_stops);
@@ -78,7 +78,7 @@ static void close_if_empty(topic *t)
 {
     if (t->n_unsettled == 0 && t->n_parked == t->lane_read_at) {
         t->lane_open = t->lane_closing = t->lane_dirty = false;
-        t->head_alone = t->stalled = false;
+        topic_resumes(t);
         log_event(LOG_LEVEL_INFO, "lane.closed", "topic=%s", t->name);
         return;
     }

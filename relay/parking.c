@@ -207,7 +207,7 @@ static void lane_acked(const parking *p, topic *t, const row *r)
         return;
     if (t->stalled)
         log_event(LOG_LEVEL_INFO, "topic.resumed", "topic=%s", t->name);
-    t->head_alone = t->stalled = false;
+    topic_resumes(t);
 }
 
 void parking_acked(parking *p, row *r)

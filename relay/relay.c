@@ -18,7 +18,8 @@
     6 /* how many of its lengths an answer may take; a statement may be slow, a connection may be dead */
 #define SILENCES_MOST                                                                                        \
     6 /* each doubles that: a statement that was slow will be slow again, and has to end once */
-#define LAST_REPORTS_MS 3000 /* a lost session: how long to wait for what is on the wire */
+#define LAST_REPORTS_MS                                                                                      \
+    3000 /* a lost session, or a stalled topic: how long to wait for what is on the wire */
 
 void relay_finish(relay *y, int exit_code)
 {
@@ -229,11 +230,13 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* Everything read is acknowledged and settled, or will not be sent any more. What a topic that has stalled does not take is not waited for: it is
- * parked. */
-static bool is_drained(relay *y)
+/* Everything read is acknowledged and settled, or will not be sent any more. What a topic that has stalled has on the wire is not waited for
+ * for long: it is parked. */
+static bool is_drained(relay *y, int64_t now_us)
 {
-    int in_flight = ship_in_flight(&y->ship) - ship_stalled(&y->ship, false) - ship_stalled(&y->ship, true);
+    int in_flight = ship_in_flight(&y->ship);
+    if (now_us >= y->answer_by_us)
+        in_flight -= ship_stalled(&y->ship, false) + ship_stalled(&y->ship, true);
     return in_flight <= 0 && !y->settler.under_way && !settler_has_work(&y->settler) && !y->reader.opening;
 }
 
@@ -258,7 +261,7 @@ static int64_t step_stopping(relay *y, bool leads, int64_t now_us)
     bool transaction_under_way = exactly_once_finish(y, now_us);
     if (y->state != RELAY_LEADING)
         return now_us;
-    if (!more && !lane_under_way && !redrive_under_way && !transaction_under_way && is_drained(y)) {
+    if (!more && !lane_under_way && !redrive_under_way && !transaction_under_way && is_drained(y, now_us)) {
         relay_finish(y, y->stop_code);
         return now_us;
     }
@@ -423,6 +426,8 @@ static void take_orders(relay *y, int64_t now_us)
     monitor_stopping(&y->monitor);
     y->stopping = true;
     y->stop_by_us = now_us + y->cfg->shutdown_timeout_ms * 1000;
+    y->answer_by_us = earlier(now_us + LAST_REPORTS_MS * 1000, now_us + y->cfg->shutdown_timeout_ms * 500);
+    ship_recall_alone(&y->ship); /* what waits for a leader: it is parked */
 }
 
 static void wait_for_events(relay *y, int64_t until_us)

@@ -68,6 +68,7 @@ typedef struct relay {
     bool resolving, resolve_sent; /* the way to the lead waits for Kafka: exactly_once.c */
     bool stopping;
     int64_t stop_by_us;
+    int64_t answer_by_us; /* until then what stalled topics have on the wire is waited for */
     int stop_code; /* what stopping ends with: 3 once something acknowledged can no longer be settled */
     int exit_code;
     bool finished;

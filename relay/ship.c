@@ -533,6 +533,12 @@ void ship_purge(ship *s)
         rd_kafka_purge(s->alone, RD_KAFKA_PURGE_F_QUEUE);
 }
 
+void ship_recall_alone(ship *s)
+{
+    if (s->alone)
+        rd_kafka_purge(s->alone, RD_KAFKA_PURGE_F_QUEUE);
+}
+
 void ship_reset_alone(ship *s, int wait_ms)
 {
     if (!s->alone)

@@ -67,6 +67,8 @@ ship_answer ship_alone(ship *s, topic *t, row *r, const page_event *e);
 bool ship_serve(ship *s, int64_t now_us);
 /* Throws away what neither producer has sent: at once, before anything waits for reports. */
 void ship_purge(ship *s);
+/* Likewise of the second producer only: what it has on its way to a broker stays there. */
+void ship_recall_alone(ship *s);
 /* The producers are well, and have to go all the same: ship_reset. */
 void ship_give_up(ship *s, const char *why);
 /* Whether rows of the topic may be tried again that were answered SHIP_LATER. */

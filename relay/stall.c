@@ -97,6 +97,23 @@ static void log_stall(const stalls *s, const topic *t, int64_t since_us)
         "look at the brokers that lead its partitions, and at min.insync.replicas; its events wait in order");
 }
 
+/* The first of its lane, which another leader left, is where a stall would put it: there is nothing to take back. */
+static bool has_only_its_head(const topic *t)
+{
+    const page *p = t->lane_page;
+    return flights_count(&t->flights, false) == 0 && flights_count(&t->flights, true) == 1 && p &&
+           p->n_rows == 1 && p->rows[0].state == ROW_SENT && p->rows[0].alone;
+}
+
+static void note_held(stalls *s, const topic *t)
+{
+    size_t n = flights_count(&t->flights, false), alone = flights_count(&t->flights, true);
+    if (has_only_its_head(t))
+        return;
+    s->holds_alone |= alone > 0;
+    s->n_held += n + alone > 0;
+}
+
 static void set_aside(topic *t, void *arg)
 {
     stalls *s = arg;
@@ -113,8 +130,7 @@ static void set_aside(topic *t, void *arg)
     t->stalled = t->head_alone = true;
     flights_mark_stuck(&t->flights, s->now_us - s->wait_us);
     lanes_open(s->lanes, t);
-    s->holds_alone |= flights_count(&t->flights, true) > 0;
-    s->n_held += flights_count(&t->flights, true) + flights_count(&t->flights, false) > 0;
+    note_held(s, t);
 }
 
 /* Topics that are about to be found go with those that are: one producer is thrown away for all of them. */

@@ -144,6 +144,13 @@ bool topic_is_away(const topic *t)
     return t->state == TOPIC_MISSING || (t->stalled && t->n_stops == 0);
 }
 
+/* What was taken back when it stalled would otherwise make it stall at once when it is sent again. */
+void topic_resumes(topic *t)
+{
+    t->head_alone = t->stalled = false;
+    flights_begin_anew(&t->flights);
+}
+
 static void note_leaders(topic_table *t, const struct rd_kafka_metadata_topic *m)
 {
     topic *one = topic_find(t, m->topic, strlen(m->topic));

@@ -41,9 +41,9 @@ typedef struct topic {
     uint64_t n_parked;  /* parks committed in this session: tells whether a read of the lane is out of date */
     size_t n_stops;     /* refused events at which it stops (park_policy): the lane does not drain */
     bool
-        head_alone; /* it was refused as a whole, or stalled: the first of the lane has to show whether that is over */
-    bool stalled; /* stall.c: nothing goes to it but from the lane, one event at a time */
-    int n_stalls; /* of late */
+        head_alone; /* it was refused as a whole, has stalled, or a former leader left its lane: the first of it has to show whether that is over */
+    bool stalled;   /* stall.c: nothing goes to it but from the lane, one event at a time */
+    int n_stalls;   /* of late */
     int64_t stalled_at_us;
     bool lane_dirty;                   /* there may be parked events that have not been read */
     bool lane_reading, lane_unparking; /* statements are on their way */
@@ -89,6 +89,8 @@ bool topic_table_answer(topic_table *t, rd_kafka_t *rk, rd_kafka_queue_t *queue,
 /* Nothing of it can leave before that is over: it is missing, refused, or has stalled. Where it stops behind a refused event, that one is tried all the
  * same: the lane, whose first event ends a stall, comes behind it. */
 bool topic_is_away(const topic *t);
+/* It takes events again, or nothing of it waits any more: neither refused nor stalled from now on. */
+void topic_resumes(topic *t);
 /* Asks any broker which partitions have a leader, and waits for the answer, if only for a moment. False: none answers. */
 bool topic_table_look(topic_table *t, rd_kafka_t *rk);
 

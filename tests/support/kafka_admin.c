@@ -234,6 +234,42 @@ bool kafka_admin_configure_topic(const char *brokers, const char *topic, const c
     return good;
 }
 
+static bool shows(const rd_kafka_event_t *event, const char *name, const char *value)
+{
+    size_t n_resources = 0, n = 0;
+    const rd_kafka_DescribeConfigs_result_t *result =
+        rd_kafka_event_DescribeConfigs_result((void *)(uintptr_t)event);
+    const rd_kafka_ConfigResource_t **resources =
+        result ? rd_kafka_DescribeConfigs_result_resources(result, &n_resources) : NULL;
+    const rd_kafka_ConfigEntry_t **entries =
+        n_resources == 1 ? rd_kafka_ConfigResource_configs(resources[0], &n) : NULL;
+    for (size_t i = 0; i < n; i++) {
+        const char *shown = rd_kafka_ConfigEntry_value(entries[i]);
+        if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), name) == 0)
+            return shown && strcmp(shown, value) == 0;
+    }
+    return false;
+}
+
+bool kafka_admin_topic_has(const char *brokers, const char *topic, const char *name, const char *value)
+{
+    char message[256];
+    rd_kafka_t *admin = connect_admin(brokers, message, sizeof message);
+    if (!admin)
+        return false;
+    rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(admin);
+    rd_kafka_DescribeConfigs(admin, &resource, 1, NULL, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, ANSWER_MS);
+    bool has = event && shows(event, name, value);
+    if (event)
+        rd_kafka_event_destroy(event);
+    rd_kafka_ConfigResource_destroy(resource);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_destroy(admin);
+    return has;
+}
+
 bool kafka_admin_grow_topic(const char *brokers, const char *topic, int n_partitions, char *message,
                             size_t message_size)
 {

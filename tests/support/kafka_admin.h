@@ -24,6 +24,8 @@ bool kafka_admin_allow(const char *brokers, const char *user, int resource, cons
                        char *message, size_t message_size);
 bool kafka_admin_configure_topic(const char *brokers, const char *topic, const char *const *config,
                                  char *message, size_t message_size);
+/* Whether a broker shows that value of a topic's setting. */
+bool kafka_admin_topic_has(const char *brokers, const char *topic, const char *name, const char *value);
 /* n_partitions: how many it has then. */
 bool kafka_admin_grow_topic(const char *brokers, const char *topic, int n_partitions, char *message,
                             size_t message_size);

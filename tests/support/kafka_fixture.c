@@ -16,7 +16,7 @@
 
 #define SCRIPT POSTBUS_SUPPORT_DIR "/kafka-broker"
 
-enum { READY_DEADLINE_MS = 300000, STOP_DEADLINE_MS = 60000, MAX_ARGUMENTS = 80 };
+enum { READY_DEADLINE_MS = 300000, STOP_DEADLINE_MS = 60000, SETTING_MS = 60000, MAX_ARGUMENTS = 80 };
 
 struct kafka_fixture {
     bool own;
@@ -225,11 +225,49 @@ void kafka_fixture_delete_topic(const kafka_fixture *kafka, const char *topic)
         fail_msg("topic %s: %s", topic, message);
 }
 
+/* ---- settings of a topic ---- */
+
+/* A setting of no consequence to any test, whose value tells one change from the next. */
+#define MARK "file.delete.delay.ms"
+
+enum { MOST_SETTINGS = 10 };
+
+typedef struct marked {
+    const kafka_fixture *kafka;
+    const char *topic;
+    char value[24];
+} marked;
+
+static bool shows_mark(void *arg)
+{
+    const marked *m = arg;
+    return kafka_admin_topic_has(m->kafka->brokers, m->topic, MARK, m->value);
+}
+
+static void configure_and_see(const kafka_fixture *kafka, const char *topic, const char *const *config)
+{
+    static atomic_uint count;
+    char message[512], mark[64];
+    const char *with_mark[MOST_SETTINGS + 2] = {mark};
+    marked m = {.kafka = kafka, .topic = topic};
+    snprintf(m.value, sizeof m.value, "%u", 60001 + atomic_fetch_add(&count, 1));
+    snprintf(mark, sizeof mark, MARK "=%s", m.value);
+    for (int i = 0; config && config[i]; i++) {
+        assert_in_range(i, 0, MOST_SETTINGS - 1);
+        with_mark[i + 1] = config[i];
+    }
+    if (!kafka_admin_configure_topic(kafka->brokers, topic, with_mark, message, sizeof message))
+        fail_msg("topic %s: %s", topic, message);
+    if (!wait_until(shows_mark, &m, SETTING_MS))
+        fail_msg("topic %s: the broker never shows its new settings", topic);
+}
+
+/* The controller answers before the broker knows, and the broker shows what it knows just before it acts by it. It takes changes one after the
+ * other: when it shows a second one, it acts by the first. */
 void kafka_fixture_configure_topic(const kafka_fixture *kafka, const char *topic, const char *const *config)
 {
-    char message[512];
-    if (!kafka_admin_configure_topic(kafka->brokers, topic, config, message, sizeof message))
-        fail_msg("topic %s: %s", topic, message);
+    configure_and_see(kafka, topic, config);
+    configure_and_see(kafka, topic, config);
 }
 
 char *kafka_fixture_new_name(const char *base)

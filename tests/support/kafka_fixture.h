@@ -63,7 +63,8 @@ void kafka_fixture_grow_topic(const kafka_fixture *kafka, const char *topic, int
 
 void kafka_fixture_delete_topic(const kafka_fixture *kafka, const char *topic);
 
-/* Sets settings of an existing topic, as config above; a setting that is not named returns to its default. */
+/* Sets settings of an existing topic, as config above; a setting that is not named returns to its default. When it returns, the broker acts by
+ * them. */
 void kafka_fixture_configure_topic(const kafka_fixture *kafka, const char *topic, const char *const *config);
 
 #endif

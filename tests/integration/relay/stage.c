@@ -48,6 +48,11 @@ int stage_close(void **state)
 
 outbox *outbox_new(void)
 {
+    return outbox_new_of(kafka_fixture_new_topic(stage_kafka, "t", 1, NULL));
+}
+
+outbox *outbox_new_of(char *topic)
+{
     static int n;
     outbox *o = calloc(1, sizeof *o);
     assert_non_null(o);
@@ -55,7 +60,7 @@ outbox *outbox_new(void)
     pg_fixture_create_outbox(stage_pg, o->database);
     o->conn = outbox_connect(o);
     o->conninfo = pg_fixture_conninfo(stage_pg, o->database, "relay");
-    o->topic = kafka_fixture_new_topic(stage_kafka, "t", 1, NULL);
+    o->topic = topic;
     pg_run(o->conn, "GRANT postbus_relay TO relay");
     return o;
 }

@@ -30,6 +30,8 @@ typedef struct outbox {
 } outbox;
 
 outbox *outbox_new(void);
+/* Takes the topic. */
+outbox *outbox_new_of(char *topic);
 void outbox_free(outbox *o);
 PGconn *outbox_connect(const outbox *o);
 

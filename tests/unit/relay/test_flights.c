@@ -49,6 +49,18 @@ static void what_comes_back_and_is_sent_again_has_waited_all_the_time(void **sta
     flights_done(&f);
 }
 
+static void once_a_stall_is_over_what_came_back_does_not_count(void **state)
+{
+    (void)state;
+    flights f = {0};
+    flights_sent(&f, P0, 5);
+    flights_failed(&f, P0, 50);
+    flights_begin_anew(&f);
+    flights_sent(&f, P0, 60);
+    assert_int_equal(flights_since(&f), 60);
+    flights_done(&f);
+}
+
 static void only_partitions_that_waited_are_stuck_until_they_answer(void **state)
 {
     (void)state;
@@ -73,6 +85,7 @@ int main(void)
         cmocka_unit_test(nothing_on_its_way_waits_for_nothing),
         cmocka_unit_test(a_partition_waits_since_its_last_answer),
         cmocka_unit_test(what_comes_back_and_is_sent_again_has_waited_all_the_time),
+        cmocka_unit_test(once_a_stall_is_over_what_came_back_does_not_count),
         cmocka_unit_test(only_partitions_that_waited_are_stuck_until_they_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,164 @@
+/* A topic that one broker leads no longer for a while, and writes nothing of: whatever comes twice then is of the relay's own making. The broker is
+ * librdkafka's mock broker, in this program, which gives up partitions and delays answers when told to. */
+#include "cmocka_all.h"
+#include "pg_query.h"
+#include "stage.h"
+
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { N = 1000, THE_BROKER = 1, FAST_MS = 20, SLOW_MS = 300, LATE_MS = 1000 };
+
+static rd_kafka_t *host;
+static rd_kafka_mock_cluster_t *mock;
+static const char *const flags[] = {"--lane-timeout-ms", "1000", "--page-rows", "100", NULL};
+
+static int open_stage(void **state)
+{
+    (void)state;
+    char message[256];
+    host = rd_kafka_new(RD_KAFKA_PRODUCER, NULL, message, sizeof message);
+    assert_non_null(host);
+    mock = rd_kafka_mock_cluster_new(host, 1);
+    assert_non_null(mock);
+    return stage_open_with(kafka_fixture_at(rd_kafka_mock_cluster_bootstraps(mock)));
+}
+
+static int close_stage(void **state)
+{
+    stage_close(state);
+    rd_kafka_mock_cluster_destroy(mock);
+    rd_kafka_destroy(host);
+    return 0;
+}
+
+static void set_answer_ms(int ms)
+{
+    assert_int_equal(rd_kafka_mock_broker_set_rtt(mock, THE_BROKER, ms), RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+static outbox *mocked_outbox(void)
+{
+    set_answer_ms(0); /* where a test before this one failed */
+    char *topic = kafka_fixture_new_name("t");
+    assert_int_equal(rd_kafka_mock_topic_create(mock, topic, 1, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    return outbox_new_of(topic);
+}
+
+static void set_leader(const outbox *o, int32_t broker)
+{
+    assert_int_equal(rd_kafka_mock_partition_set_leader(mock, o->topic, 0, broker),
+                     RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+static void expect_parked(const outbox *o, int n)
+{
+    char sql[100];
+    snprintf(sql, sizeof sql, "SELECT (pending = 0 AND parked = %d)::int FROM postbus.backlog()", n);
+    expect_sql(o->conn, sql);
+}
+
+/* A topic that has had 100 events, and stalls with n waiting. */
+static proc_fixture *stall(const outbox *o, int n)
+{
+    proc_fixture *relay = relay_start_leading(o, flags);
+    publish(o->conn, o->topic, NULL, 100);
+    expect_drained(o);
+    set_leader(o, -1);
+    publish(o->conn, o->topic, NULL, n);
+    expect_parked(o, n);
+    proc_fixture_expect_log(relay, "topic.stalled", SOON_MS);
+    return relay;
+}
+
+static void stop_having_thrown_away(proc_fixture *relay, long n_producers)
+{
+    assert_int_equal(proc_fixture_end(relay, SIGTERM, SOON_MS), 0);
+    assert_int_equal(relay_counted(relay, "producers_recreated"), n_producers);
+    proc_fixture_free(relay);
+}
+
+/* What was taken back when it stalled is sent a moment later, and has not waited since then. */
+static void a_topic_that_is_back_soon_stalls_once_and_repeats_nothing(void **state)
+{
+    (void)state;
+    outbox *o = mocked_outbox();
+    proc_fixture *relay = stall(o, N);
+    set_answer_ms(SLOW_MS); /* slower than the look at what waits */
+    set_leader(o, THE_BROKER);
+    expect_drained(o);
+    set_answer_ms(0);
+    expect_each_arrived_once(o, o->topic);
+    stop_having_thrown_away(relay, 1);
+    outbox_free(o);
+}
+
+/* The first of the lane is with the successor's second producer, and may stay there. */
+static void a_successor_throws_nothing_away_for_a_topic_that_is_still_away(void **state)
+{
+    (void)state;
+    outbox *o = mocked_outbox();
+    relay_kill(stall(o, N));
+    proc_fixture *relay = relay_start_leading(o, flags);
+    proc_fixture_expect_log(relay, "topic.stalled", SOON_MS);
+    publish(o->conn, o->topic, NULL, 50);
+    expect_parked(o, N + 50);
+    set_leader(o, THE_BROKER);
+    expect_drained(o);
+    expect_each_arrived_once(o, o->topic);
+    stop_having_thrown_away(relay, 0);
+    outbox_free(o);
+}
+
+static void a_stop_waits_for_the_answer_to_the_first_of_a_stalled_lane(void **state)
+{
+    (void)state;
+    outbox *o = mocked_outbox();
+    proc_fixture *relay = stall(o, 50);
+    set_answer_ms(LATE_MS);
+    set_leader(o, THE_BROKER);
+    topic_records taken = topic_read(kafka_fixture_brokers(stage_kafka), o->topic, 101, SOON_MS);
+    assert_true(taken.n_rows >= 101);
+    topic_records_done(&taken);
+    relay_stop(relay);
+    set_answer_ms(0);
+    relay = relay_start_leading(o, flags);
+    finish(o, relay);
+}
+
+static void stops_in_the_middle_of_a_drain_repeat_nothing(void **state)
+{
+    (void)state;
+    enum { N_STOPS = 3 };
+    outbox *o = mocked_outbox();
+    proc_fixture *relay = stall(o, N);
+    set_answer_ms(FAST_MS);
+    set_leader(o, THE_BROKER);
+    for (int i = 0; i < N_STOPS; i++) {
+        char sql[100];
+        int64_t parked = pg_number(o->conn, "SELECT parked FROM postbus.backlog()");
+        snprintf(sql, sizeof sql, "SELECT (parked < %lld)::int FROM postbus.backlog()", (long long)parked);
+        expect_sql(o->conn, sql);
+        relay_stop(relay);
+        assert_true(pg_number(o->conn, "SELECT parked FROM postbus.backlog()") > 0);
+        relay = relay_start_leading(o, flags);
+    }
+    set_answer_ms(0);
+    finish(o, relay);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_topic_that_is_back_soon_stalls_once_and_repeats_nothing),
+        cmocka_unit_test(a_successor_throws_nothing_away_for_a_topic_that_is_still_away),
+        cmocka_unit_test(a_stop_waits_for_the_answer_to_the_first_of_a_stalled_lane),
+        cmocka_unit_test(stops_in_the_middle_of_a_drain_repeat_nothing),
+    };
+    return cmocka_run_group_tests(tests, open_stage, close_stage);
+}
