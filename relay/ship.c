@@ -2,6 +2,7 @@
 #include "ship.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "log.h"
 #include "refusal.h"
 
+#define REPORTS_NAP_MS 1
 #define FUTURE_MOST_MS 60000 /* brokers refuse times too far ahead of their clock */
 #define BATCH_OVERHEAD_BYTES 1024
 #define BATCH_LEAST_BYTES 1024
@@ -489,14 +491,17 @@ int ship_stalled(ship *s, bool alone)
     return (int)n[alone];
 }
 
-/* For as long as something is on its way that a broker may still answer. */
+/* For as long as something is on its way that a broker may still answer. librdkafka's own waits go by the time of day: a clock that is set back makes
+ * them last as much longer. */
 static void wait_for_reports(ship *s, rd_kafka_t *rk, rd_kafka_queue_t *queue, int wait_ms)
 {
     int64_t until = clock_now_us() + (int64_t)wait_ms * 1000;
     do {
-        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 10);
+        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 0);
         if (event)
             take_event(s, event, clock_now_us());
+        else
+            poll(NULL, 0, REPORTS_NAP_MS);
     } while (rd_kafka_outq_len(rk) > ship_stalled(s, rk == s->alone) && clock_now_us() < until);
 }
 
