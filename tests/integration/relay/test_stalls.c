@@ -3,6 +3,7 @@
 #include "cmocka_all.h"
 #include "pg_query.h"
 #include "stage.h"
+#include "wait_until.h"
 
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
@@ -14,6 +15,7 @@ enum { N = 1000, THE_BROKER = 1, FAST_MS = 20, SLOW_MS = 300, LATE_MS = 1000 };
 
 static rd_kafka_t *host;
 static rd_kafka_mock_cluster_t *mock;
+static rd_kafka_t *asker; /* a client of the mock broker */
 static const char *const flags[] = {"--lane-timeout-ms", "1000", "--page-rows", "100", NULL};
 
 static int open_stage(void **state)
@@ -24,12 +26,17 @@ static int open_stage(void **state)
     assert_non_null(host);
     mock = rd_kafka_mock_cluster_new(host, 1);
     assert_non_null(mock);
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", rd_kafka_mock_cluster_bootstraps(mock), NULL, 0);
+    asker = rd_kafka_new(RD_KAFKA_PRODUCER, conf, message, sizeof message);
+    assert_non_null(asker);
     return stage_open_with(kafka_fixture_at(rd_kafka_mock_cluster_bootstraps(mock)));
 }
 
 static int close_stage(void **state)
 {
     stage_close(state);
+    rd_kafka_destroy(asker);
     rd_kafka_mock_cluster_destroy(mock);
     rd_kafka_destroy(host);
     return 0;
@@ -113,18 +120,39 @@ static void a_successor_throws_nothing_away_for_a_topic_that_is_still_away(void 
     outbox_free(o);
 }
 
+/* Of what is produced alone: whoever asks for the end of the topic is answered at once, while a producer still waits. */
+static void delay_answers_to_producers(int n, int ms)
+{
+    enum { PRODUCE = 0 /* the protocol's key of the request */ };
+    for (int i = 0; i < n; i++)
+        assert_int_equal(rd_kafka_mock_broker_push_request_error_rtts(mock, THE_BROKER, PRODUCE, 1,
+                                                                      RD_KAFKA_RESP_ERR_NO_ERROR, ms),
+                         RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+typedef struct end_of_topic {
+    const char *topic;
+    int64_t at_least;
+} end_of_topic;
+
+static bool reached(void *arg)
+{
+    const end_of_topic *end = arg;
+    int64_t low, high;
+    return rd_kafka_query_watermark_offsets(asker, end->topic, 0, &low, &high, SOON_MS) ==
+               RD_KAFKA_RESP_ERR_NO_ERROR &&
+           high >= end->at_least;
+}
+
 static void a_stop_waits_for_the_answer_to_the_first_of_a_stalled_lane(void **state)
 {
     (void)state;
     outbox *o = mocked_outbox();
     proc_fixture *relay = stall(o, 50);
-    set_answer_ms(LATE_MS);
+    delay_answers_to_producers(2, LATE_MS);
     set_leader(o, THE_BROKER);
-    topic_records taken = topic_read(kafka_fixture_brokers(stage_kafka), o->topic, 101, SOON_MS);
-    assert_true(taken.n_rows >= 101);
-    topic_records_done(&taken);
+    assert_true(wait_until(reached, &(end_of_topic){.topic = o->topic, .at_least = 101}, SOON_MS));
     relay_stop(relay);
-    set_answer_ms(0);
     relay = relay_start_leading(o, flags);
     finish(o, relay);
 }
