@@ -80,7 +80,7 @@ static void on_resolved(void *arg, PGresult *res)
         y,
         "Kafka and this database do not agree on the last transaction: the database lacks commits, or "
         "the position of the relay's group was removed",
-        "see the runbook; delivery = at_least_once, once, publishes again what is in doubt");
+        "see the runbook; `postbus rebase` publishes again what this database does not know to be published");
 }
 
 static void on_doubt_gone(void *arg)

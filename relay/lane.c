@@ -127,6 +127,24 @@ static void leave_parked(row *r)
     page_row_done(r->page, r, ROW_PARKED);
 }
 
+/* It is read again. */
+static void leave_rest(page *p, int from)
+{
+    for (int i = from; i < p->n_rows; i++)
+        if (p->rows[i].state == ROW_WAITING)
+            leave_parked(&p->rows[i]);
+}
+
+/* In a transaction, what is sent alone has a page of its own. */
+static bool taken_by_parking(const lanes *l, page *p, int i, parking_answer taken)
+{
+    if (taken == PARKING_ENDS_PAGE)
+        leave_rest(p, i);
+    else if (p->rows[i].state == ROW_HELD && transaction_is_on(&l->ship->transaction))
+        leave_rest(p, i + 1);
+    return taken != PARKING_WAITS;
+}
+
 /* false: not now. */
 static bool send_row(lanes *l, topic *t, int i)
 {
@@ -139,7 +157,7 @@ static bool send_row(lanes *l, topic *t, int i)
     }
     parking_answer taken = parking_takes_of_lane(l->parking, t, t->lane_page, i);
     if (taken != PARKING_LEAVES)
-        return taken == PARKING_TAKES;
+        return taken_by_parking(l, t->lane_page, i, taken);
     page_event e = page_read(t->lane_page, i);
     ship_answer answer = ship_row(l->ship, t, r, &e, true);
     return answer == SHIP_SENT || (answer == SHIP_SUSPECT && send_row(l, t, i));
@@ -150,9 +168,8 @@ void lanes_leave_page(topic *t)
 {
     page *p = t->lane_page;
     t->lane_left = p != NULL;
-    for (int i = 0; p && i < p->n_rows; i++)
-        if (p->rows[i].state == ROW_WAITING)
-            leave_parked(&p->rows[i]);
+    if (p)
+        leave_rest(p, 0);
 }
 
 static void send_rows(lanes *l, topic *t)

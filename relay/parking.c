@@ -102,6 +102,9 @@ parking_answer parking_takes_of_lane(parking *p, topic *t, page *lane_page, int 
     }
     if (!suspect && !alone_has(&p->alone, hash))
         return PARKING_LEAVES;
+    /* Its refusal aborts the transaction, and what was acknowledged before it would be sent again behind it. */
+    if (i > 0 && transaction_is_on(&p->alone.ship->transaction))
+        return PARKING_ENDS_PAGE;
     if (some_are_sent(lane_page, i, t->head_alone))
         return PARKING_WAITS;
     hold(p, t, r, hash);

@@ -31,8 +31,14 @@ void parking_drop(parking *p);
 /* A row of the outbox whose topic is ready and has no lane: true where it was set aside, or held to be sent alone. */
 bool parking_takes(parking *p, topic *t, row *r, const page_event *e);
 
-typedef enum parking_answer { PARKING_LEAVES, PARKING_TAKES, PARKING_WAITS } parking_answer;
-/* The same for row i of a lane's page; PARKING_WAITS: what was sent before it has to come back first. */
+typedef enum parking_answer {
+    PARKING_LEAVES,
+    PARKING_TAKES,
+    PARKING_WAITS,
+    PARKING_ENDS_PAGE
+} parking_answer;
+/* The same for row i of a lane's page; PARKING_WAITS: what was sent before it has to come back first; PARKING_ENDS_PAGE: what comes before it
+ * has to be committed first. */
 parking_answer parking_takes_of_lane(parking *p, topic *t, page *lane_page, int i);
 
 /* Reports on rows that were sent alone; to be called before the row is done. */

@@ -91,6 +91,14 @@ static bool judge(rd_kafka_event_t *event, char *message, size_t message_size)
         const rd_kafka_topic_result_t **topics = rd_kafka_DeleteTopics_result_topics(deleted, &n);
         return topic_served(topics, n, message, message_size);
     }
+    case RD_KAFKA_EVENT_DELETEGROUPS_RESULT: {
+        const rd_kafka_group_result_t **groups =
+            rd_kafka_DeleteGroups_result_groups(rd_kafka_event_DeleteGroups_result(event), &n);
+        const rd_kafka_error_t *error = n > 0 ? rd_kafka_group_result_error(groups[0]) : NULL;
+        if (error)
+            snprintf(message, message_size, "%s", rd_kafka_error_string(error));
+        return !error;
+    }
     case RD_KAFKA_EVENT_CREATEACLS_RESULT: {
         const rd_kafka_acl_result_t **acls =
             rd_kafka_CreateAcls_result_acls(rd_kafka_event_CreateAcls_result(event), &n);
@@ -297,5 +305,18 @@ bool kafka_admin_delete_topic(const char *brokers, const char *topic, char *mess
     rd_kafka_DeleteTopics(admin, &unwanted, 1, NULL, queue);
     bool good = finish(admin, queue, message, message_size);
     rd_kafka_DeleteTopic_destroy(unwanted);
+    return good;
+}
+
+bool kafka_admin_delete_group(const char *brokers, const char *group, char *message, size_t message_size)
+{
+    rd_kafka_t *admin = connect_admin(brokers, message, message_size);
+    if (!admin)
+        return false;
+    rd_kafka_DeleteGroup_t *unwanted = rd_kafka_DeleteGroup_new(group);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(admin);
+    rd_kafka_DeleteGroups(admin, &unwanted, 1, NULL, queue);
+    bool good = finish(admin, queue, message, message_size);
+    rd_kafka_DeleteGroup_destroy(unwanted);
     return good;
 }

@@ -29,6 +29,8 @@ bool kafka_admin_topic_has(const char *brokers, const char *topic, const char *n
 /* n_partitions: how many it has then. */
 bool kafka_admin_grow_topic(const char *brokers, const char *topic, int n_partitions, char *message,
                             size_t message_size);
+/* With all its offsets. */
+bool kafka_admin_delete_group(const char *brokers, const char *group, char *message, size_t message_size);
 bool kafka_admin_delete_topic(const char *brokers, const char *topic, char *message, size_t message_size);
 
 #endif

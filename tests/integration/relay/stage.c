@@ -89,6 +89,20 @@ void publish(PGconn *conn, const char *topic, const char *key, int n)
                topic, n);
 }
 
+void publish_with(const outbox *o, int n, int large)
+{
+    pg_run(o->conn,
+           "INSERT INTO postbus.outbox (topic, key, value) SELECT '%s', convert_to('k' || i %% 5, 'UTF8'), "
+           "convert_to(repeat('x', CASE WHEN i = %d THEN 30000 ELSE 10 END), 'UTF8') FROM generate_series(1, "
+           "%d) i",
+           o->topic, large, n);
+}
+
+void redrive_all(const outbox *o)
+{
+    pg_run(o->conn, "SELECT postbus.redrive(why => 'limit raised')");
+}
+
 static proc_fixture *start(const outbox *o, const char *what, const char *point, const char *const *flags)
 {
     char environment_of_point[64];
@@ -221,6 +235,11 @@ void expect_sql(PGconn *conn, const char *sql)
     question q = {conn, sql};
     if (!wait_until(holds, &q, SOON_MS))
         fail_msg("never came true: %s", sql);
+}
+
+void expect_nothing_pending(const outbox *o)
+{
+    expect_sql(o->conn, "SELECT (pending = 0)::int FROM postbus.backlog()");
 }
 
 void expect_published(const outbox *o, long n)

@@ -37,6 +37,10 @@ PGconn *outbox_connect(const outbox *o);
 
 /* Publishes n events by one statement; key NULL: of five keys in turn. */
 void publish(PGconn *conn, const char *topic, const char *key, int n);
+/* Likewise, of five keys in turn; number `large` (0: none) has 30,000 bytes. */
+void publish_with(const outbox *o, int n, int large);
+/* Wishes all parked events to be sent again. */
+void redrive_all(const outbox *o);
 
 /* Starts a relay with further flags (ends with NULL; NULL = none). */
 proc_fixture *relay_start(const outbox *o, const char *const *flags);
@@ -58,6 +62,8 @@ long relay_counted(proc_fixture *relay, const char *key);
 /* Waits until nothing is pending or parked. */
 void expect_drained(const outbox *o);
 bool is_drained(const outbox *o, int deadline_ms);
+/* Waits until nothing is pending; events may be parked. */
+void expect_nothing_pending(const outbox *o);
 /* Waits until as many have been published and settled as this outbox has had; cheap where there are many. */
 void expect_published(const outbox *o, long n);
 /* Waits until a query's first column is not zero. */

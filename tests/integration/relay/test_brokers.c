@@ -7,11 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static void expect_nothing_pending(const outbox *o)
-{
-    expect_sql(o->conn, "SELECT (pending = 0)::int FROM postbus.backlog()");
-}
-
 /* ---- brokers ---- */
 
 static void a_broker_that_is_down_at_the_start_is_waited_for_with_no_transaction_open(void **state)

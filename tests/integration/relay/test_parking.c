@@ -11,21 +11,6 @@
 static const char *const small[] = {"max.message.bytes=20000", NULL};
 static const char *const plain[] = {"-X", "compression.type=none", NULL};
 
-/* n events of five keys in turn by one statement; event number `large` does not fit a small topic. */
-static void publish_with(const outbox *o, int n, int large)
-{
-    pg_run(o->conn,
-           "INSERT INTO postbus.outbox (topic, key, value) SELECT '%s', convert_to('k' || i %% 5, 'UTF8'), "
-           "convert_to(repeat('x', CASE WHEN i = %d THEN 30000 ELSE 10 END), 'UTF8') FROM "
-           "generate_series(1, %d) i",
-           o->topic, large, n);
-}
-
-static void expect_nothing_pending(const outbox *o)
-{
-    expect_sql(o->conn, "SELECT (pending = 0)::int FROM postbus.backlog()");
-}
-
 static int64_t parked(const outbox *o)
 {
     return pg_number(o->conn, "SELECT parked FROM postbus.backlog()");
@@ -56,11 +41,6 @@ static void expect_published_and_no_more(const outbox *o)
               "SELECT count(*) FROM arrived a JOIN arrived b USING (key) "
               "WHERE a.key <> '' AND a.place < b.place AND a.id > b.id");
     topic_records_done(&all);
-}
-
-static void redrive_all(const outbox *o)
-{
-    pg_run(o->conn, "SELECT postbus.redrive()");
 }
 
 /* ---- finding ---- */
