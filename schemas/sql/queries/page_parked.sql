@@ -3,7 +3,9 @@
 SELECT id, created_at, topic, key, value, type, headers, event_id, n
   FROM (SELECT s.*, sum(coalesce(octet_length(s.value), 0) + coalesce(octet_length(s.key), 0) + coalesce(octet_length(s.headers::text), 0))
              OVER (ORDER BY s.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
-          FROM (SELECT k.n, o.* FROM postbus.parked k JOIN postbus.outbox o ON o.id = k.id WHERE k.topic = $1 AND k.waits_for = 'topic' AND k.n > $4::bigint
-                 ORDER BY k.n LIMIT $2::int) s) r
+          FROM (SELECT k.n, o.*
+                  FROM (SELECT p.n, p.id FROM postbus.parked p WHERE p.topic = $1 AND p.waits_for = 'topic' AND p.n > $4::bigint ORDER BY p.n LIMIT $2::int) k
+                 CROSS JOIN LATERAL (SELECT x.* FROM postbus.outbox x
+                                      WHERE x.id = k.id AND ((x.id >> 30) & 15) = ((k.id >> 30) & 15) OFFSET 0) o) s) r
  WHERE coalesce(bytes_before, 0) < $3::bigint
  ORDER BY n

@@ -1,4 +1,4 @@
 -- Forgets wishes to redrive what does not wait for an operator any more, of those with the numbers behind $1 up to $2.
 DELETE FROM postbus.wish w
  WHERE w.action = 'redrive' AND w.n > $1::bigint AND w.n <= $2::bigint
-   AND NOT EXISTS (SELECT FROM postbus.parked k WHERE k.id = w.id AND k.waits_for = 'operator')
+   AND (SELECT k.waits_for FROM postbus.parked k WHERE k.id = w.id) IS DISTINCT FROM 'operator'

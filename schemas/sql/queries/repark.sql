@@ -4,4 +4,4 @@ UPDATE postbus.parked k
        attempts = k.attempts + (u.waits_for = 'operator')::int,
        attempted_at = CASE WHEN u.waits_for = 'operator' THEN clock_timestamp() ELSE k.attempted_at END
   FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bool[], $5::bigint[], $6::int[]) AS u (id, reason, waits_for, stops, queue, error_code)
- WHERE k.id = u.id
+ WHERE k.id = u.id AND k.id = ANY ($1::bigint[])
