@@ -7,7 +7,7 @@ from report import row
 TOPIC = "growing"
 AT_ONCE = 500_000  # rows of an INSERT
 LEAVES = 9         # in use where retention keeps up
-FRESH = 200_000    # events of a drain
+FRESH = 1_000_000  # events of a drain: long enough that the start does not matter
 # As if the relay had published all of them.
 ALL_DONE = """WITH here AS (SELECT pg_current_xact_id() AS x, (SELECT last_value FROM postbus.outbox_id_seq) AS last)
     INSERT INTO postbus.progress (leaf, epoch, s1, x1, l1, s2, x2, l2, done_id, floor_id, published)
