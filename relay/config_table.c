@@ -53,12 +53,13 @@ const config_setting config_table[] = {
      .effect = "Copies of each partition of a created topic. default: what the brokers are configured for."},
     {"topic_retry_ms", SETTING_DURATION_MS, AT(topic_retry_ms), .preset = "1000", .lowest = 10,
      .highest = 3600000, .placeholder = "TIME", .effect = "How often a missing topic is looked for again."},
-    {"lane_timeout_ms", SETTING_DURATION_MS, AT(lane_timeout_ms), .preset = "30000", .lowest = 500,
+    {"lane_timeout_ms", SETTING_DURATION_MS, AT(lane_timeout_ms), .preset = "30000", .lowest = 2500,
      .highest = 86400000, .placeholder = "TIME",
      .effect = "How long events of a topic may wait for an acknowledgement while brokers answer, as when a "
                "partition has no leader. Then the topic's events are parked in order, so that all others go "
                "on, and they leave in order by themselves when the partition takes events again. While no "
-               "broker answers, nothing is parked."},
+               "broker answers, nothing is parked; it takes half of this time to see that, and at least "
+               "1,250 ms: hence the lowest value."},
     {"park_policy", SETTING_POLICY, AT(park_policy), .preset = "block_key", .placeholder = "POLICY",
      .effect =
          "What happens behind an event that the brokers refuse for good, until an operator redrives or "

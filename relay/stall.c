@@ -6,9 +6,11 @@
 #include "refusal.h"
 
 #define LOOK_EVERY_US 100000
-#define ASK_LEAST_US 250000
 #define ASK_MOST_US 1000000
-#define SILENT_ASKS 5          /* so many questions without an answer: no broker is there */
+/* So many questions without an answer: no broker is there. A tenth of lane_timeout_ms between two of them, so half of it is left for an acknowledgement that
+ * was late before the brokers went: 1,250 ms with the lowest value that the configuration accepts. A question takes up to 100 ms, and topics are looked at ten
+ * times a second. */
+#define SILENT_ASKS 5
 #define STOOD_STILL_US 3000000 /* the loop turns at least once a second */
 #define REST_LEAST_US 1000000
 #define HOLD_MOST_US 600000000
@@ -39,7 +41,7 @@ static int64_t timeout_us(const stalls *s)
 static int64_t ask_every_us(const stalls *s)
 {
     int64_t us = timeout_us(s) / 10;
-    return us < ASK_LEAST_US ? ASK_LEAST_US : us > ASK_MOST_US ? ASK_MOST_US : us;
+    return us < ASK_MOST_US ? us : ASK_MOST_US;
 }
 
 /* An answer after a silence: what was on its way has its whole time once more. */

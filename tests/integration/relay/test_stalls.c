@@ -16,7 +16,7 @@ enum { N = 1000, THE_BROKER = 1, FAST_MS = 20, SLOW_MS = 300, LATE_MS = 1000 };
 static rd_kafka_t *host;
 static rd_kafka_mock_cluster_t *mock;
 static rd_kafka_t *asker; /* a client of the mock broker */
-static const char *const flags[] = {"--lane-timeout-ms", "1000", "--page-rows", "100", NULL};
+static const char *const flags[] = {"--lane-timeout-ms", "2500", "--page-rows", "100", NULL};
 
 static int open_stage(void **state)
 {

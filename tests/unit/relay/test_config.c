@@ -279,6 +279,7 @@ static void values_out_of_range_are_refused(void **state)
         "idle_ms = 0",
         "idle_ms = 2min5s",
         "settle_ms = -1",
+        "lane_timeout_ms = 2499",
         "receipts = yes",
         "receipts = TRUE",
         "receipts = 1",
