@@ -113,5 +113,5 @@ FAULTS = [
     Fault("broker-disk-full", "the disk of the broker is full for up to 5 s; it is started again when there is room", fill_kafka, 4500,
           "librdkafka's `reconnect.backoff.max.ms` (2 s)", setup=kafka_on_small_disk, every_s=(1.0, 4.0), needs_mount=True),
     Fault("clock-steps", "the clock of the relay, PostgreSQL or the broker is stepped by up to two days, forth or back (the broker's back by 45 min at most)",
-          step_clock, 2000, "nothing", setup=with_clocks, every_s=(0.5, 2.0)),
+          step_clock, 2000, "nothing", setup=with_clocks, every_s=(0.5, 2.0), n_relays=2),
 ]

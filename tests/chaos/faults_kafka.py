@@ -42,7 +42,7 @@ FAULTS = [
           "librdkafka's `reconnect.backoff.max.ms` (2 s), and the brokers' own election", servers="three", every_s=(2.0, 5.0)),
     Fault("no-leader", "kill -9 of the one of three brokers that has the only copy of a third of the partitions, for up to 8 s", without_leader, 6000,
           "librdkafka's `reconnect.backoff.max.ms` (2 s), and the brokers' own election", servers="three", setup=one_copy, every_s=(2.0, 5.0)),
-    Fault("no-leader-lanes", "the same with a `lane_timeout_ms` of 2 s, so that the topics are parked and drained each time", without_leader, 35000,
+    Fault("no-leader-lanes", "the same with a `lane_timeout_ms` of 2.5 s, so that the topics are parked and drained each time", without_leader, 35000,
           "a topic that stalls again is held back for longer each time, `lane_timeout_ms` and its double and so on", servers="three", setup=one_copy,
-          every_s=(2.0, 5.0), relay_flags=("--lane-timeout-ms", "2s")),
+          every_s=(2.0, 5.0), relay_flags=("--lane-timeout-ms", "2500")),
 ]

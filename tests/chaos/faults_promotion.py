@@ -1,9 +1,10 @@
 """PostgreSQL that dies for good, and a standby that takes its place."""
+import os
 import shutil
 import time
 
 from fault import Fault
-from processes import wait_for
+from processes import Failed, run, wait_for
 from servers import Postgres, Proxy, Standby
 
 
@@ -69,7 +70,7 @@ def tokens(postgres, database):
     return {token for (token,) in postgres.admin("SELECT token FROM torture.truth", database)}
 
 
-def lose(row):
+def lose(row, before_recovery=lambda: None):
     """The standby lacks the last moments, of which Kafka has the events. What the lost server had committed is looked up in it afterwards, where
     nobody else can reach it."""
     old = row.postgres
@@ -83,9 +84,29 @@ def lose(row):
     old.crash()
     shutil.rmtree(old.directory)
     move_address(row)
+    before_recovery()
     over = time.monotonic()
     row.recover(over)
     add_standby(row)
+
+
+def rebase(row):
+    """While applications publish, and again for each time that it is killed on the way; then no relay was there to begin a new identity."""
+    command = [os.path.join(row.stage.build, "postbus"), "rebase", "--yes", "--database", row.database()]
+
+    def done():
+        try:
+            return run(*command)
+        except Failed:
+            return None  # the session of a dead relay holds the lead for a moment
+    wait_for(done, "a rebase", 30, 0.1)
+
+
+def lose_and_rebase(row):
+    """No relay is there when the standby is promoted: the rebase finds the new timeline, and the relay the rebase."""
+    for relay in row.relays:
+        row.kill_relay(relay)
+    lose(row, lambda: (rebase(row), [relay.start(row.wrapper) for relay in row.relays]))
 
 
 FAULTS = [
@@ -95,4 +116,6 @@ FAULTS = [
     Fault("promotion-asynchronous", "the same with an asynchronous standby that lacks up to 1.5 s of commits", lose, 7000,
           "the relay's pause between attempts to connect, which doubles while PostgreSQL is away, up to `reconnect_max_ms` (5 s)", setup=with_standby,
           ghosts=True, every_s=(1.0, 3.0), share=1.3),
+    Fault("promotion-rebase", "the same without a relay, which is killed before; applications publish while `postbus rebase` runs; then the relay starts", lose_and_rebase,
+          7000, "the start of the relay", setup=with_standby, ghosts=True, every_s=(1.0, 3.0), share=1.3),
 ]
