@@ -42,33 +42,3 @@ pbus_status failure_sql(pbus_error *err, pbus_status status, const char *sqlstat
     }
     return status;
 }
-
-const char *pbus_status_name(pbus_status status)
-{
-    switch (status) {
-#define NAME(s)                                                                                              \
-    case s:                                                                                                  \
-        return #s
-        NAME(PBUS_OK);
-        NAME(PBUS_ERROR_ARGUMENT);
-        NAME(PBUS_ERROR_MEMORY);
-        NAME(PBUS_ERROR_TOO_LARGE);
-        NAME(PBUS_ERROR_NO_TRANSACTION);
-        NAME(PBUS_ERROR_FAILED_TRANSACTION);
-        NAME(PBUS_ERROR_BUSY);
-        NAME(PBUS_ERROR_PIPELINE);
-        NAME(PBUS_ERROR_TOPIC);
-        NAME(PBUS_ERROR_VALUE);
-        NAME(PBUS_ERROR_HEADERS);
-        NAME(PBUS_ERROR_KEY);
-        NAME(PBUS_ERROR_TYPE);
-        NAME(PBUS_ERROR_CONNECTION);
-        NAME(PBUS_ERROR_READ_ONLY);
-        NAME(PBUS_ERROR_PERMISSION);
-        NAME(PBUS_ERROR_SCHEMA);
-        NAME(PBUS_ERROR_SKIPPED);
-        NAME(PBUS_ERROR_DATABASE);
-#undef NAME
-    }
-    return "PBUS_ERROR_UNKNOWN";
-}

@@ -38,7 +38,15 @@ typedef enum pbus_status {
     PBUS_ERROR_PERMISSION = 42, /* the role may not publish */
     PBUS_ERROR_SCHEMA = 43,     /* the database has no schema postbus, or not this version of it */
     PBUS_ERROR_SKIPPED = 44,    /* in a pipeline: not run, because an earlier command of it failed */
-    PBUS_ERROR_DATABASE = 45    /* anything else that PostgreSQL reports; sqlstate and message say what */
+    PBUS_ERROR_DATABASE = 45,   /* anything else that PostgreSQL reports; sqlstate and message say what */
+
+    /* Faults of Avro schemas and values (postbus/schema.h). Nothing was sent. */
+    PBUS_ERROR_AVRO_SCHEMA = 60,  /* the text is no Avro schema */
+    PBUS_ERROR_INCOMPATIBLE = 61, /* what one schema writes, the other cannot read */
+    PBUS_ERROR_MISFIT = 62,       /* the value does not fit its schema; the message has the field's path */
+    PBUS_ERROR_CORRUPT = 63,      /* the bytes are no value of the schema that is said to have written them */
+    PBUS_ERROR_LIMIT = 64,        /* nested too deep or too large: see the limits of postbus/schema.h */
+    PBUS_ERROR_FRAMING = 65       /* the bytes do not begin as the framing demands */
 } pbus_status;
 
 /* Room for one sentence or two. What does not fit is cut off. */

@@ -1,0 +1,97 @@
+/* Dates and numbers as text, both ways, over their whole ranges. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "decimal.h"
+#include "human.h"
+#include "number.h"
+#include "stage.h"
+
+static void every_day_of_ten_thousand_years_reads_back(void **state)
+{
+    (void)state;
+    char text[HUMAN_TEXT_BYTES], last[HUMAN_TEXT_BYTES] = "";
+    for (int64_t day = -719162; day <= 2932896; day++) {
+        int64_t back = 0;
+        size_t size = human_put_time(PBUS_LOGICAL_DATE, day, text);
+        assert_int_equal(size, 10);
+        assert_true(strcmp(last, text) < 0);
+        assert_true(human_read_time(PBUS_LOGICAL_DATE, text, size, &back) && back == day);
+        strcpy(last, text);
+    }
+    assert_string_equal(last, "9999-12-31");
+}
+
+static void every_real_number_reads_back(void **state)
+{
+    (void)state;
+    char text[NUMBER_TEXT_BYTES];
+    uint64_t bits = 1;
+    for (int i = 0; i < 20000; i++) {
+        double value;
+        float single;
+        bits = bits * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        memcpy(&value, &bits, sizeof value);
+        const uint32_t half = (uint32_t)(bits >> 32);
+        memcpy(&single, &half, sizeof single);
+        if (isfinite(value)) {
+            assert_true(number_put(text, value, false) < NUMBER_TEXT_BYTES);
+            assert_true(strtod(text, NULL) == value && strpbrk(text, ".e"));
+        }
+        if (isfinite(single)) {
+            number_put(text, single, true);
+            assert_true(strtof(text, NULL) == single);
+        }
+    }
+}
+
+static void every_decimal_reads_back(void **state)
+{
+    (void)state;
+    unsigned char wire[DECIMAL_MAX_BYTES];
+    char text[DECIMAL_TEXT_BYTES], back[DECIMAL_TEXT_BYTES];
+    for (int number = -70000; number <= 70000; number++) {
+        size_t size;
+        snprintf(text, sizeof text, "%s%d.%03d", number < 0 ? "-" : "", abs(number) / 1000,
+                 abs(number) % 1000);
+        assert_int_equal(decimal_from_text(text, strlen(text), 5, 3, wire, &size), DECIMAL_FITS);
+        assert_true(size <= 3);
+        assert_int_equal(decimal_to_text(wire, size, 5, 3, back), strlen(text));
+        assert_string_equal(back, text);
+    }
+}
+
+static void the_longest_decimal_reads_back(void **state)
+{
+    (void)state;
+    unsigned char wire[DECIMAL_MAX_BYTES];
+    char text[DECIMAL_TEXT_BYTES], back[DECIMAL_TEXT_BYTES];
+    size_t size;
+    text[0] = '-';
+    memset(text + 1, '9', 1000);
+    text[1001] = '\0';
+    assert_int_equal(decimal_from_text(text, 1001, 1000, 0, wire, &size), DECIMAL_FITS);
+    assert_int_equal(size, 416);
+    assert_int_equal(decimal_to_text(wire, size, 1000, 0, back), 1001);
+    assert_string_equal(back, text);
+    assert_int_equal(decimal_to_text(wire, size, 999, 0, back), 0);
+    text[1001] = '9';
+    assert_int_equal(decimal_from_text(text, 1002, 1000, 0, wire, &size), DECIMAL_TOO_LARGE);
+    memset(wire, 0x7f, sizeof wire);
+    assert_int_equal(decimal_to_text(wire, sizeof wire, 1000, 0, back), 0);
+    /* All behind the point. */
+    assert_int_equal(decimal_from_text("1e-1000", 7, 1000, 1000, wire, &size), DECIMAL_FITS);
+    assert_int_equal(decimal_to_text(wire, size, 1000, 1000, back), 1002);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_day_of_ten_thousand_years_reads_back),
+        cmocka_unit_test(every_real_number_reads_back),
+        cmocka_unit_test(every_decimal_reads_back),
+        cmocka_unit_test(the_longest_decimal_reads_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
