@@ -131,7 +131,7 @@ static bool try_branch(encoding *e, const type *t, size_t index, const json_t *j
     pbus_error *err = e->err;
     size_t start = e->out.size;
     unsigned depth = e->depth;
-    pbus_error why;
+    pbus_error why = {.status = PBUS_OK};
     e->err = &why;
     bool fits = encode_branch(e, t, index, json, at);
     e->err = err;

@@ -12,7 +12,8 @@
  *     if (pbus_decoder_json(decoder, bytes, n_bytes, PBUS_JSON_PLAIN, &json, &err) != PBUS_OK) ...
  *
  * The reference is the specification of Apache Avro 1.11.1. The functions are in libpostbus_schema (pkg-config:
- * postbus-schema), so that an application that only publishes needs neither jansson nor avro-c.
+ * postbus-schema, which brings libpostbus), so that an application that only publishes needs neither jansson nor
+ * avro-c.
  *
  * Schemas and decoders do not change after they are made: any number of threads may use one at the same time.
  * The functions print nothing, start no thread, and keep nothing of the caller's after they return. They

@@ -3,8 +3,8 @@ import datetime
 import decimal
 import io
 import json
-import math
 import os
+import struct
 import subprocess
 import unittest
 import uuid
@@ -49,7 +49,7 @@ LIST = record(field("v", "int"), field("next", ["null", "L"]), name="L")
 EVERY = record(
     field("n", "null"), field("o", "boolean"), field("i", "int"), field("l", "long"), field("f", "float"), field("d", "double"),
     field("y", "bytes"), field("s", "string"), field("x", FIXED), field("e", ENUM), field("r", {"type": "array", "items": ["null", "int", "string"]}),
-    field("m", {"type": "map", "values": "F"}), field("u", ["null", "string", "E"]), field("in", record(field("deep", "long"), name="In")), name="a.b.Every")
+    field("m", {"type": "map", "values": "F"}), field("u", ["null", "long", "E"]), field("in", record(field("deep", "long"), name="In")), name="a.b.Every")
 
 # A schema, and values of it in Avro's JSON encoding.
 VALUES = [
@@ -127,10 +127,10 @@ LOGICAL = [
 ]
 
 
-def same(one, other):
-    """Equal as JSON; a number that is not finite is a word in ours and Java's."""
-    if isinstance(one, float) and math.isnan(one):
-        return other in ("NaN", one) or (isinstance(other, float) and math.isnan(other))
+def same(schema, one, other):
+    """Equal as JSON; floats where they are the same 32 bits, however many digits are written."""
+    if schema == "float":
+        return struct.pack("<f", one) == struct.pack("<f", other)
     return one == other
 
 
@@ -187,7 +187,7 @@ class Avro(unittest.TestCase):
             self.assertEqual(ours, theirs)
             for peer in (self.ours, self.java):
                 read = peer("decode", schema=schema, reader=schema, **ours)
-                self.assertTrue(same(json.loads(read["json"]), value), read)
+                self.assertTrue(same(schema, json.loads(read["json"]), value), read)
 
     def test_fastavro_and_we_write_the_same_bytes_and_read_them(self):
         for schema, value in self.values():
@@ -195,7 +195,7 @@ class Avro(unittest.TestCase):
             ours = bytes.fromhex(self.ours("encode", schema=schema, json=value)["hex"])
             self.assertEqual(fast_read(ours, schema), fast_read(fast_write(schema, python), schema))
             read = self.ours("decode", schema=schema, reader=schema, hex=fast_write(schema, python).hex())
-            self.assertTrue(same(json.loads(read["json"]), value), read)
+            self.assertTrue(same(schema, json.loads(read["json"]), value), read)
 
     def test_java_resolves_what_we_wrote_as_we_resolve_what_it_wrote(self):
         for writer, reader, value, wanted in EVOLUTION:
@@ -212,7 +212,11 @@ class Avro(unittest.TestCase):
         for writer, reader, value, wanted in EVOLUTION:
             with self.subTest(writer=str(writer)[:60], reader=str(reader)[:60]):
                 ours = bytes.fromhex(self.ours("encode", schema=writer, json=value)["hex"])
-                self.assertEqual(fast_read(ours, writer, reader), fast_read(fast_write(reader, fast_value(reader, wanted)), reader))
+                read, wanted = fast_read(ours, writer, reader), fast_read(fast_write(reader, fast_value(reader, wanted)), reader)
+                if reader is DEFAULTS:
+                    # fastavro leaves the defaults of bytes as the text of the schema.
+                    read = {name: value.encode("latin-1") if name in "xy" else value for name, value in read.items()}
+                self.assertEqual(read, wanted)
 
     def test_what_cannot_be_resolved_is_an_error_here_and_there(self):
         for writer, reader, value in INCOMPATIBLE:
@@ -233,7 +237,7 @@ class Avro(unittest.TestCase):
             self.assertEqual(ours, theirs)
             for peer in (self.ours, self.java):
                 read = peer("decode", schema=schema, reader=schema, framing=SINGLE_OBJECT, **ours)
-                self.assertTrue(same(json.loads(read["json"]), value), read)
+                self.assertTrue(same(schema, json.loads(read["json"]), value), read)
 
     def test_confluents_framing_goes_both_ways(self):
         registry = Registry()
