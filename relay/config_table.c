@@ -78,7 +78,9 @@ const config_setting config_table[] = {
     {"in_flight_bytes", SETTING_BYTES, AT(in_flight_bytes), .preset = "32MiB", .lowest = 64 * KIB,
      .highest = 64 * GIB, .placeholder = "SIZE",
      .effect = "Bytes read and not yet acknowledged by the brokers at which reading pauses. Bounds the "
-               "relay's memory."},
+               "relay's memory: the pages that it has asked for by then, as a rule two, come on top, each of "
+               "page_bytes of "
+               "large values, or of page_rows rows of 2 KB at most."},
     {"idle_ms", SETTING_DURATION_MS, AT(idle_ms), .preset = "10", .lowest = 1, .highest = 60000,
      .placeholder = "TIME",
      .effect = "How long the relay finds nothing to read before it arms the doorbell and sleeps until a "

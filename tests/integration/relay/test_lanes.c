@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const soon[] = {"--lane-timeout-ms", "3000", NULL};
+/* The lowest that is accepted. */
+static const char *const soon[] = {"--lane-timeout-ms", "2500", NULL};
 static const char *const never[] = {"--lane-timeout-ms", "1h", NULL};
 
 static kafka_cluster *three;
@@ -76,7 +77,15 @@ static void expect_parked(const scene *s, int n)
     expect_sql(s->o->conn, sql);
 }
 
-/* What was in flight when a node went, or a producer was thrown away for it, may come twice. */
+/* Nobody can have written what was in flight to a partition without a leader: what is sent again comes once. */
+static void expect_both_arrived_once(const scene *s)
+{
+    expect_drained(s->o);
+    expect_each_arrived_once(s->o, s->o->topic);
+    expect_each_arrived_once(s->o, s->lame);
+}
+
+/* A leader that is frozen, or lacks replicas, may write what was in flight and not say so: that may come twice, once for each stall. */
 static void expect_both_arrived(const scene *s)
 {
     expect_drained(s->o);
@@ -111,7 +120,7 @@ static void a_topic_without_a_leader_waits_in_its_lane_and_no_other_does(void **
 {
     (void)state;
     static const char *const flags[] = {
-        "--lane-timeout-ms", "3000", "--page-bytes", "128KiB", "--in-flight-bytes", "1MiB", NULL};
+        "--lane-timeout-ms", "2500", "--page-bytes", "128KiB", "--in-flight-bytes", "1MiB", NULL};
     scene s = scene_new(), other = scene_new();
     proc_fixture *relay = relay_start_leading(s.o, flags);
     publish_both(&s, 100);
@@ -131,9 +140,9 @@ static void a_topic_without_a_leader_waits_in_its_lane_and_no_other_does(void **
     publish_both(&s, 50);
     expect_parked(&s, 5049);
     kafka_cluster_start(three);
-    expect_both_arrived(&s);
+    expect_both_arrived_once(&s);
     publish_both(&s, 50);
-    expect_both_arrived(&s);
+    expect_both_arrived_once(&s);
     relay_stop(relay);
     scene_free(&s);
     scene_free(&other);
@@ -158,9 +167,9 @@ static void a_leader_that_comes_and_goes_disturbs_no_order(void **state)
         expect_sql(s.o->conn, "SELECT (pending = 0 AND parked > 0)::int FROM postbus.backlog()");
         kafka_cluster_start(three);
     }
-    expect_both_arrived(&s);
+    expect_both_arrived_once(&s);
     assert_int_equal(proc_fixture_end(relay, SIGTERM, SOON_MS), 0);
-    assert_in_range(relay_counted(relay, "producers_recreated"), 1, 10 * N_TIMES);
+    assert_in_range(relay_counted(relay, "producers_recreated"), 1, 2 * N_TIMES);
     proc_fixture_free(relay);
     scene_free(&s);
 }
@@ -224,7 +233,7 @@ static void without_any_broker_events_wait_in_the_outbox(void **state)
     kafka_cluster_kill(three);
     publish_both(&s, 100);
     proc_fixture_expect_log(relay, "kafka.down", SOON_MS);
-    int64_t until_ms = wait_now_ms() + 3 * 3000;
+    int64_t until_ms = wait_now_ms() + 3 * 2500;
     assert_true(wait_until(has_passed, &until_ms, SOON_MS));
     pg_expect(s.o->conn, "200/0", "SELECT concat_ws('/', pending, parked) FROM postbus.backlog()");
     kafka_cluster_start(three);
