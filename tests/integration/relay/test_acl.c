@@ -12,7 +12,7 @@
 #define PLAIN_LOGIN "org.apache.kafka.common.security.plain.PlainLoginModule required "
 
 /* Each test has a user of its own, whom nothing is allowed yet. The tests themselves come without a name, and may do anything. */
-static const char *const users[] = {"a", "b", "c", "d"};
+static const char *const users[] = {"a", "b", "c", "d", "e"};
 
 static int open_group(void **state)
 {
@@ -22,7 +22,7 @@ static int open_group(void **state)
         "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "super.users=User:ANONYMOUS", "sasl.enabled.mechanisms=PLAIN",
         "listener.name.sasl.plain.sasl.jaas.config=" PLAIN_LOGIN
-        "user_a=\"geheim\" user_b=\"geheim\" user_c=\"geheim\" user_d=\"geheim\";",
+        "user_a=\"geheim\" user_b=\"geheim\" user_c=\"geheim\" user_d=\"geheim\" user_e=\"geheim\";",
         NULL};
     return stage_open_with(kafka_fixture_new_listening(arguments, settings));
 }
@@ -41,7 +41,7 @@ static void allow_topic(const char *user, const char *topic)
     allow(user, RD_KAFKA_RESOURCE_TOPIC, topic, RD_KAFKA_ACL_OPERATION_DESCRIBE_CONFIGS);
 }
 
-static proc_fixture *relay_of(const outbox *o, const char *user, const char *flag, const char *value)
+static proc_fixture *start_relay_of(const outbox *o, const char *user, const char *flag, const char *value)
 {
     char name[40], *brokers = kafka_fixture_listener(stage_kafka, "SASL");
     snprintf(name, sizeof name, "sasl.username=%s", user);
@@ -52,8 +52,15 @@ static proc_fixture *relay_of(const outbox *o, const char *user, const char *fla
                                  "-X",        "sasl.password=geheim",
                                  flag,        value,
                                  NULL};
-    proc_fixture *relay = relay_start_leading(o, flags);
+    proc_fixture *relay = relay_start(o, flags);
     free(brokers);
+    return relay;
+}
+
+static proc_fixture *relay_of(const outbox *o, const char *user, const char *flag, const char *value)
+{
+    proc_fixture *relay = start_relay_of(o, user, flag, value);
+    proc_fixture_expect_log(relay, "leader.elected", SOON_MS);
     return relay;
 }
 
@@ -131,6 +138,22 @@ static void without_the_right_to_a_producer_id_events_wait_in_the_outbox(void **
     finish(o, relay);
 }
 
+/* What was published meanwhile leaves once delivery needs the right no more. */
+static void without_a_right_to_transactions_the_relay_does_not_lead_and_says_which(void **state)
+{
+    const char *user = *state;
+    outbox *o = outbox_new();
+    allow_topic(user, o->topic);
+    proc_fixture *relay = start_relay_of(o, user, "--delivery", "exactly_once");
+    publish(o->conn, o->topic, NULL, 50);
+    for (int attempt = 0; attempt < 2; attempt++)
+        proc_fixture_expect_log(
+            relay, "remedy=\"allow the relay WRITE and DESCRIBE on its transactional id\"", SOON_MS);
+    pg_expect(o->conn, "50", "SELECT pending FROM postbus.backlog()");
+    relay_stop(relay);
+    finish(o, relay_of(o, user, "--delivery", "at_least_once"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +164,8 @@ int main(void)
                                   (void *)(uintptr_t)users[2]),
         cmocka_unit_test_prestate(without_the_right_to_a_producer_id_events_wait_in_the_outbox,
                                   (void *)(uintptr_t)users[3]),
+        cmocka_unit_test_prestate(without_a_right_to_transactions_the_relay_does_not_lead_and_says_which,
+                                  (void *)(uintptr_t)users[4]),
     };
     return cmocka_run_group_tests(tests, open_group, stage_close);
 }
