@@ -27,4 +27,5 @@ class Fault:
     stale_requests: bool = False  # a stopped relay's last requests may come late: old events repeated after newer ones
     ghosts: bool = False          # Kafka may hold events of transactions that the fault lost
     once: bool = False            # the row is over when it has struck
+    exactly_once: bool = False    # also where the other rows' relays deliver at least once
     needs_mount: bool = False     # can be run only where file systems may be mounted

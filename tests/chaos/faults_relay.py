@@ -71,6 +71,8 @@ FAULTS = [
     Fault("relay-stop", "SIGTERM to the only relay, which is started again when it has ended", stop, 2000, "nothing"),
     Fault("leader-kill", "kill -9 of the leader while another relay waits", kill_leader, 2000, "nothing (`leader_retry_ms`, 250 ms, is within)",
           n_relays=2),
+    Fault("exactly-once", "`delivery = exactly_once`: kill -9 of the leader while another relay waits", kill_leader, 4000,
+          "the brokers abort the transaction that it left", n_relays=2, exactly_once=True),
     Fault("leader-frozen", "SIGSTOP of the leader for 30 s while another relay waits, then SIGCONT", freeze_leader, 12500,
           "`lease_ms` (9 s) and `leader_retry_ms`", n_relays=2, setup=set_freeze, share=1.5, least_s=20, every_s=(1, 3)),
     Fault("relay-memory", "the relay under `ulimit -v` of 512 MiB, lowered to what it has while the broker stands still for up to 2 s", starve,

@@ -59,6 +59,7 @@ class Sampler(threading.Thread):
 class Row:
     def __init__(self, stage, fault, seed, seconds):
         self.stage, self.fault, self.seed, self.seconds = stage, fault, seed, seconds
+        self.delivery = "exactly_once" if fault.exactly_once else stage.delivery
         self.dice = random.Random(f"{seed} {fault.name}")
         self.name = "chaos_" + fault.name.replace("-", "_")
         self.topics = [f"{self.name}.{seed}.{letter}" for letter in "abc"]
@@ -179,7 +180,7 @@ class Row:
     def add_relay(self, i):
         database, brokers = self.open_ways.get(i, (self.relay_database(), self.relay_brokers))
         relay = Relay(self.stage.build, self.path(f"relay-{i + 1}.log"), database, brokers,
-                      ["--relay-id", f"relay-{i + 1}", *self.fault.relay_flags])
+                      ["--relay-id", f"relay-{i + 1}", "--delivery", self.delivery, *self.fault.relay_flags])
         self.relays.append(relay)
         relay.start(self.wrapper)
 
@@ -232,6 +233,8 @@ class Row:
         self.unsettled_at_deaths += self.sampler.most(at - 0.1, time.monotonic())
 
     def duplicates_bound(self):
+        if self.delivery == "exactly_once":
+            return 0
         return self.unsettled_at_deaths + sum(relay.of_past_lives + relay.possible_duplicates for relay in self.relays)
 
     def read_log(self, relay):

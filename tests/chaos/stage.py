@@ -10,9 +10,10 @@ from servers import Kafka, Postgres, Proxy
 
 
 class Stage:
-    def __init__(self, build, keep=False):
+    def __init__(self, build, keep=False, delivery="at_least_once"):
         self.build = os.path.abspath(build)
         self.keep = keep
+        self.delivery = delivery  # of the relays, where a row says nothing else
         self.directory = self.postgres = None
         self.kafkas = {}
         self.proxies = {}

@@ -12,6 +12,7 @@
 static rd_kafka_t *client_new(rd_kafka_type_t type, const char *brokers)
 {
     static const char *const settings[][2] = {{"group.id", "torture"},
+                                              {"isolation.level", "read_committed"},
                                               {"enable.auto.commit", "false"},
                                               {"enable.auto.offset.store", "false"},
                                               {"enable.partition.eof", "true"},
@@ -22,7 +23,7 @@ static rd_kafka_t *client_new(rd_kafka_type_t type, const char *brokers)
     rd_kafka_t *rk;
 
     rd_kafka_conf_set(conf, "bootstrap.servers", brokers, why, sizeof why);
-    for (size_t i = type == RD_KAFKA_CONSUMER ? 0 : 5; i < sizeof settings / sizeof *settings; i++)
+    for (size_t i = type == RD_KAFKA_CONSUMER ? 0 : 6; i < sizeof settings / sizeof *settings; i++)
         rd_kafka_conf_set(conf, settings[i][0], settings[i][1], why, sizeof why);
     rk = rd_kafka_new(type, conf, why, sizeof why);
     if (!rk) {
