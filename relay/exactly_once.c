@@ -303,5 +303,5 @@ bool exactly_once_finish(relay *y, int64_t now_us)
         transaction_abort(t);
     if (t->state == TRANSACTION_READY && !y->settler.under_way)
         settle_ready(y, true, now_us);
-    return t->state != TRANSACTION_READY || t->unconfirmed;
+    return t->state != TRANSACTION_READY || t->unconfirmed || t->confirming;
 }

@@ -180,6 +180,12 @@ void transaction_commit_parked(transaction *t, session *pg, const void *owner, i
     commit(t, pg, true, cb, arg);
 }
 
+static void on_confirmed(void *arg)
+{
+    transaction *t = arg;
+    t->confirming = false;
+}
+
 void transaction_confirm(transaction *t, session *pg, int64_t epoch)
 {
     char number[24];
@@ -187,8 +193,9 @@ void transaction_confirm(transaction *t, session *pg, int64_t epoch)
     snprintf(number, sizeof number, "%lld", (long long)epoch);
     forget_undo(t, pg);
     session_execute(pg, "confirm", 1, values, false, NULL, NULL);
-    session_commit(pg, NULL, NULL);
+    session_commit(pg, on_confirmed, t);
     t->unconfirmed = false;
+    t->confirming = true;
 }
 
 /* ---- its end ---- */

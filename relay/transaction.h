@@ -44,6 +44,7 @@ typedef struct transaction {
     bool has_undo;                       /* ... and it changed parked events */
     char undo[24];    /* what was noted for taking back this intent, and earlier ones, can go; "": nothing */
     bool unconfirmed; /* PostgreSQL has not been told yet that the last intent counts */
+    bool confirming;  /* ... but is being told: a stop waits for the answer */
     int64_t confirm_at_us;
     session_committed_cb *on_committed;
     void *on_committed_arg;
