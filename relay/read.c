@@ -190,10 +190,12 @@ static bool take_into(reader *r, batch *b, page *p, const page_range *range)
     bool whole = is_whole(r, p, range);
     adapt_page_rows(r, p);
     int64_t read_to = p->n_rows > 0 ? p->rows[p->n_rows - 1].id : b->after_id;
-    if (p->n_rows > 0)
+    if (p->n_rows > 0) {
+        r->page_bytes = p->bytes; /* what the next one will take, the first of a batch included */
         batch_queue_add_page(r->queue, b, p);
-    else
+    } else {
         page_free(p);
+    }
     if (whole)
         range_done(b, range->up_to_id);
     else
@@ -215,8 +217,6 @@ static void on_page(void *arg, PGresult *res)
     page *p = take_page(r, res);
     if (!p)
         return;
-    if (p->n_rows > 0)
-        r->page_bytes = p->bytes;
     adapt_span(r, p, &range, is_whole(r, p, &range));
     if (!take_into(r, r->queue->tail, p, &range))
         r->n_stale = r->n_asked;
