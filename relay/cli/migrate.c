@@ -16,23 +16,50 @@ static const command_option options[] = {
      .kind = OPTION_SWITCH,
      .effect = "Prints the SQL that would be run, ready for psql, and changes nothing."},
     {.name = "json", .kind = OPTION_SWITCH, .effect = "Prints what was done as one JSON object."},
+    {.name = "subscriber",
+     .kind = OPTION_SWITCH,
+     .effect = "The schema postbus_inbox, for applications that subscribe, and not the schema postbus."},
     {.name = NULL},
 };
 
-static const char grant_sight[] = "GRANT SELECT ON postbus.migration TO postbus_viewer, postbus_relay";
+/* What can be migrated: a schema that notes what was applied to it in a table of its own. */
+typedef struct migration_set {
+    const sql_migration *all;
+    const char *(*query)(const char *name);
+    const char *table;
+    const char *grant_sight;
+    long long lock;
+} migration_set;
+
+static const migration_set outbox_set = {
+    .all = sql_migrations,
+    .query = sql_query,
+    .table = "postbus.migration",
+    .grant_sight = "GRANT SELECT ON postbus.migration TO postbus_viewer, postbus_relay",
+    .lock = SQL_LOCK_MIGRATE,
+};
+
+static const migration_set subscriber_set = {
+    .all = subscriber_sql_migrations,
+    .query = subscriber_sql_query,
+    .table = "postbus_inbox.migration",
+    .grant_sight = "GRANT SELECT ON postbus_inbox.migration TO postbus_viewer, postbus_subscriber",
+    .lock = SQL_LOCK_MIGRATE_SUBSCRIBER,
+};
 
 typedef struct migrating {
     const call *c;
+    const migration_set *set;
     PGconn *conn;
     json_t *applied; /* what was done, for --json */
     bool quiet;
     int before; /* the database's version at the start, -1 = not known yet */
 } migrating;
 
-static int newest_known(void)
+static int newest_known(const migration_set *set)
 {
     int version = 0;
-    for (const sql_migration *m = sql_migrations; m->name; m++)
+    for (const sql_migration *m = set->all; m->name; m++)
         version = m->version;
     return version;
 }
@@ -71,18 +98,18 @@ static bool checksum_of(const migrating *m, const sql_migration *known, char out
     return ok;
 }
 
-static const sql_migration *migration_find(int version)
+static const sql_migration *migration_find(const migration_set *set, int version)
 {
-    for (const sql_migration *m = sql_migrations; m->name; m++)
+    for (const sql_migration *m = set->all; m->name; m++)
         if (m->version == version)
             return m;
     return NULL;
 }
 
 /* The first one above a version. */
-static const sql_migration *migration_after(int version)
+static const sql_migration *migration_after(const migration_set *set, int version)
 {
-    const sql_migration *m = sql_migrations;
+    const sql_migration *m = set->all;
     while (m->name && m->version <= version)
         m++;
     return m->name ? m : NULL;
@@ -90,12 +117,12 @@ static const sql_migration *migration_after(int version)
 
 static bool check_applied(const migrating *m, int version, const char *name, const char *checksum)
 {
-    const sql_migration *known = migration_find(version);
+    const sql_migration *known = migration_find(m->set, version);
     if (!known) {
         fault(m->c,
               "the database has migration %d (%s), and this postbus knows only 1 to %d; use a postbus as new "
               "as the database",
-              version, name, newest_known());
+              version, name, newest_known(m->set));
         return false;
     }
     char ours[65];
@@ -114,15 +141,16 @@ static bool check_applied(const migrating *m, int version, const char *name, con
 /* The newest version applied, 0 for none; false: the reason was printed. */
 static bool read_version(const migrating *m, int *out_version)
 {
-    PGresult *known = query(m, "looking for postbus.migration",
-                            "SELECT to_regclass('postbus.migration') IS NOT NULL", 0, NULL);
+    const char *table = m->set->table;
+    PGresult *known =
+        query(m, "looking for what was applied", "SELECT to_regclass($1) IS NOT NULL", 1, &table);
     bool exists = known && strcmp(PQgetvalue(known, 0, 0), "t") == 0;
     bool ok = known != NULL;
     PQclear(known);
     *out_version = 0;
     if (!exists)
         return ok;
-    PGresult *rows = query(m, "reading postbus.migration", sql_query("migration_state"), 0, NULL);
+    PGresult *rows = query(m, "reading what was applied", m->set->query("migration_state"), 0, NULL);
     ok = rows != NULL;
     for (int i = 0; ok && i < PQntuples(rows); i++) {
         *out_version = atoi(PQgetvalue(rows, i, 0));
@@ -135,7 +163,7 @@ static bool read_version(const migrating *m, int *out_version)
 static bool take_lock(const migrating *m)
 {
     char key[32];
-    snprintf(key, sizeof key, "%lld", SQL_LOCK_MIGRATE);
+    snprintf(key, sizeof key, "%lld", m->set->lock);
     const char *params[] = {key};
     PGresult *tried =
         query(m, "taking the lock of migrations", "SELECT pg_try_advisory_xact_lock($1::bigint)", 1, params);
@@ -159,12 +187,9 @@ static bool note_applied(const migrating *m, const sql_migration *next)
     if (!checksum_of(m, next, checksum))
         return false;
     const char *params[] = {version, next->name, checksum};
-    PGresult *noted =
-        query(m, "noting the migration",
-              "INSERT INTO postbus.migration (version, name, checksum) VALUES ($1::int, $2::text, $3::text)",
-              3, params);
+    PGresult *noted = query(m, "noting the migration", m->set->query("migration_note"), 3, params);
     PQclear(noted);
-    return noted && execute(m, "granting sight of postbus.migration", grant_sight);
+    return noted && execute(m, "granting sight of what was applied", m->set->grant_sight);
 }
 
 static void tell_applied(const migrating *m, const sql_migration *next, int64_t took_ms)
@@ -189,12 +214,12 @@ static int64_t now_ms(void)
 static bool apply_next(migrating *m, bool *out_done)
 {
     int version;
-    if (!take_lock(m) || !execute(m, "making postbus.migration", sql_query("migration_table")) ||
+    if (!take_lock(m) || !execute(m, "making the table of migrations", m->set->query("migration_table")) ||
         !read_version(m, &version))
         return false;
     if (m->before < 0)
         m->before = version;
-    const sql_migration *next = migration_after(version);
+    const sql_migration *next = migration_after(m->set, version);
     *out_done = next == NULL;
     if (!next)
         return true;
@@ -219,10 +244,10 @@ static int migrate(migrating *m)
     if (m->quiet)
         return EXIT_OK;
     if (!call_has(m->c, "json")) {
-        printf("the database is up to date at version %d\n", newest_known());
+        printf("the database is up to date at version %d\n", newest_known(m->set));
         return EXIT_OK;
     }
-    json_t *all = json_pack("{s:i, s:i, s:O}", "version_before", m->before, "version", newest_known(),
+    json_t *all = json_pack("{s:i, s:i, s:O}", "version_before", m->before, "version", newest_known(m->set),
                             "applied", m->applied);
     json_dumpf(all, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
     putchar('\n');
@@ -236,10 +261,9 @@ static bool print_pending(const migrating *m, const sql_migration *next)
     if (!checksum_of(m, next, checksum))
         return false;
     printf("-- %s\n%sSELECT pg_catalog.pg_advisory_xact_lock(%lld);\n%s%s\n", next->name,
-           sql_query("migration_session"), SQL_LOCK_MIGRATE, sql_query("migration_table"), next->text);
-    printf(
-        "INSERT INTO postbus.migration (version, name, checksum) VALUES (%d, '%s', '%s');\n%s;\nCOMMIT;\n\n",
-        next->version, next->name, checksum, grant_sight);
+           sql_query("migration_session"), m->set->lock, m->set->query("migration_table"), next->text);
+    printf("INSERT INTO %s (version, name, checksum) VALUES (%d, '%s', '%s');\n%s;\nCOMMIT;\n\n",
+           m->set->table, next->version, next->name, checksum, m->set->grant_sight);
     return true;
 }
 
@@ -249,10 +273,10 @@ static int dry_run(migrating *m)
     if (!execute(m, "beginning", "BEGIN READ ONLY; SET LOCAL search_path = pg_catalog, pg_temp") ||
         !read_version(m, &version))
         return EXIT_FAULT;
-    const sql_migration *next = migration_after(version);
+    const sql_migration *next = migration_after(m->set, version);
     if (!next)
         printf("-- nothing to do: the database is up to date at version %d\n", version);
-    for (; next; next = migration_after(next->version))
+    for (; next; next = migration_after(m->set, next->version))
         if (!print_pending(m, next))
             return EXIT_FAULT;
     return EXIT_OK;
@@ -260,7 +284,7 @@ static int dry_run(migrating *m)
 
 int migrate_quietly(const call *c, PGconn *conn)
 {
-    migrating m = {.c = c, .conn = conn, .quiet = true, .before = -1};
+    migrating m = {.c = c, .set = &outbox_set, .conn = conn, .quiet = true, .before = -1};
     return migrate(&m);
 }
 
@@ -272,7 +296,11 @@ static int run(const call *c)
     PGconn *conn = database_open(c, &code);
     if (!conn)
         return code;
-    migrating m = {.c = c, .conn = conn, .applied = json_array(), .before = -1};
+    migrating m = {.c = c,
+                   .set = call_has(c, "subscriber") ? &subscriber_set : &outbox_set,
+                   .conn = conn,
+                   .applied = json_array(),
+                   .before = -1};
     code = call_has(c, "dry-run") ? dry_run(&m) : migrate(&m);
     json_decref(m.applied);
     PQfinish(conn);
@@ -290,9 +318,13 @@ const command command_migrate = {
                    "another text of a migration.\n\n"
                    "The role needs CREATE on the database and, the first time, CREATEROLE: three roles are "
                    "made (postbus_publisher, postbus_viewer, "
-                   "postbus_relay).",
+                   "postbus_relay).\n\n"
+                   "With --subscriber it is the schema postbus_inbox of a database in which an application "
+                   "handles events, be it that of a publisher "
+                   "or another; the role that it needs is postbus_subscriber.",
     .examples = "postbus migrate --database postgresql://admin@db/shop\n"
-                "postbus migrate --database service=shop --dry-run",
+                "postbus migrate --database service=shop --dry-run\n"
+                "postbus migrate --database service=billing --subscriber",
     .options = options,
     .takes = TAKES_DATABASE,
     .words_remedy = "postbus migrate takes flags only",

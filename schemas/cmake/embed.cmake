@@ -1,4 +1,4 @@
-# Writes ${OUT}: each SQL file as an array of bytes (a string literal of that length is not portable C).
+# Writes ${OUT}: each SQL file as an array of bytes (a string literal of that length is not portable C). The names begin with ${PREFIX}.
 set(arrays "")
 set(migration_rows "")
 set(query_rows "")
@@ -24,7 +24,7 @@ file(WRITE ${OUT} "/* Generated from schemas/sql. */
 #include \"postbus_sql.h\"
 #include <string.h>
 ${arrays}
-const sql_migration sql_migrations[] = {
+const sql_migration ${PREFIX}sql_migrations[] = {
 ${migration_rows}    {0, 0, 0},
 };
 static const struct {
@@ -33,7 +33,7 @@ static const struct {
 } queries[] = {
 ${query_rows}    {0, 0},
 };
-const char *sql_query(const char *name)
+const char *${PREFIX}sql_query(const char *name)
 {
     for (size_t i = 0; queries[i].name; i++)
         if (strcmp(queries[i].name, name) == 0)

@@ -232,6 +232,32 @@ static void a_database_of_another_encoding_is_migrated(void **state)
     PQfinish(server);
 }
 
+static void the_subscribers_side_is_migrated_by_itself_or_beside_the_outbox(void **state)
+{
+    (void)state;
+    stage_database("subscriber");
+    stage_expect(0, POSTBUS("migrate", "--subscriber", "--dry-run"));
+    stage_says("CREATE SCHEMA IF NOT EXISTS postbus_inbox");
+    PGconn *conn = stage_connect();
+    for (int run = 0; run < 2; run++) {
+        stage_expect(0, POSTBUS("migrate", "--subscriber"));
+        (run ? stage_does_not_say : stage_says)("applied 0001_inbox");
+    }
+    assert_int_equal(pg_number(conn, "SELECT count(*) FROM pg_namespace WHERE nspname = 'postbus'"), 0);
+    stage_expect(0, POSTBUS("migrate"));
+    stage_says("applied 0001_outbox");
+    pg_expect(conn, NULL,
+              "SELECT string_agg(p.oid::regprocedure::text, ', ') FROM pg_proc p"
+              " WHERE p.pronamespace = 'postbus_inbox'::regnamespace AND has_function_privilege('public', "
+              "p.oid, 'EXECUTE')");
+    pg_expect(conn, NULL,
+              "SELECT string_agg(c.relname, ', ') FROM pg_class c WHERE c.relnamespace = "
+              "'postbus_inbox'::regnamespace AND c.relkind IN ('r', 'p')"
+              " AND c.relname !~ '_[0-9]$' AND obj_description(c.oid, 'pg_class') IS NULL AND c.relname <> "
+              "'migration'");
+    PQfinish(conn);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -246,6 +272,7 @@ int main(void)
         cmocka_unit_test(settings_of_the_role_do_not_matter),
         cmocka_unit_test(a_filled_database_of_the_first_version_is_brought_on),
         cmocka_unit_test(a_database_of_another_encoding_is_migrated),
+        cmocka_unit_test(the_subscribers_side_is_migrated_by_itself_or_beside_the_outbox),
     };
     return cmocka_run_group_tests(tests, stage_open, stage_close);
 }

@@ -1,0 +1,518 @@
+-- The subscribers' side: who subscribes to what, how far each has read, what was handled, what waits for another attempt, and what is dead.
+SET LOCAL search_path = pg_catalog, pg_temp;
+
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['postbus_subscriber', 'postbus_viewer', 'postbus_operator'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = name) THEN
+            BEGIN
+                EXECUTE format('CREATE ROLE %I NOLOGIN', name);
+            EXCEPTION WHEN duplicate_object OR unique_violation THEN
+                NULL;  -- roles belong to the whole cluster: another database's migration was faster
+            END;
+        END IF;
+    END LOOP;
+END $$;
+GRANT USAGE ON SCHEMA postbus_inbox TO postbus_subscriber, postbus_viewer, postbus_operator;
+
+CREATE TABLE postbus_inbox.subscription (
+    id            int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    application   text COLLATE "C" NOT NULL CHECK (application <> ''),
+    key           text COLLATE "C" NOT NULL CHECK (key <> ''),
+    topics        text[] NOT NULL CHECK (cardinality(topics) > 0),
+    filter        jsonb,
+    options       jsonb NOT NULL,
+    subscribed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    ended_at      timestamptz,
+    UNIQUE (application, key)
+);
+COMMENT ON TABLE postbus_inbox.subscription IS 'What each application subscribes to. One that has ended keeps its positions, and goes on from there when it is subscribed to again.';
+COMMENT ON COLUMN postbus_inbox.subscription.id IS 'Its number.';
+COMMENT ON COLUMN postbus_inbox.subscription.application IS 'The application.';
+COMMENT ON COLUMN postbus_inbox.subscription.key IS 'Its name within the application.';
+COMMENT ON COLUMN postbus_inbox.subscription.topics IS 'The Kafka topics it reads.';
+COMMENT ON COLUMN postbus_inbox.subscription.filter IS 'The conditions that all must hold. NULL: every event; an empty list: none.';
+COMMENT ON COLUMN postbus_inbox.subscription.options IS 'How it is worked.';
+COMMENT ON COLUMN postbus_inbox.subscription.subscribed_at IS 'Since when.';
+COMMENT ON COLUMN postbus_inbox.subscription.ended_at IS 'When it was ended. NULL: it holds.';
+
+CREATE TABLE postbus_inbox.source (
+    id           int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    subscription int NOT NULL REFERENCES postbus_inbox.subscription,
+    topic        text COLLATE "C" NOT NULL,
+    since        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    horizon_ms   bigint,
+    UNIQUE (subscription, topic)
+);
+COMMENT ON TABLE postbus_inbox.source IS 'A topic of a subscription.';
+COMMENT ON COLUMN postbus_inbox.source.id IS 'Its number.';
+COMMENT ON COLUMN postbus_inbox.source.subscription IS 'The subscription.';
+COMMENT ON COLUMN postbus_inbox.source.topic IS 'The topic.';
+COMMENT ON COLUMN postbus_inbox.source.since IS 'Since when the topic is subscribed to: one that begins with the latest events begins here, also in partitions that are added later.';
+COMMENT ON COLUMN postbus_inbox.source.horizon_ms IS 'The newest timestamp of an event that the inbox has forgotten: whether one as old as that was handled is not known. NULL: nothing was forgotten.';
+
+CREATE TABLE postbus_inbox.position (
+    source      int NOT NULL REFERENCES postbus_inbox.source,
+    partition   int NOT NULL,
+    next_offset bigint NOT NULL,
+    epoch       bigint NOT NULL,
+    incarnation int NOT NULL DEFAULT 0,
+    owner       text NOT NULL,
+    moved_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (source, partition)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE postbus_inbox.position IS 'Where reading goes on: all before next_offset is handled, waits, is dead, or matched no filter.';
+COMMENT ON COLUMN postbus_inbox.position.source IS 'The topic of a subscription.';
+COMMENT ON COLUMN postbus_inbox.position.partition IS 'The partition.';
+COMMENT ON COLUMN postbus_inbox.position.next_offset IS 'The next offset to be read.';
+COMMENT ON COLUMN postbus_inbox.position.epoch IS 'Goes up each time that somebody takes the partition over; who has an older one moves nothing.';
+COMMENT ON COLUMN postbus_inbox.position.incarnation IS 'Goes up when the topic is found shorter than what was read of it: it was made anew.';
+COMMENT ON COLUMN postbus_inbox.position.owner IS 'Who took it over last.';
+COMMENT ON COLUMN postbus_inbox.position.moved_at IS 'When it was taken over or moved last.';
+
+CREATE TABLE postbus_inbox.gap (
+    n           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source      int NOT NULL REFERENCES postbus_inbox.source,
+    partition   int NOT NULL,
+    from_offset bigint NOT NULL,
+    to_offset   bigint NOT NULL,
+    reason      text COLLATE "C" NOT NULL CHECK (reason IN ('deleted', 'made_anew')),
+    noticed_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE postbus_inbox.gap IS 'What could not be read: Kafka had deleted it before it was handled, or the topic was made anew.';
+COMMENT ON COLUMN postbus_inbox.gap.n IS 'The order.';
+COMMENT ON COLUMN postbus_inbox.gap.source IS 'The topic of a subscription.';
+COMMENT ON COLUMN postbus_inbox.gap.partition IS 'The partition.';
+COMMENT ON COLUMN postbus_inbox.gap.from_offset IS 'Where reading should have gone on.';
+COMMENT ON COLUMN postbus_inbox.gap.to_offset IS 'Where it went on.';
+COMMENT ON COLUMN postbus_inbox.gap.reason IS 'deleted: Kafka''s retention was faster. made_anew: the topic ended before the position.';
+COMMENT ON COLUMN postbus_inbox.gap.noticed_at IS 'When.';
+
+-- What was handled. Four leaves, of which one is open; the oldest is emptied in one piece (rotate). No column says when: the leaf does.
+CREATE TABLE postbus_inbox.inbox (
+    identity     uuid NOT NULL,
+    kafka_offset bigint NOT NULL,
+    record_ms    bigint NOT NULL,
+    source       int NOT NULL,
+    partition    int NOT NULL,
+    leaf         smallint NOT NULL
+) PARTITION BY LIST (leaf);
+COMMENT ON TABLE postbus_inbox.inbox IS 'Each event that was handled, set aside or given up: its row commits together with what the handler wrote.';
+COMMENT ON COLUMN postbus_inbox.inbox.identity IS 'The event id; for a record without one, its partition and offset in the form of a UUID of version 0.';
+COMMENT ON COLUMN postbus_inbox.inbox.kafka_offset IS 'The offset at which it was handled.';
+COMMENT ON COLUMN postbus_inbox.inbox.record_ms IS 'The record''s timestamp.';
+COMMENT ON COLUMN postbus_inbox.inbox.source IS 'The topic of a subscription.';
+COMMENT ON COLUMN postbus_inbox.inbox.partition IS 'The partition.';
+COMMENT ON COLUMN postbus_inbox.inbox.leaf IS 'Which part of the inbox it is in.';
+DO $$
+BEGIN
+    FOR leaf IN 0..3 LOOP
+        EXECUTE format('CREATE TABLE postbus_inbox.inbox_%s PARTITION OF postbus_inbox.inbox FOR VALUES IN (%s)', leaf, leaf);
+        EXECUTE format('CREATE UNIQUE INDEX ON postbus_inbox.inbox_%s (source, identity)', leaf);
+    END LOOP;
+END $$;
+
+CREATE TABLE postbus_inbox.rotation (
+    only_row      boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    leaf          smallint NOT NULL,
+    next_leaf     smallint,
+    announced_xid xid8,
+    opened_at     timestamptz NOT NULL,
+    retention     interval NOT NULL CHECK (retention >= interval '1 minute')
+);
+INSERT INTO postbus_inbox.rotation (leaf, opened_at, retention) VALUES (0, clock_timestamp(), '7 days');
+COMMENT ON TABLE postbus_inbox.rotation IS 'Which leaf of the inbox is open, and for how long at least what was handled is remembered.';
+COMMENT ON COLUMN postbus_inbox.rotation.only_row IS 'There is one row.';
+COMMENT ON COLUMN postbus_inbox.rotation.leaf IS 'The leaf that is open.';
+COMMENT ON COLUMN postbus_inbox.rotation.next_leaf IS 'The leaf that will be open: until all transactions know of it, rows go into both.';
+COMMENT ON COLUMN postbus_inbox.rotation.announced_xid IS 'The transaction that announced next_leaf.';
+COMMENT ON COLUMN postbus_inbox.rotation.opened_at IS 'Since when the leaf is open.';
+COMMENT ON COLUMN postbus_inbox.rotation.retention IS 'For how long at least an event is remembered. A leaf is open for a third of it.';
+
+-- Events that wait for another attempt. due_at NULL: behind an earlier one of the key. queue is a hash of topic and key; should two keys have the
+-- same, they wait for each other, and no event ever passes.
+CREATE TABLE postbus_inbox.waiting (
+    n                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    subscription     int NOT NULL REFERENCES postbus_inbox.subscription,
+    source           int NOT NULL REFERENCES postbus_inbox.source,
+    partition        int NOT NULL,
+    kafka_offset     bigint NOT NULL,
+    identity         uuid NOT NULL,
+    queue            bigint,
+    event_id         uuid,
+    type             text,
+    key              bytea,
+    value            bytea,
+    header_names     bytea[] NOT NULL,
+    header_values    bytea[] NOT NULL,
+    record_ms        bigint NOT NULL,
+    attempts         int NOT NULL,
+    due_at           timestamptz,
+    first_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+    last_error       text,
+    history          jsonb NOT NULL DEFAULT '[]'
+);
+ALTER TABLE postbus_inbox.waiting ALTER COLUMN value SET STORAGE EXTERNAL;
+CREATE INDEX waiting_due ON postbus_inbox.waiting (subscription, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX waiting_queue ON postbus_inbox.waiting (subscription, queue, n) WHERE queue IS NOT NULL;
+COMMENT ON TABLE postbus_inbox.waiting IS 'Events that wait for another attempt, and those that wait behind them.';
+COMMENT ON COLUMN postbus_inbox.waiting.n IS 'The order within a key.';
+COMMENT ON COLUMN postbus_inbox.waiting.subscription IS 'The subscription.';
+COMMENT ON COLUMN postbus_inbox.waiting.source IS 'The topic of the subscription.';
+COMMENT ON COLUMN postbus_inbox.waiting.partition IS 'The record''s partition.';
+COMMENT ON COLUMN postbus_inbox.waiting.kafka_offset IS 'The record''s offset.';
+COMMENT ON COLUMN postbus_inbox.waiting.identity IS 'As in the inbox.';
+COMMENT ON COLUMN postbus_inbox.waiting.queue IS 'A hash of topic and key: later events of it wait behind this one. NULL: none do.';
+COMMENT ON COLUMN postbus_inbox.waiting.event_id IS 'The event id, where the record has one.';
+COMMENT ON COLUMN postbus_inbox.waiting.type IS 'The event''s type.';
+COMMENT ON COLUMN postbus_inbox.waiting.key IS 'The record''s key.';
+COMMENT ON COLUMN postbus_inbox.waiting.value IS 'The record''s value.';
+COMMENT ON COLUMN postbus_inbox.waiting.header_names IS 'The names of the record''s headers, in their order.';
+COMMENT ON COLUMN postbus_inbox.waiting.header_values IS 'Their values.';
+COMMENT ON COLUMN postbus_inbox.waiting.record_ms IS 'The record''s timestamp.';
+COMMENT ON COLUMN postbus_inbox.waiting.attempts IS 'How often it was tried.';
+COMMENT ON COLUMN postbus_inbox.waiting.due_at IS 'When it is tried next. NULL: it waits behind an earlier one of its key.';
+COMMENT ON COLUMN postbus_inbox.waiting.first_at IS 'When it was set aside.';
+COMMENT ON COLUMN postbus_inbox.waiting.last_error IS 'Why the last attempt failed.';
+COMMENT ON COLUMN postbus_inbox.waiting.history IS 'Each attempt: number, time, error; the last 50.';
+
+CREATE TABLE postbus_inbox.dead (
+    n             bigint PRIMARY KEY,
+    subscription  int NOT NULL REFERENCES postbus_inbox.subscription,
+    source        int NOT NULL REFERENCES postbus_inbox.source,
+    partition     int NOT NULL,
+    kafka_offset  bigint NOT NULL,
+    identity      uuid NOT NULL,
+    queue         bigint,
+    event_id      uuid,
+    type          text,
+    key           bytea,
+    value         bytea,
+    header_names  bytea[] NOT NULL,
+    header_values bytea[] NOT NULL,
+    record_ms     bigint NOT NULL,
+    attempts      int NOT NULL,
+    first_at      timestamptz NOT NULL,
+    last_error    text,
+    history       jsonb NOT NULL,
+    reason        text COLLATE "C" NOT NULL,
+    died_at       timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+ALTER TABLE postbus_inbox.dead ALTER COLUMN value SET STORAGE EXTERNAL;
+CREATE INDEX dead_subscription ON postbus_inbox.dead (subscription, n);
+COMMENT ON TABLE postbus_inbox.dead IS 'Dead letters: events that a subscription gave up.';
+COMMENT ON COLUMN postbus_inbox.dead.n IS 'Its number.';
+COMMENT ON COLUMN postbus_inbox.dead.subscription IS 'The subscription.';
+COMMENT ON COLUMN postbus_inbox.dead.source IS 'The topic of the subscription.';
+COMMENT ON COLUMN postbus_inbox.dead.partition IS 'The record''s partition.';
+COMMENT ON COLUMN postbus_inbox.dead.kafka_offset IS 'The record''s offset.';
+COMMENT ON COLUMN postbus_inbox.dead.identity IS 'As in the inbox.';
+COMMENT ON COLUMN postbus_inbox.dead.queue IS 'As in waiting.';
+COMMENT ON COLUMN postbus_inbox.dead.event_id IS 'The event id, where the record has one.';
+COMMENT ON COLUMN postbus_inbox.dead.type IS 'The event''s type.';
+COMMENT ON COLUMN postbus_inbox.dead.key IS 'The record''s key.';
+COMMENT ON COLUMN postbus_inbox.dead.value IS 'The record''s value.';
+COMMENT ON COLUMN postbus_inbox.dead.header_names IS 'The names of the record''s headers, in their order.';
+COMMENT ON COLUMN postbus_inbox.dead.header_values IS 'Their values.';
+COMMENT ON COLUMN postbus_inbox.dead.record_ms IS 'The record''s timestamp.';
+COMMENT ON COLUMN postbus_inbox.dead.attempts IS 'How often it was tried.';
+COMMENT ON COLUMN postbus_inbox.dead.first_at IS 'When it was set aside first.';
+COMMENT ON COLUMN postbus_inbox.dead.last_error IS 'What the last attempt, or the judgement that it cannot be handled, said.';
+COMMENT ON COLUMN postbus_inbox.dead.history IS 'Each attempt: number, time, error; the last 50.';
+COMMENT ON COLUMN postbus_inbox.dead.reason IS 'exhausted, rejected, unreadable, forgotten or transaction_ended.';
+COMMENT ON COLUMN postbus_inbox.dead.died_at IS 'When.';
+
+-- Replaces an application's list. list: [{"key", "topics", "filter", "options"}].
+CREATE FUNCTION postbus_inbox.subscribe(p_application text, p_list jsonb) RETURNS TABLE (id int, key text)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    LOCK TABLE postbus_inbox.subscription IN SHARE ROW EXCLUSIVE MODE;
+    UPDATE postbus_inbox.subscription s SET ended_at = clock_timestamp()
+     WHERE s.application = p_application AND s.ended_at IS NULL
+       AND s.key NOT IN (SELECT e->>'key' FROM jsonb_array_elements(p_list) e);
+    INSERT INTO postbus_inbox.subscription AS s (application, key, topics, filter, options)
+    SELECT p_application, e->>'key', ARRAY(SELECT jsonb_array_elements_text(e->'topics')), nullif(e->'filter', 'null'), e->'options'
+      FROM jsonb_array_elements(p_list) e
+    ON CONFLICT ON CONSTRAINT subscription_application_key_key DO UPDATE
+       SET topics = excluded.topics, filter = excluded.filter, options = excluded.options, ended_at = NULL;
+    INSERT INTO postbus_inbox.source (subscription, topic)
+    SELECT s.id, unnest(s.topics) FROM postbus_inbox.subscription s
+     WHERE s.application = p_application AND s.ended_at IS NULL
+    ON CONFLICT DO NOTHING;
+    RETURN QUERY SELECT s.id, s.key FROM postbus_inbox.subscription s WHERE s.application = p_application AND s.ended_at IS NULL;
+END $$;
+COMMENT ON FUNCTION postbus_inbox.subscribe(text, jsonb) IS 'Replaces an application''s list of subscriptions, all at once. Returns those that hold.';
+
+CREATE FUNCTION postbus_inbox.unsubscribe(p_application text, p_key text DEFAULT NULL) RETURNS bigint
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH ended AS (
+        UPDATE postbus_inbox.subscription s SET ended_at = clock_timestamp()
+         WHERE s.application = p_application AND (p_key IS NULL OR s.key = p_key) AND s.ended_at IS NULL
+        RETURNING 1)
+    SELECT count(*) FROM ended
+$$;
+COMMENT ON FUNCTION postbus_inbox.unsubscribe(text, text) IS 'Ends one of an application''s subscriptions, or all of them. Workers that run them stop within seconds; positions and waiting events stay. Returns how many.';
+
+-- Takes partitions over. low and high: where the partition begins and ends in Kafka; NULL: not known now. start: where to begin if nothing is stored;
+-- what cannot be placed yet is not returned.
+CREATE FUNCTION postbus_inbox.place(p_source int[], p_partition int[], p_low bigint[], p_high bigint[], p_start bigint[], p_owner text)
+RETURNS TABLE (source int, partition int, next_offset bigint, epoch bigint, incarnation int, gap_from bigint, gap_reason text)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    wanted record;
+    found_at postbus_inbox.position;
+BEGIN
+    FOR wanted IN SELECT * FROM unnest(p_source, p_partition, p_low, p_high, p_start) AS u (source, partition, low, high, start)
+                   ORDER BY u.source, u.partition LOOP
+        INSERT INTO postbus_inbox.position AS p (source, partition, next_offset, epoch, owner)
+        SELECT wanted.source, wanted.partition, wanted.start, 0, p_owner WHERE wanted.start IS NOT NULL
+        ON CONFLICT DO NOTHING;
+        UPDATE postbus_inbox.position p SET epoch = p.epoch + 1, owner = p_owner, moved_at = clock_timestamp()
+         WHERE p.source = wanted.source AND p.partition = wanted.partition RETURNING * INTO found_at;
+        CONTINUE WHEN NOT FOUND;
+        source := wanted.source;
+        partition := wanted.partition;
+        next_offset := found_at.next_offset;
+        epoch := found_at.epoch;
+        incarnation := found_at.incarnation;
+        gap_from := NULL;
+        gap_reason := CASE WHEN found_at.next_offset < wanted.low THEN 'deleted' WHEN found_at.next_offset > wanted.high THEN 'made_anew' END;
+        IF gap_reason IS NOT NULL THEN
+            gap_from := found_at.next_offset;
+            next_offset := wanted.low;
+            incarnation := incarnation + (gap_reason = 'made_anew')::int;
+            INSERT INTO postbus_inbox.gap (source, partition, from_offset, to_offset, reason)
+            VALUES (wanted.source, wanted.partition, gap_from, wanted.low, gap_reason);
+            UPDATE postbus_inbox.position p SET next_offset = wanted.low, incarnation = place.incarnation
+             WHERE p.source = wanted.source AND p.partition = wanted.partition;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION postbus_inbox.place(int[], int[], bigint[], bigint[], bigint[], text) IS 'For the worker: takes partitions over and says where reading goes on.';
+
+-- Claims events for this transaction. state: 0 new, 1 handled before, 2 an earlier event of its key waits, 3 so old that nobody knows. Two transactions that
+-- claim one event: the second waits for the end of the first. While a leaf is announced rows go into both, so that whoever
+-- knows only the old one and whoever knows only the new one never run at the same time, and each meets those that know both.
+CREATE FUNCTION postbus_inbox.claim(p_subscription int, p_source int[], p_identity uuid[], p_partition int[], p_offset bigint[], p_record_ms bigint[],
+                                    p_queue bigint[])
+RETURNS TABLE (place int, state int, xid xid8)
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    fresh bigint[];
+BEGIN
+    WITH r AS MATERIALIZED (SELECT leaf, next_leaf FROM postbus_inbox.rotation),
+    e AS MATERIALIZED (
+        SELECT * FROM unnest(p_source, p_identity, p_partition, p_offset, p_record_ms) WITH ORDINALITY
+                      AS u (source, identity, partition, kafka_offset, record_ms, place)),
+    put AS (
+        INSERT INTO postbus_inbox.inbox AS i (identity, kafka_offset, record_ms, source, partition, leaf)
+        SELECT e.identity, e.kafka_offset, e.record_ms, e.source, e.partition, l.leaf
+          FROM e CROSS JOIN r CROSS JOIN LATERAL (SELECT r.leaf UNION ALL SELECT r.next_leaf WHERE r.next_leaf IS NOT NULL) l
+         WHERE NOT EXISTS (SELECT FROM postbus_inbox.inbox o WHERE o.source = e.source AND o.identity = e.identity)
+         ORDER BY e.source, e.identity, e.place
+        ON CONFLICT DO NOTHING
+        RETURNING i.source, i.identity, i.partition, i.kafka_offset)
+    SELECT array_agg(e.place) INTO fresh
+      FROM e CROSS JOIN r
+     WHERE (SELECT count(*) FROM put WHERE put.source = e.source AND put.identity = e.identity AND put.partition = e.partition
+               AND put.kafka_offset = e.kafka_offset) = 1 + (r.next_leaf IS NOT NULL)::int;
+    -- A statement of its own, with a newer snapshot: it sees what those left behind for whom the first one waited.
+    RETURN QUERY
+    SELECT u.place::int,
+           CASE WHEN fresh IS NULL OR NOT u.place = ANY (fresh) THEN 1
+                WHEN substr(u.identity::text, 15, 1) <> '0' AND u.record_ms <= s.horizon_ms THEN 3
+                WHEN u.queue IS NOT NULL AND EXISTS (SELECT FROM postbus_inbox.waiting w WHERE w.subscription = p_subscription AND w.queue = u.queue) THEN 2
+                ELSE 0 END,
+           pg_current_xact_id_if_assigned()
+      FROM unnest(p_source, p_identity, p_queue, p_record_ms) WITH ORDINALITY AS u (source, identity, queue, record_ms, place)
+      JOIN postbus_inbox.source s ON s.id = u.source
+     ORDER BY u.place;
+END $$;
+COMMENT ON FUNCTION postbus_inbox.claim(int, int[], uuid[], int[], bigint[], bigint[], bigint[]) IS 'For the worker: claims events for this transaction.';
+
+-- The transaction must still be the one that claimed: a handler that ended it has committed or lost what it should not.
+CREATE FUNCTION postbus_inbox.same(p_xid xid8) RETURNS void
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF pg_current_xact_id_if_assigned() IS DISTINCT FROM p_xid THEN
+        RAISE EXCEPTION 'postbus: the handler ended the transaction that it was given' USING ERRCODE = 'PB020';
+    END IF;
+END $$;
+COMMENT ON FUNCTION postbus_inbox.same(xid8) IS 'For the worker: fails where this is not the transaction with that id.';
+
+-- Waits for whoever finishes the first event of a queue at this moment, and keeps it from being finished until this transaction ends.
+-- Its execution is not waited for: that holds a weaker lock.
+CREATE FUNCTION postbus_inbox.is_queued(p_subscription int, p_queue bigint) RETURNS boolean
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    LOOP
+        PERFORM FROM postbus_inbox.waiting w WHERE w.subscription = p_subscription AND w.queue = p_queue ORDER BY w.n LIMIT 1 FOR KEY SHARE;
+        IF FOUND THEN
+            RETURN true;
+        END IF;
+        IF NOT EXISTS (SELECT FROM postbus_inbox.waiting w WHERE w.subscription = p_subscription AND w.queue = p_queue) THEN
+            RETURN false;
+        END IF;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION postbus_inbox.is_queued(int, bigint) IS 'For the worker: whether events of a key wait; if so, the first one is not finished before this transaction ends.';
+
+-- Sets an event aside: behind those of its key that wait, or, unless p_only_behind, until p_delay_ms have passed. false: nothing waits, and nothing was done.
+CREATE FUNCTION postbus_inbox.set_aside(p_subscription int, p_source int, p_partition int, p_offset bigint, p_identity uuid, p_queue bigint, p_event_id uuid,
+                                        p_type text, p_key bytea, p_value bytea, p_names bytea[], p_values bytea[], p_record_ms bigint,
+                                        p_only_behind boolean, p_delay_ms bigint, p_error text)
+RETURNS boolean
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    behind boolean := p_queue IS NOT NULL AND postbus_inbox.is_queued(p_subscription, p_queue);
+    tries int := CASE WHEN p_only_behind THEN 0 ELSE 1 END;
+BEGIN
+    IF p_only_behind AND NOT behind THEN
+        RETURN false;
+    END IF;
+    INSERT INTO postbus_inbox.waiting (subscription, source, partition, kafka_offset, identity, queue, event_id, type, key, value, header_names, header_values,
+                                       record_ms, attempts, due_at, last_error, history)
+    VALUES (p_subscription, p_source, p_partition, p_offset, p_identity, p_queue, p_event_id, p_type, p_key, p_value, p_names, p_values, p_record_ms, tries,
+            CASE WHEN NOT behind THEN clock_timestamp() + p_delay_ms * interval '1 millisecond' END, p_error,
+            CASE WHEN tries = 0 THEN '[]' ELSE jsonb_build_array(jsonb_build_object('attempt', 1, 'at', clock_timestamp(), 'error', p_error)) END);
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION postbus_inbox.set_aside(int, int, int, bigint, uuid, bigint, uuid, text, bytea, bytea, bytea[], bytea[], bigint, boolean, bigint, text) IS
+'For the worker: sets an event aside for another attempt.';
+
+-- Makes a dead letter of an event that did not wait.
+CREATE FUNCTION postbus_inbox.bury(p_subscription int, p_source int, p_partition int, p_offset bigint, p_identity uuid, p_queue bigint, p_event_id uuid,
+                                   p_type text, p_key bytea, p_value bytea, p_names bytea[], p_values bytea[], p_record_ms bigint, p_reason text, p_error text)
+RETURNS bigint
+LANGUAGE sql
+AS $$
+    INSERT INTO postbus_inbox.dead (n, subscription, source, partition, kafka_offset, identity, queue, event_id, type, key, value, header_names, header_values,
+                                    record_ms, attempts, first_at, last_error, history, reason)
+    SELECT nextval('postbus_inbox.waiting_n_seq'), p_subscription, p_source, p_partition, p_offset, p_identity, p_queue, p_event_id, p_type, p_key, p_value,
+           p_names, p_values, p_record_ms, tried.n, clock_timestamp(), p_error,
+           CASE WHEN tried.n = 0 THEN '[]' ELSE jsonb_build_array(jsonb_build_object('attempt', 1, 'at', clock_timestamp(), 'error', p_error)) END, p_reason
+      FROM (SELECT (p_reason NOT IN ('unreadable', 'forgotten'))::int) tried (n)
+    RETURNING n
+$$;
+COMMENT ON FUNCTION postbus_inbox.bury(int, int, int, bigint, uuid, bigint, uuid, text, bytea, bytea, bytea[], bytea[], bigint, text, text) IS
+'For the worker: makes a dead letter of an event.';
+
+-- Takes one event that is due for this transaction, and counts the attempt in it. The lock lets others append to its queue.
+CREATE FUNCTION postbus_inbox.take(p_subscription int) RETURNS TABLE (xid xid8, event postbus_inbox.waiting)
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    UPDATE postbus_inbox.waiting w SET attempts = w.attempts + 1
+     WHERE w.n = (SELECT d.n FROM postbus_inbox.waiting d WHERE d.subscription = p_subscription AND d.due_at <= clock_timestamp()
+                   ORDER BY d.due_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
+    RETURNING w.* INTO event;
+    IF FOUND THEN
+        xid := pg_current_xact_id();
+        RETURN NEXT;
+    END IF;
+END $$;
+COMMENT ON FUNCTION postbus_inbox.take(int) IS 'For the worker: takes an event that is due.';
+
+-- Ends an event's waiting, and lets the next of its key go. Two statements: the first waits for those that are just appending, the second sees what they did.
+CREATE FUNCTION postbus_inbox.leave(p_n bigint) RETURNS void
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    gone record;
+BEGIN
+    DELETE FROM postbus_inbox.waiting w WHERE w.n = p_n RETURNING w.subscription, w.queue INTO gone;
+    IF FOUND AND gone.queue IS NOT NULL THEN
+        UPDATE postbus_inbox.waiting w SET due_at = clock_timestamp()
+         WHERE w.due_at IS NULL
+           AND w.n = (SELECT f.n FROM postbus_inbox.waiting f WHERE f.subscription = gone.subscription AND f.queue = gone.queue ORDER BY f.n LIMIT 1);
+    END IF;
+END $$;
+COMMENT ON FUNCTION postbus_inbox.leave(bigint) IS 'For the worker: ends an event''s waiting.';
+
+-- What became of an attempt that failed: p_delay_ms until the next one, or NULL: it is dead, for p_reason. p_attempts: how many there were before; where
+-- another number is stored nothing is done, since somebody else was faster, or the handler has committed.
+CREATE FUNCTION postbus_inbox.failed(p_n bigint, p_attempts int, p_delay_ms bigint, p_reason text, p_error text) RETURNS boolean
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    event postbus_inbox.waiting;
+BEGIN
+    UPDATE postbus_inbox.waiting w
+       SET attempts = w.attempts + (p_reason IS DISTINCT FROM 'transaction_ended')::int, last_error = p_error,
+           due_at = clock_timestamp() + coalesce(p_delay_ms, 0) * interval '1 millisecond',
+           history = CASE WHEN jsonb_array_length(w.history) >= 50 THEN w.history - 0 ELSE w.history END
+                     || jsonb_build_object('attempt', w.attempts + (p_reason IS DISTINCT FROM 'transaction_ended')::int, 'at', clock_timestamp(), 'error', p_error)
+     WHERE w.n = p_n AND w.attempts = p_attempts RETURNING w.* INTO event;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    IF p_delay_ms IS NULL THEN
+        INSERT INTO postbus_inbox.dead (n, subscription, source, partition, kafka_offset, identity, queue, event_id, type, key, value, header_names,
+                                        header_values, record_ms, attempts, first_at, last_error, history, reason)
+        VALUES (event.n, event.subscription, event.source, event.partition, event.kafka_offset, event.identity, event.queue, event.event_id, event.type,
+                event.key, event.value, event.header_names, event.header_values, event.record_ms, event.attempts, event.first_at, event.last_error,
+                event.history, p_reason);
+        PERFORM postbus_inbox.leave(p_n);
+    END IF;
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION postbus_inbox.failed(bigint, int, bigint, text, text) IS 'For the worker: notes that an attempt failed.';
+
+-- Opens the next leaf of the inbox where the open one is a third as old as the retention, in two steps; before that, empties the leaf that comes next. What is
+-- forgotten thereby moves the horizon. Returns what was done.
+CREATE FUNCTION postbus_inbox.rotate() RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms'
+AS $$
+DECLARE
+    r postbus_inbox.rotation;
+    following smallint;
+    used boolean;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(8101821198368076547) THEN
+        RETURN 'busy';
+    END IF;
+    SELECT * INTO r FROM postbus_inbox.rotation;
+    IF r.next_leaf IS NOT NULL THEN
+        IF pg_snapshot_xmin(pg_current_snapshot()) <= r.announced_xid THEN
+            RETURN 'announced';
+        END IF;
+        UPDATE postbus_inbox.rotation SET leaf = r.next_leaf, next_leaf = NULL, announced_xid = NULL, opened_at = clock_timestamp();
+        RETURN 'opened';
+    END IF;
+    IF r.opened_at + r.retention / 3 > clock_timestamp() THEN
+        RETURN 'current';
+    END IF;
+    following := (r.leaf + 1) % 4;
+    EXECUTE format('SELECT EXISTS (SELECT FROM postbus_inbox.inbox_%s)', following) INTO used;
+    IF used THEN
+        EXECUTE format('LOCK TABLE postbus_inbox.inbox_%s IN ACCESS EXCLUSIVE MODE', following);
+        EXECUTE format('UPDATE postbus_inbox.source s SET horizon_ms = greatest(s.horizon_ms, f.newest_ms)
+                          FROM (SELECT source, max(record_ms) AS newest_ms FROM postbus_inbox.inbox_%s GROUP BY source) f WHERE f.source = s.id', following);
+        EXECUTE format('TRUNCATE postbus_inbox.inbox_%s', following);
+        RETURN 'emptied';
+    END IF;
+    UPDATE postbus_inbox.rotation SET next_leaf = following, announced_xid = pg_current_xact_id();
+    RETURN 'announced';
+EXCEPTION WHEN lock_not_available THEN
+    RETURN 'busy';
+END $$;
+COMMENT ON FUNCTION postbus_inbox.rotate() IS 'For the worker: opens the next leaf of the inbox when it is time, and empties the oldest.';
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA postbus_inbox FROM PUBLIC;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA postbus_inbox TO postbus_subscriber;
+GRANT SELECT, INSERT, UPDATE ON postbus_inbox.subscription, postbus_inbox.source, postbus_inbox.position TO postbus_subscriber;
+GRANT SELECT, INSERT ON postbus_inbox.inbox, postbus_inbox.dead, postbus_inbox.gap TO postbus_subscriber;
+GRANT SELECT, INSERT, UPDATE, DELETE ON postbus_inbox.waiting TO postbus_subscriber;
+GRANT SELECT ON postbus_inbox.rotation TO postbus_subscriber;
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA postbus_inbox TO postbus_subscriber;
+GRANT SELECT ON ALL TABLES IN SCHEMA postbus_inbox TO postbus_viewer, postbus_operator;

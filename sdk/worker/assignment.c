@@ -1,0 +1,383 @@
+/* Takes partitions over, in the database first; must never read from a position that the database did not give. */
+#include "assignment.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "failure.h"
+#include "postbus_sql.h"
+
+/* done behind an event that is not; more is not read of that partition. In memory 16 bytes each. */
+enum { MOST_AHEAD = 20000, WATERMARK_MS = 3000, PLACE_AGAIN_MS = 1000 };
+
+void assignment_init(assignment *a, feed *f, session *s)
+{
+    *a = (assignment){.feed = f, .session = s, .place_at_ms = INT64_MAX};
+}
+
+void assignment_done(assignment *a)
+{
+    if (a->wanted)
+        rd_kafka_topic_partition_list_destroy(a->wanted);
+    free(a->placed);
+    *a = (assignment){.place_at_ms = INT64_MAX};
+}
+
+void assignment_want(assignment *a, const rd_kafka_topic_partition_list_t *partitions)
+{
+    if (a->wanted)
+        rd_kafka_topic_partition_list_destroy(a->wanted);
+    a->wanted = partitions ? rd_kafka_topic_partition_list_copy(partitions) : NULL;
+    a->place_at_ms = a->wanted ? 0 : INT64_MAX;
+}
+
+/* New windows, which the feed then owns; n 0: none. */
+static void exchange_windows(feed *f, window *windows, size_t n)
+{
+    pthread_mutex_lock(&f->lock);
+    for (size_t i = 0; i < f->n_windows; i++)
+        window_done(&f->windows[i]);
+    free(f->windows);
+    f->windows = windows;
+    f->n_windows = n;
+    f->generation++;
+    f->lost = false;
+    pthread_mutex_unlock(&f->lock);
+}
+
+void assignment_drop(assignment *a)
+{
+    for (size_t i = 0; i < a->n_placed; i++) /* librdkafka would keep the pause for the next assignment */
+        if (a->placed[i].paused)
+            a->placed[i].paused = false;
+    free(a->placed);
+    a->placed = NULL;
+    a->n_placed = 0;
+    exchange_windows(a->feed, NULL, 0);
+}
+
+/* The parameters of queries/place.sql and move.sql: arrays as text. */
+typedef struct columns {
+    bytes text[5];
+} columns;
+
+static void column_put(bytes *b, const char *value)
+{
+    bytes_put_u8(b, b->size == 0 ? '{' : ',');
+    bytes_put(b, value, strlen(value));
+}
+
+static void column_put_number(bytes *b, int64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%" PRId64, value);
+    column_put(b, text);
+}
+
+/* false: no memory. */
+static bool columns_end(columns *c, size_t n)
+{
+    bool ok = true;
+    for (size_t i = 0; i < n; i++) {
+        if (c->text[i].size == 0)
+            bytes_put_u8(&c->text[i], '{');
+        bytes_put(&c->text[i], "}", 2);
+        ok = ok && !c->text[i].failed;
+    }
+    return ok;
+}
+
+static void columns_done(columns *c)
+{
+    for (size_t i = 0; i < sizeof c->text / sizeof c->text[0]; i++)
+        bytes_done(&c->text[i]);
+}
+
+/* The row of a topic in the rows of queries/sources.sql; -1: none. */
+static int row_of(const PGresult *sources, const char *topic)
+{
+    for (int i = 0; i < PQntuples(sources); i++)
+        if (strcmp(PQgetvalue(sources, i, 1), topic) == 0)
+            return i;
+    return -1;
+}
+
+static const char *topic_of(const subscription *sub, const char *topic)
+{
+    for (size_t i = 0; i < sub->n_topics; i++)
+        if (strcmp(sub->topics[i], topic) == 0)
+            return sub->topics[i];
+    return NULL;
+}
+
+/* The first record since that time; otherwise: where there is none yet. -1: nobody tells. */
+static int64_t offset_since(assignment *a, const rd_kafka_topic_partition_t *p, int64_t since_ms,
+                            int64_t otherwise)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, p->topic, p->partition)->offset = since_ms;
+    int64_t offset = -1;
+    if (rd_kafka_offsets_for_times(a->rk, list, WATERMARK_MS) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+        list->elems[0].err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        offset = list->elems[0].offset >= 0 ? list->elems[0].offset : otherwise;
+    rd_kafka_topic_partition_list_destroy(list);
+    return offset;
+}
+
+/* Where the partition begins and ends in Kafka, as far as a broker tells in time. Its end is asked first: a record that comes between the
+ * questions is then not passed over. */
+static void columns_put_place(assignment *a, columns *c, const PGresult *sources, int i)
+{
+    const rd_kafka_topic_partition_t *p = &a->wanted->elems[i];
+    int row = row_of(sources, p->topic);
+    int64_t low = -1, high = -1, start;
+    bool known = rd_kafka_query_watermark_offsets(a->rk, p->topic, p->partition, &low, &high, WATERMARK_MS) ==
+                     RD_KAFKA_RESP_ERR_NO_ERROR &&
+                 low >= 0 && high >= 0;
+    start = low;
+    if (known && row >= 0 && a->feed->sub->begin == PBUS_BEGIN_LATEST) {
+        start = offset_since(a, p, strtoll(PQgetvalue(sources, row, 2), NULL, 10), high);
+        known = start >= 0;
+    }
+    column_put_number(&c->text[0], row < 0 ? -1 : atoi(PQgetvalue(sources, row, 0)));
+    column_put_number(&c->text[1], p->partition);
+    if (known) {
+        column_put_number(&c->text[2], low);
+        column_put_number(&c->text[3], high);
+        column_put_number(&c->text[4], start);
+        return;
+    }
+    for (int k = 2; k < 5; k++)
+        column_put(&c->text[k], "NULL");
+}
+
+static pbus_status ask_place(assignment *a, PGresult **out_sources, PGresult **out_rows, pbus_error *err)
+{
+    columns c = {0};
+    char id[16], owner[300];
+    const char *id_value = id;
+    snprintf(id, sizeof id, "%d", a->feed->id);
+    snprintf(owner, sizeof owner, "%s", rd_kafka_name(a->rk));
+    const statement ask_sources = {
+        .sql = subscriber_sql_query("sources"), .n_params = 1, .values = &id_value};
+    pbus_status status = session_run(a->session, &ask_sources, 1, out_sources, err);
+    if (status != PBUS_OK)
+        return status;
+    for (int i = 0; i < a->wanted->cnt; i++)
+        columns_put_place(a, &c, *out_sources, i);
+    if (columns_end(&c, 5)) {
+        const char *values[6];
+        for (int k = 0; k < 5; k++)
+            values[k] = (const char *)c.text[k].data;
+        values[5] = owner;
+        const statement place = {.sql = subscriber_sql_query("place"), .n_params = 6, .values = values};
+        status = session_run(a->session, &place, 1, out_rows, err);
+    } else
+        status = failure(err, PBUS_ERROR_MEMORY, "no memory for an assignment");
+    columns_done(&c);
+    return status;
+}
+
+static void tell_gap(assignment *a, const PGresult *rows, int row, const partition *p)
+{
+    char message[300];
+    feed *f = a->feed;
+    int64_t from = strtoll(PQgetvalue(rows, row, 5), NULL, 10);
+    bool deleted = strcmp(PQgetvalue(rows, row, 6), "deleted") == 0;
+    snprintf(message, sizeof message,
+             deleted ? "Kafka has deleted the records from offset %" PRId64 " up to %" PRId64
+                       " before they were read"
+                     : "the position %" PRId64
+                       " is behind the end of the topic: it was made anew, and is read from %" PRId64,
+             from, p->stored_next);
+    feed_count(f, &f->counts.n_gaps);
+    feed_tell_place(f, PBUS_NOTICE_GAP, p->topic, p->number, from, deleted ? p->stored_next - from : 0,
+                    message);
+}
+
+static const char *name_of_source(const assignment *a, const PGresult *sources, int source)
+{
+    for (int i = 0; i < PQntuples(sources); i++)
+        if (atoi(PQgetvalue(sources, i, 0)) == source)
+            return topic_of(a->feed->sub, PQgetvalue(sources, i, 1));
+    return NULL;
+}
+
+/* What the database gave is read from where it says. */
+static pbus_status take_over(assignment *a, const PGresult *sources, const PGresult *rows, pbus_error *err)
+{
+    size_t n = (size_t)PQntuples(rows);
+    partition *placed = calloc(n + 1, sizeof *placed);
+    window *windows = calloc(n + 1, sizeof *windows);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)n);
+    if (!placed || !windows) {
+        free(placed);
+        free(windows);
+        rd_kafka_topic_partition_list_destroy(list);
+        return failure(err, PBUS_ERROR_MEMORY, "no memory for an assignment");
+    }
+    for (size_t i = 0; i < n; i++) {
+        int row = (int)i;
+        placed[i] = (partition){.source = atoi(PQgetvalue(rows, row, 0)),
+                                .number = atoi(PQgetvalue(rows, row, 1)),
+                                .stored_next = strtoll(PQgetvalue(rows, row, 2), NULL, 10),
+                                .epoch = strtoll(PQgetvalue(rows, row, 3), NULL, 10),
+                                .incarnation = atoi(PQgetvalue(rows, row, 4))};
+        placed[i].topic = name_of_source(a, sources, placed[i].source);
+        window_init(&windows[i], placed[i].stored_next);
+        rd_kafka_topic_partition_list_add(list, placed[i].topic, placed[i].number)->offset =
+            placed[i].stored_next;
+        if (!PQgetisnull(rows, row, 6))
+            tell_gap(a, rows, row, &placed[i]);
+    }
+    assignment_drop(a);
+    exchange_windows(a->feed, windows, n);
+    a->placed = placed;
+    a->n_placed = n;
+    rd_kafka_resp_err_t code = rd_kafka_assign(a->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return failure(err, PBUS_ERROR_DATABASE, "librdkafka does not take the assignment: %s",
+                       rd_kafka_err2str(code));
+    return PBUS_OK;
+}
+
+/* Of librdkafka's own memory: a pause would outlive the assignment. */
+static void resume_paused(assignment *a)
+{
+    assignment_pause(a, false);
+}
+
+pbus_status assignment_place(assignment *a, pbus_error *err)
+{
+    PGresult *sources = NULL, *rows = NULL;
+    a->place_at_ms = feed_now_ms() + PLACE_AGAIN_MS;
+    resume_paused(a);
+    pbus_status status = ask_place(a, &sources, &rows, err);
+    if (status == PBUS_OK)
+        status = take_over(a, sources, rows, err);
+    if (status == PBUS_OK && (int)a->n_placed == a->wanted->cnt)
+        a->place_at_ms = INT64_MAX;
+    PQclear(sources);
+    PQclear(rows);
+    return status;
+}
+
+/* Reads the windows; false where nothing has changed, or a session was lost: nothing is known then. */
+static bool columns_put_moves(assignment *a, columns *c, int64_t *next)
+{
+    feed *f = a->feed;
+    bool any = false;
+    pthread_mutex_lock(&f->lock);
+    for (size_t i = 0; i < a->n_placed && !f->lost; i++) {
+        next[i] = window_position(&f->windows[i]);
+        if (next[i] == a->placed[i].stored_next)
+            continue;
+        any = true;
+        column_put_number(&c->text[0], a->placed[i].source);
+        column_put_number(&c->text[1], a->placed[i].number);
+        column_put_number(&c->text[2], a->placed[i].epoch);
+        column_put_number(&c->text[3], next[i]);
+    }
+    pthread_mutex_unlock(&f->lock);
+    return any;
+}
+
+static bool was_moved(const PGresult *rows, const partition *p)
+{
+    for (int i = 0; i < PQntuples(rows); i++)
+        if (atoi(PQgetvalue(rows, i, 0)) == p->source && atoi(PQgetvalue(rows, i, 1)) == p->number)
+            return true;
+    return false;
+}
+
+/* For those who look at Kafka's lag: a hint, which nobody waits for. */
+static void hint(assignment *a)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)a->n_placed);
+    for (size_t i = 0; i < a->n_placed; i++)
+        rd_kafka_topic_partition_list_add(list, a->placed[i].topic, a->placed[i].number)->offset =
+            a->placed[i].stored_next;
+    rd_kafka_commit(a->rk, list, 1);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void note_moves(assignment *a, const PGresult *rows, const int64_t *next)
+{
+    for (size_t i = 0; i < a->n_placed; i++) {
+        partition *p = &a->placed[i];
+        if (next[i] == p->stored_next)
+            continue;
+        if (was_moved(rows, p)) {
+            p->stored_next = next[i];
+            continue;
+        }
+        a->place_at_ms = feed_now_ms() + PLACE_AGAIN_MS;
+        feed_tell_place(a->feed, PBUS_NOTICE_FENCED, p->topic, p->number, -1, 0,
+                        "another member has taken the partition over");
+    }
+    hint(a);
+}
+
+pbus_status assignment_move(assignment *a, pbus_error *err)
+{
+    columns c = {0};
+    pbus_status status = PBUS_OK;
+    int64_t *next = calloc(a->n_placed + 1, sizeof *next);
+    if (next && columns_put_moves(a, &c, next)) {
+        if (!columns_end(&c, 4))
+            status = failure(err, PBUS_ERROR_MEMORY, "no memory for positions");
+        else {
+            const char *values[4];
+            for (int k = 0; k < 4; k++)
+                values[k] = (const char *)c.text[k].data;
+            const statement move = {.sql = subscriber_sql_query("move"), .n_params = 4, .values = values};
+            PGresult *rows;
+            status = session_run(a->session, &move, 1, &rows, err);
+            if (status == PBUS_OK)
+                note_moves(a, rows, next);
+            PQclear(rows);
+        }
+    }
+    columns_done(&c);
+    free(next);
+    return status;
+}
+
+size_t assignment_find(const assignment *a, const char *topic, int32_t number)
+{
+    size_t i = 0;
+    while (i < a->n_placed && (a->placed[i].number != number || strcmp(a->placed[i].topic, topic) != 0))
+        i++;
+    return i;
+}
+
+void assignment_pause(assignment *a, bool full)
+{
+    feed *f = a->feed;
+    rd_kafka_topic_partition_list_t *pause = NULL, *resume = NULL;
+    pthread_mutex_lock(&f->lock);
+    for (size_t i = 0; i < a->n_placed; i++) {
+        partition *p = &a->placed[i];
+        size_t ahead = f->windows[i].n;
+        bool wanted = full || ahead > (p->paused ? MOST_AHEAD / 2 : MOST_AHEAD);
+        if (wanted == p->paused)
+            continue;
+        rd_kafka_topic_partition_list_t **list = wanted ? &pause : &resume;
+        if (!*list)
+            *list = rd_kafka_topic_partition_list_new(1);
+        rd_kafka_topic_partition_list_add(*list, p->topic, p->number);
+        p->paused = wanted;
+    }
+    pthread_mutex_unlock(&f->lock);
+    if (pause) {
+        rd_kafka_pause_partitions(a->rk, pause);
+        rd_kafka_topic_partition_list_destroy(pause);
+    }
+    if (resume) {
+        rd_kafka_resume_partitions(a->rk, resume);
+        rd_kafka_topic_partition_list_destroy(resume);
+    }
+}

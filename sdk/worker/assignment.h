@@ -1,0 +1,48 @@
+/* The partitions that a reader has: taken over in the database, read from there, paused under pressure, and moved on. */
+#ifndef POSTBUS_WORKER_ASSIGNMENT_H
+#define POSTBUS_WORKER_ASSIGNMENT_H
+
+#include <librdkafka/rdkafka.h>
+
+#include "feed.h"
+#include "session.h"
+
+typedef struct partition {
+    const char *topic; /* of the subscription */
+    int source;
+    int32_t number;
+    int64_t epoch, stored_next;
+    int incarnation;
+    bool paused;
+} partition;
+
+typedef struct assignment {
+    feed *feed;
+    rd_kafka_t *rk;
+    session *session;
+    rd_kafka_topic_partition_list_t *wanted; /* what the group gave this member; NULL: nothing */
+    partition *placed;                       /* each has the window of the same place in feed->windows */
+    size_t n_placed;
+    int64_t place_at_ms; /* when wanted is to be placed (again); INT64_MAX: it is */
+} assignment;
+
+void assignment_init(assignment *a, feed *f, session *s);
+void assignment_done(assignment *a);
+
+/* The group's word: copied; NULL: nothing any more. It is to be placed then. */
+void assignment_want(assignment *a, const rd_kafka_topic_partition_list_t *partitions);
+/* Nothing is read until it is placed; what was dispatched is nobody's. */
+void assignment_drop(assignment *a);
+/* Takes wanted over in the database, and reads from there. A failure: nothing is read, and it is to be tried again. */
+PBUS_MUST_USE pbus_status assignment_place(assignment *a, pbus_error *err);
+
+/* Writes down how far all is done, where that has changed. */
+PBUS_MUST_USE pbus_status assignment_move(assignment *a, pbus_error *err);
+
+/* n_placed: none. */
+size_t assignment_find(const assignment *a, const char *topic, int32_t number);
+
+/* Pauses and resumes so that nothing is read while `full`, and nothing of a partition of which too much waits for its first event. */
+void assignment_pause(assignment *a, bool full);
+
+#endif

@@ -1,0 +1,358 @@
+/* Has an event handled in a transaction and commits or undoes it; must never believe a handler about the transaction that it was given. */
+#include "attempt.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "failure.h"
+#include "ledger.h"
+#include "postbus_sql.h"
+#include "retry.h"
+#include "text.h"
+
+/* A deadlock or a serialization failure is nobody's fault: the transaction is run again at once, so often. */
+enum { MOST_RERUNS = 10, LONGEST_NAP_MS = 40, ERROR_SIZE = 1000 };
+
+typedef struct attempt {
+    lane *l;
+    event *e;
+    char xid[LEDGER_XID_SIZE];
+    pbus_outcome outcome;
+    bool ended;     /* the handler ended the transaction */
+    bool transient; /* may be run again at once */
+    char error[ERROR_SIZE];
+} attempt;
+
+static const char *const ended_error = "the handler ended the transaction that it was given";
+
+static int64_t wall_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
+
+/* What is kept with an event must be text in UTF-8. */
+static void set_error(attempt *a, const char *text)
+{
+    snprintf(a->error, sizeof a->error, "%s", text);
+    text_trim_cut(a->error);
+    for (size_t bad; (bad = text_find_fault(a->error, strlen(a->error))) != SIZE_MAX;)
+        a->error[bad] = '?';
+    for (size_t n = strlen(a->error); n > 0 && a->error[n - 1] == '\n'; n--)
+        a->error[n - 1] = '\0';
+}
+
+/* Verbose messages begin with "SEVERITY:  SQLSTATE: ". */
+static bool message_is_transient(const char *message)
+{
+    char sqlstate[6] = "";
+    const char *colon = strchr(message, ':');
+    if (colon && strlen(colon) > 8)
+        memcpy(sqlstate, colon + 3, 5);
+    return sqlstate_is_transient(sqlstate);
+}
+
+static void nap(lane *l)
+{
+    const struct timespec pause = {.tv_nsec = (long)(lane_random(l) % LONGEST_NAP_MS + 1) * 1000000};
+    nanosleep(&pause, NULL);
+}
+
+/* Calls the handler. true: it acknowledged, and nothing speaks against a commit. */
+static bool call_handler(attempt *a)
+{
+    const subscription *sub = a->l->feed->sub;
+    PGconn *tx = a->l->session.conn;
+    int64_t began_ms = feed_now_ms();
+    a->e->view.application = a->l->feed->cfg->application;
+    a->e->view.subscription = sub->key;
+    a->e->view.deadline_ms = sub->time_limit_ms ? wall_ms() + sub->time_limit_ms : 0;
+    a->outcome = sub->handler(&a->e->view, tx, sub->arg);
+    a->outcome.reason[PBUS_REASON_SIZE - 1] = '\0';
+    int64_t took_ms = feed_now_ms() - began_ms;
+    PGTransactionStatusType state = PQtransactionStatus(tx);
+    a->ended = state == PQTRANS_IDLE;
+    set_error(a, a->outcome.reason);
+    if (a->ended)
+        set_error(a, ended_error);
+    else if (state == PQTRANS_INERROR) {
+        a->transient = message_is_transient(PQerrorMessage(tx));
+        if (a->outcome.verdict == PBUS_ACK || !*a->error)
+            set_error(a, PQerrorMessage(tx));
+    } else if (state == PQTRANS_UNKNOWN)
+        set_error(a, "the connection to PostgreSQL is lost");
+    else if (state == PQTRANS_ACTIVE)
+        set_error(a, "the handler left a command unfinished");
+    else if (a->outcome.verdict == PBUS_ACK && sub->time_limit_ms && took_ms > sub->time_limit_ms)
+        set_error(a, "the handler took longer than time_limit_ms");
+    else if (a->outcome.verdict < PBUS_ACK || a->outcome.verdict > PBUS_DEAD)
+        set_error(a, "the handler returned a verdict that there is not");
+    else
+        return a->outcome.verdict == PBUS_ACK;
+    if (a->outcome.verdict != PBUS_DEAD)
+        a->outcome.verdict = PBUS_RETRY;
+    return false;
+}
+
+/* Commits. true: done. false: *out_status tells whether the session is still good; if so the attempt has failed. */
+static bool commit_handled(attempt *a, pbus_status *out_status, pbus_error *err)
+{
+    *out_status = ledger_commit(&a->l->session, a->xid, a->e->n, err);
+    if (*out_status == PBUS_OK)
+        return true;
+    if (*out_status == PBUS_ERROR_CONNECTION)
+        return false;
+    a->ended = strcmp(err->sqlstate, "PB020") == 0;
+    a->transient = sqlstate_is_transient(err->sqlstate);
+    set_error(a, a->ended ? ended_error : err->message);
+    a->outcome = pbus_retry(NULL, -1);
+    *out_status = PBUS_OK;
+    return false;
+}
+
+/* Undoes the transaction, and finds out whether it still is the one that was begun. A connection that the handler has left in the middle of something,
+ * or killed, is replaced, so that the attempt is counted: an event that always does so would be tried without end. */
+static pbus_status undo(attempt *a, pbus_error *err)
+{
+    session *s = &a->l->session;
+    PGTransactionStatusType state = PQtransactionStatus(s->conn);
+    if (state == PQTRANS_INTRANS && *a->xid) {
+        const char *values[] = {a->xid};
+        const statement same = {
+            .sql = "SELECT postbus_inbox.same($1::xid8)", .n_params = 1, .values = values};
+        PGresult *result;
+        pbus_status status = session_run(s, &same, 1, &result, err);
+        PQclear(result);
+        if (status == PBUS_ERROR_CONNECTION)
+            return status;
+        if (status != PBUS_OK && strcmp(err->sqlstate, "PB020") == 0) {
+            a->ended = true;
+            set_error(a, ended_error);
+        }
+    }
+    if (state == PQTRANS_IDLE)
+        return PBUS_OK;
+    if ((state == PQTRANS_INTRANS || state == PQTRANS_INERROR) &&
+        PQpipelineStatus(s->conn) == PQ_PIPELINE_OFF)
+        return session_execute(s, "ROLLBACK", err);
+    return lane_reopen(a->l, err);
+}
+
+/* Whether there is another attempt, and when; -1: there is none. */
+static int64_t next_delay_ms(attempt *a)
+{
+    const pbus_retry_policy *policy = &a->l->feed->sub->retry;
+    int64_t delay_ms = retry_delay_ms(policy, a->e->view.attempt);
+    if (a->outcome.verdict == PBUS_DEAD || delay_ms < 0)
+        return -1;
+    return a->outcome.delay_ms >= 0 ? a->outcome.delay_ms : retry_jitter_ms(delay_ms, lane_random(a->l));
+}
+
+static void tell_dead(attempt *a, const char *reason)
+{
+    feed *f = a->l->feed;
+    feed_count(f, &f->counts.n_dead);
+    feed_tell(f, PBUS_NOTICE_DEAD, a->e, a->e->view.attempt, "%s: %s", reason, a->error);
+}
+
+static void tell_retry(attempt *a, int64_t delay_ms)
+{
+    feed *f = a->l->feed;
+    feed_count(f, &f->counts.n_retries);
+    feed_tell(f, PBUS_NOTICE_RETRY, a->e, a->e->view.attempt, "again in %lld ms: %s", (long long)delay_ms,
+              a->error);
+    feed_due_in(f, delay_ms);
+}
+
+static const char *reason_of(const attempt *a)
+{
+    return a->outcome.verdict == PBUS_DEAD ? "rejected" : "exhausted";
+}
+
+/* In a transaction of its own, begun and committed here: what became of an event that was read and could not be handled. */
+static pbus_status note_read(attempt *a, pbus_error *err)
+{
+    session *s = &a->l->session;
+    int id = a->l->feed->id;
+    char xid[LEDGER_XID_SIZE];
+    claim_state state;
+    bool done, committed = false;
+    int64_t delay_ms = next_delay_ms(a);
+    const char *reason = delay_ms < 0 ? reason_of(a) : NULL;
+    pbus_status status = ledger_begin_claim(s, id, a->e, &state, xid, err);
+    if (status == PBUS_OK && state == CLAIM_DUPLICATE)
+        status = ledger_committed(s, a->xid, &committed, err);
+    if (status != PBUS_OK)
+        return status;
+    if (state == CLAIM_DUPLICATE && !committed)
+        return session_execute(s, "ROLLBACK", err); /* another member has handled it meanwhile */
+    if (committed)
+        reason = "transaction_ended";
+    status = reason ? ledger_bury(s, id, a->e, reason, a->error, err)
+                    : ledger_set_aside(s, id, a->e, false, delay_ms, a->error, &done, err);
+    if (status == PBUS_OK)
+        status = ledger_commit(s, "", 0, err);
+    if (status == PBUS_OK && reason)
+        tell_dead(a, reason);
+    else if (status == PBUS_OK)
+        tell_retry(a, delay_ms);
+    return status;
+}
+
+/* The same of an event that had waited. */
+static pbus_status note_due(attempt *a, pbus_error *err)
+{
+    session *s = &a->l->session;
+    bool done = false, committed = false;
+    int attempts_before = a->e->view.attempt - 1;
+    int64_t delay_ms = next_delay_ms(a);
+    const char *reason = delay_ms < 0 ? reason_of(a) : NULL;
+    pbus_status status = session_execute(s, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", err);
+    if (status == PBUS_OK)
+        status = ledger_failed(s, a->e->n, attempts_before, delay_ms, reason, a->error, &done, err);
+    if (status == PBUS_OK && !done)
+        status = ledger_committed(s, a->xid, &committed, err);
+    if (status == PBUS_OK && committed) {
+        reason = "transaction_ended";
+        status = ledger_failed(s, a->e->n, attempts_before + 1, -1, reason, a->error, &done, err);
+    }
+    if (status == PBUS_OK)
+        status = ledger_commit(s, "", 0, err);
+    if (status == PBUS_OK && done && reason)
+        tell_dead(a, reason);
+    else if (status == PBUS_OK && done)
+        tell_retry(a, delay_ms);
+    return status;
+}
+
+/* An attempt that failed: undone, and noted. *out_again: to be run again at once instead. */
+static pbus_status fail(attempt *a, int reruns, bool *out_again, pbus_error *err)
+{
+    *out_again = false;
+    pbus_status status = undo(a, err);
+    if (status != PBUS_OK)
+        return status;
+    if (feed_is_abandoned(a->l->feed))
+        return failure(err, PBUS_ERROR_BUSY, "the worker was stopped before the handler returned");
+    if (a->transient && !a->ended && reruns < MOST_RERUNS) {
+        nap(a->l);
+        *out_again = true;
+        return PBUS_OK;
+    }
+    for (int i = 0;; i++) {
+        status = a->e->n ? note_due(a, err) : note_read(a, err);
+        if (status == PBUS_OK || !sqlstate_is_transient(err->sqlstate) || i == MOST_RERUNS)
+            return status;
+        status = session_execute(&a->l->session, "ROLLBACK", err);
+        if (status != PBUS_OK)
+            return status;
+        nap(a->l);
+    }
+}
+
+/* Has the event handled in the transaction that is open. */
+static pbus_status handle(attempt *a, int reruns, bool *out_again, pbus_error *err)
+{
+    pbus_status status;
+    feed *f = a->l->feed;
+    *out_again = false;
+    if (call_handler(a) && !feed_is_abandoned(f)) {
+        if (commit_handled(a, &status, err)) {
+            feed_count(f, &f->counts.n_handled);
+            return PBUS_OK;
+        }
+        if (status != PBUS_OK)
+            return status;
+    }
+    return fail(a, reruns, out_again, err);
+}
+
+static pbus_status bury_now(attempt *a, const char *reason, const char *error, pbus_error *err)
+{
+    set_error(a, error);
+    a->e->view.attempt = 0;
+    pbus_status status = ledger_bury(&a->l->session, a->l->feed->id, a->e, reason, a->error, err);
+    if (status == PBUS_OK)
+        status = ledger_commit(&a->l->session, "", 0, err);
+    if (status == PBUS_OK)
+        tell_dead(a, reason);
+    return status;
+}
+
+/* *out_handle: the event is to be handled; else it is done with. */
+static pbus_status judge(attempt *a, claim_state state, bool *out_handle, pbus_error *err)
+{
+    feed *f = a->l->feed;
+    session *s = &a->l->session;
+    bool behind = false;
+    pbus_status status = PBUS_OK;
+    *out_handle = false;
+    if (state == CLAIM_DUPLICATE) {
+        feed_count(f, &f->counts.n_duplicates);
+        return session_execute(s, "ROLLBACK", err);
+    }
+    if (state == CLAIM_FORGOTTEN)
+        return bury_now(a, "forgotten",
+                        "it is so old that the inbox would have forgotten if it had been handled before",
+                        err);
+    if (a->e->unreadable)
+        return bury_now(a, "unreadable", "the filter asks for a field of the value, which is no JSON", err);
+    if (state == CLAIM_BEHIND)
+        status = ledger_set_aside(s, f->id, a->e, true, 0, NULL, &behind, err);
+    *out_handle = status == PBUS_OK && !behind;
+    if (!behind)
+        return status;
+    status = ledger_commit(s, "", 0, err);
+    if (status == PBUS_OK)
+        feed_count(f, &f->counts.n_behind);
+    return status;
+}
+
+static bool may_rerun(attempt *a, pbus_status status, int reruns, pbus_error *err)
+{
+    pbus_error ignored;
+    if (status == PBUS_OK || !sqlstate_is_transient(err->sqlstate) || reruns >= MOST_RERUNS)
+        return false;
+    return session_execute(&a->l->session, "ROLLBACK", &ignored) == PBUS_OK;
+}
+
+pbus_status attempt_read(lane *l, event *e, pbus_error *err)
+{
+    bool again = true, wanted = false;
+    pbus_status status = PBUS_OK;
+    for (int reruns = 0; again; reruns++) {
+        attempt a = {.l = l, .e = e};
+        claim_state state;
+        e->view.attempt = 1;
+        again = false;
+        status = ledger_begin_claim(&l->session, l->feed->id, e, &state, a.xid, err);
+        if (status == PBUS_OK)
+            status = judge(&a, state, &wanted, err);
+        if (status != PBUS_OK)
+            again = may_rerun(&a, status, reruns, err);
+        else if (wanted)
+            status = handle(&a, reruns, &again, err);
+    }
+    return status;
+}
+
+pbus_status attempt_due(lane *l, bool *out_found, pbus_error *err)
+{
+    bool again = true;
+    pbus_status status = PBUS_OK;
+    *out_found = false;
+    for (int reruns = 0; again; reruns++) {
+        attempt a = {.l = l};
+        again = false;
+        status = ledger_begin_take(&l->session, l->feed->id, &a.e, a.xid, err);
+        if (status == PBUS_OK && !a.e)
+            return session_execute(&l->session, "ROLLBACK", err);
+        if (status == PBUS_OK) {
+            *out_found = true;
+            status = handle(&a, reruns, &again, err);
+        }
+        event_free(a.e);
+    }
+    return status;
+}

@@ -1,0 +1,34 @@
+/* An event in memory: one block with all that its handler sees. */
+#ifndef POSTBUS_WORKER_EVENT_H
+#define POSTBUS_WORKER_EVENT_H
+
+#include <librdkafka/rdkafka.h>
+#include <postbus/worker.h>
+
+typedef struct event {
+    pbus_delivery view;
+    pbus_uuid event_id;
+    pbus_uuid identity; /* by which the inbox knows it */
+    int source;         /* the topic of the subscription, by its number */
+    int64_t queue;      /* a hash of topic and key */
+    bool has_queue;     /* events of its key wait for each other */
+    bool unreadable;    /* the filter could not be asked */
+    size_t size_bytes;
+    /* Where it was read. */
+    uint64_t generation;
+    size_t window;
+    uint64_t ticket;
+    /* Where it waited. */
+    int64_t n;
+    struct event *next;
+} event;
+
+/* incarnation: of the partition, for records without an event id. topic: borrowed for as long as the event lives. NULL: no memory. */
+event *event_from_record(const rd_kafka_message_t *record, const char *topic, int incarnation);
+
+/* A row of queries/take.sql. */
+event *event_from_row(const struct pg_result *row);
+
+void event_free(event *e);
+
+#endif

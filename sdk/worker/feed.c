@@ -1,0 +1,150 @@
+/* Keeps what the threads of a subscription share; must never hold its lock while it waits for a database, a broker or a handler. */
+#include "feed.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lane.h"
+
+int64_t feed_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
+
+bool feed_cond_init(pthread_cond_t *what)
+{
+    pthread_condattr_t how;
+    bool ok = pthread_condattr_init(&how) == 0 && pthread_condattr_setclock(&how, CLOCK_MONOTONIC) == 0 &&
+              pthread_cond_init(what, &how) == 0;
+    pthread_condattr_destroy(&how);
+    return ok;
+}
+
+void feed_wait(feed *f, pthread_cond_t *what, int64_t until_ms)
+{
+    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+    pthread_cond_timedwait(what, &f->lock, &until);
+}
+
+bool feed_init(feed *f, const worker_config *cfg, const subscription *sub)
+{
+    *f = (feed){.cfg = cfg, .sub = sub};
+    uint32_t random = (uint32_t)feed_now_ms();
+    if (getrandom(&random, sizeof random, 0) != sizeof random)
+        random ^= (uint32_t)getpid() * 2654435761u;
+    snprintf(f->instance, sizeof f->instance, "%08x", random);
+    pthread_mutex_init(&f->lock, NULL);
+    return feed_cond_init(&f->changed) && (f->lanes = lanes_new(f)) != NULL;
+}
+
+feed_name feed_session_name(const feed *f, const char *what)
+{
+    feed_name name;
+    /* PostgreSQL keeps 63 bytes of it. */
+    snprintf(name.text, sizeof name.text, "postbus %s %s %.20s.%.17s", f->instance, what, f->cfg->application,
+             f->sub->key);
+    return name;
+}
+
+void feed_done(feed *f)
+{
+    lanes_free(f->lanes, f);
+    for (size_t i = 0; i < f->n_windows; i++)
+        window_done(&f->windows[i]);
+    free(f->windows);
+    pthread_cond_destroy(&f->changed);
+    pthread_mutex_destroy(&f->lock);
+}
+
+void feed_finish(feed *f, event *e, bool done)
+{
+    pthread_mutex_lock(&f->lock);
+    f->counts.n_queued--;
+    f->queued_bytes -= (int64_t)e->size_bytes;
+    if (done && e->generation == f->generation)
+        window_finish(&f->windows[e->window], e->ticket);
+    pthread_cond_broadcast(&f->changed);
+    pthread_mutex_unlock(&f->lock);
+    event_free(e);
+}
+
+bool feed_is_current(feed *f, const event *e)
+{
+    pthread_mutex_lock(&f->lock);
+    bool current = e->generation == f->generation && !f->lost;
+    pthread_mutex_unlock(&f->lock);
+    return current;
+}
+
+bool feed_is_stopping(feed *f)
+{
+    pthread_mutex_lock(&f->lock);
+    bool stopping = f->stopping;
+    pthread_mutex_unlock(&f->lock);
+    return stopping;
+}
+
+bool feed_is_abandoned(feed *f)
+{
+    pthread_mutex_lock(&f->lock);
+    bool abandoned = f->abandoned;
+    pthread_mutex_unlock(&f->lock);
+    return abandoned;
+}
+
+void feed_count(feed *f, uint64_t *counter)
+{
+    pthread_mutex_lock(&f->lock);
+    ++*counter;
+    pthread_mutex_unlock(&f->lock);
+}
+
+void feed_lose(feed *f)
+{
+    pthread_mutex_lock(&f->lock);
+    f->lost = true;
+    pthread_cond_broadcast(&f->changed);
+    pthread_mutex_unlock(&f->lock);
+}
+
+void feed_due_in(feed *f, int64_t delay_ms)
+{
+    int64_t at_ms = feed_now_ms() + delay_ms;
+    pthread_mutex_lock(&f->lock);
+    if (at_ms < f->next_due_ms)
+        f->next_due_ms = at_ms;
+    lanes_wake_one(f);
+    pthread_mutex_unlock(&f->lock);
+}
+
+void feed_tell_place(const feed *f, pbus_notice_kind kind, const char *topic, int32_t partition,
+                     int64_t offset, int64_t number, const char *message)
+{
+    if (!f->cfg->notice)
+        return;
+    const pbus_notice notice = {.kind = kind,
+                                .subscription = f->sub->key,
+                                .topic = topic,
+                                .partition = partition,
+                                .offset = offset,
+                                .number = number,
+                                .message = message};
+    f->cfg->notice(&notice, f->cfg->notice_arg);
+}
+
+void feed_tell(const feed *f, pbus_notice_kind kind, const event *e, int64_t number, const char *format, ...)
+{
+    char message[1200];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    feed_tell_place(f, kind, e ? e->view.topic : NULL, e ? e->view.partition : -1, e ? e->view.offset : -1,
+                    number, message);
+}

@@ -1,0 +1,86 @@
+/* One subscription at work: what its reader and its lanes share. Everything below `lock` belongs to whoever holds it. */
+#ifndef POSTBUS_WORKER_FEED_H
+#define POSTBUS_WORKER_FEED_H
+
+#include <pthread.h>
+
+#include "event.h"
+#include "subscription.h"
+#include "window.h"
+
+/* What the whole worker was started with. */
+typedef struct setting {
+    char *name, *value;
+} setting;
+
+typedef struct worker_config {
+    char *application, *conninfo, *brokers;
+    setting *kafka;
+    size_t n_kafka;
+    pbus_notice_function *notice;
+    void *notice_arg;
+} worker_config;
+
+typedef struct lane lane;
+
+typedef struct feed {
+    const worker_config *cfg;
+    const subscription *sub;
+    int id;            /* the subscription's number in the database */
+    char instance[12]; /* by which other members tell whose sessions are whose */
+    lane *lanes;
+    pthread_t reader;
+    bool reader_started;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* there is room, a lane or the reader has ended */
+    bool stopping;          /* nothing more is taken up */
+    bool abandoned;         /* what handlers still return is rolled back */
+    bool lost;              /* a session was lost: positions are to be read again */
+    bool reader_ended;
+    int n_lanes_running;
+    uint64_t generation; /* of the windows: what belongs to an earlier one is nobody's */
+    window *windows;
+    size_t n_windows;
+    int64_t queued_bytes;
+    int64_t next_due_ms; /* by feed_now_ms: when to look for events that are due */
+    pbus_worker_counts counts;
+} feed;
+
+/* false: no memory. */
+bool feed_init(feed *f, const worker_config *cfg, const subscription *sub);
+void feed_done(feed *f);
+
+/* The application_name of its sessions: what is "reader" or "lane". */
+typedef struct feed_name {
+    char text[160];
+} feed_name;
+feed_name feed_session_name(const feed *f, const char *what);
+
+/* A clock that only goes forward. */
+int64_t feed_now_ms(void);
+/* Waits for `changed`, with the lock held, until that time at most. */
+void feed_wait(feed *f, pthread_cond_t *what, int64_t until_ms);
+bool feed_cond_init(pthread_cond_t *what);
+
+/* The event is out of memory's accounts: done where it was handled, given back where it was not. Takes the lock. Frees it. */
+void feed_finish(feed *f, event *e, bool done);
+/* Whether it still belongs to the partitions of this moment. Takes the lock. */
+bool feed_is_current(feed *f, const event *e);
+/* Takes the lock. */
+bool feed_is_stopping(feed *f);
+bool feed_is_abandoned(feed *f);
+/* A session was lost: what was done by it is not counted on. Takes the lock. */
+void feed_lose(feed *f);
+/* An event waits, and is due in so many milliseconds. Takes the lock, and wakes a lane. */
+void feed_due_in(feed *f, int64_t delay_ms);
+/* Adds one to a counter of f->counts. Takes the lock. */
+void feed_count(feed *f, uint64_t *counter);
+
+/* e: may be NULL. */
+void feed_tell(const feed *f, pbus_notice_kind kind, const event *e, int64_t number, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+void feed_tell_place(const feed *f, pbus_notice_kind kind, const char *topic, int32_t partition,
+                     int64_t offset, int64_t number, const char *message);
+
+#endif

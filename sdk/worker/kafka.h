@@ -1,0 +1,19 @@
+/* librdkafka's configuration for a subscription. */
+#ifndef POSTBUS_WORKER_KAFKA_H
+#define POSTBUS_WORKER_KAFKA_H
+
+#include <librdkafka/rdkafka.h>
+
+#include "feed.h"
+
+/* Checks the settings of the application: unknown, malformed, or one that would break a promise. */
+PBUS_MUST_USE pbus_status kafka_check(const worker_config *cfg, pbus_error *err);
+
+/* A consumer in the group APPLICATION.KEY that has subscribed to the topics; opaque is given to the callback. NULL: message says why. */
+rd_kafka_t *kafka_new(const feed *f,
+                      void (*rebalance)(rd_kafka_t *, rd_kafka_resp_err_t, rd_kafka_topic_partition_list_t *,
+                                        void *),
+                      void (*complain)(rd_kafka_t *, int, const char *, void *), void *opaque, char *message,
+                      size_t message_size);
+
+#endif

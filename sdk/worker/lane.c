@@ -1,0 +1,276 @@
+/* Runs a thread that takes events from its queue, or from those that are due, and has each attempted; must never take one before the
+ * last one of its key is done. */
+#include "lane.h"
+
+#include <poll.h>
+#include <stdlib.h>
+
+#include "attempt.h"
+#include "ledger.h"
+
+/* How soon after a look that found nothing due another one follows, at most; others' events become due unseen. */
+enum { CANCEL_TRIES = 50, CANCEL_MS = 100 };
+enum { LOOK_MS = 1000, LOOK_SOON_MS = 50, RECONNECT_MS = 500, IDLE_MS = 1000 };
+
+uint32_t lane_random(lane *l)
+{
+    l->random = l->random * 1664525u + 1013904223u;
+    return l->random ^ l->random >> 16;
+}
+
+lane *lanes_new(feed *f)
+{
+    lane *lanes = calloc((size_t)f->sub->n_threads, sizeof *lanes);
+    for (int i = 0; lanes && i < f->sub->n_threads; i++) {
+        lanes[i].feed = f;
+        lanes[i].random = (uint32_t)feed_now_ms() * 2654435761u + (uint32_t)i * 40503u;
+        if (!feed_cond_init(&lanes[i].has_work)) {
+            free(lanes);
+            return NULL;
+        }
+    }
+    return lanes;
+}
+
+void lanes_free(lane *lanes, feed *f)
+{
+    for (int i = 0; lanes && i < f->sub->n_threads; i++) {
+        for (event *e = lanes[i].first, *next; e; e = next) {
+            next = e->next;
+            event_free(e);
+        }
+        pthread_cond_destroy(&lanes[i].has_work);
+    }
+    free(lanes);
+}
+
+void lanes_put(feed *f, event *e)
+{
+    uint64_t spread =
+        e->view.key ? (uint64_t)e->queue : (uint64_t)e->view.offset * 31 + (uint64_t)e->view.partition;
+    lane *l = &f->lanes[spread % (uint64_t)f->sub->n_threads];
+    e->next = NULL;
+    if (l->last)
+        l->last->next = e;
+    else
+        l->first = e;
+    l->last = e;
+    pthread_cond_signal(&l->has_work);
+}
+
+void lanes_wake_one(feed *f)
+{
+    for (int i = 0; i < f->sub->n_threads; i++)
+        if (!f->lanes[i].first) {
+            pthread_cond_signal(&f->lanes[i].has_work);
+            return;
+        }
+}
+
+void lanes_wake_all(feed *f)
+{
+    for (int i = 0; i < f->sub->n_threads; i++)
+        pthread_cond_signal(&f->lanes[i].has_work);
+}
+
+void lanes_cancel(feed *f)
+{
+    char why[256];
+    pthread_mutex_lock(&f->lock);
+    for (int i = 0; i < f->sub->n_threads; i++)
+        if (f->lanes[i].cancel)
+            PQcancel(f->lanes[i].cancel, why, sizeof why);
+    pthread_mutex_unlock(&f->lock);
+}
+
+/* What there is to do. */
+typedef enum lane_work { LANE_END, LANE_READ, LANE_DUE } lane_work;
+
+static event *lane_pop(lane *l)
+{
+    event *e = l->first;
+    l->first = e->next;
+    if (!l->first)
+        l->last = NULL;
+    return e;
+}
+
+/* Waits for work. Events that are due and events that were read take turns, so that neither starves. */
+static lane_work lane_next(lane *l, event **out)
+{
+    feed *f = l->feed;
+    lane_work work = LANE_END;
+    pthread_mutex_lock(&f->lock);
+    while (!f->stopping) {
+        int64_t now_ms = feed_now_ms();
+        bool is_due = now_ms >= f->next_due_ms;
+        if (l->first && !(is_due && !l->took_waiting)) {
+            *out = lane_pop(l);
+            work = LANE_READ;
+            break;
+        }
+        if (is_due) {
+            f->next_due_ms = now_ms + LOOK_SOON_MS; /* the others need not look, too */
+            work = LANE_DUE;
+            break;
+        }
+        int64_t until_ms = f->next_due_ms < now_ms + IDLE_MS ? f->next_due_ms : now_ms + IDLE_MS;
+        feed_wait(f, &l->has_work, until_ms);
+    }
+    pthread_mutex_unlock(&f->lock);
+    l->took_waiting = work == LANE_DUE;
+    return work;
+}
+
+static void lane_close(lane *l)
+{
+    pthread_mutex_lock(&l->feed->lock);
+    PQfreeCancel(l->cancel);
+    l->cancel = NULL;
+    pthread_mutex_unlock(&l->feed->lock);
+    session_close(&l->session);
+}
+
+static pbus_status lane_open(lane *l, pbus_error *err)
+{
+    feed *f = l->feed;
+    pbus_status status = session_open(&l->session, f->cfg->conninfo, feed_session_name(f, "lane").text,
+                                      f->sub->time_limit_ms, err);
+    if (status != PBUS_OK)
+        return status;
+    pthread_mutex_lock(&f->lock);
+    l->cancel = PQgetCancel(l->session.conn);
+    pthread_mutex_unlock(&f->lock);
+    return PBUS_OK;
+}
+
+static bool lane_try_open(lane *l)
+{
+    pbus_error err;
+    if (lane_open(l, &err) == PBUS_OK)
+        return true;
+    feed_tell(l->feed, PBUS_NOTICE_DATABASE, NULL, 0, "%s", err.message);
+    return false;
+}
+
+/* A cancel that is there before its command is takes no effect, so it is sent until the command ends. */
+static void lane_interrupt(lane *l)
+{
+    char ignored[256];
+    PGconn *conn = l->session.conn;
+    for (int i = 0; i < CANCEL_TRIES && l->cancel && PQstatus(conn) == CONNECTION_OK && PQisBusy(conn); i++) {
+        struct pollfd answer = {.fd = PQsocket(conn), .events = POLLIN};
+        PQcancel(l->cancel, ignored, sizeof ignored);
+        poll(&answer, 1, CANCEL_MS);
+        if (!PQconsumeInput(conn))
+            return;
+    }
+}
+
+pbus_status lane_reopen(lane *l, pbus_error *err)
+{
+    lane_interrupt(l);
+    lane_close(l);
+    feed_lose(l->feed);
+    return lane_open(l, err);
+}
+
+/* A session that failed is closed: whatever it was doing is over. */
+static void lane_fail(lane *l, const pbus_error *err)
+{
+    feed_tell(l->feed, PBUS_NOTICE_DATABASE, NULL, 0, "%s", err->message);
+    lane_close(l);
+    feed_lose(l->feed);
+}
+
+static void lane_pause(lane *l)
+{
+    feed *f = l->feed;
+    pthread_mutex_lock(&f->lock);
+    int64_t until_ms = feed_now_ms() + RECONNECT_MS;
+    while (!f->stopping && feed_now_ms() < until_ms)
+        feed_wait(f, &l->has_work, until_ms);
+    pthread_mutex_unlock(&f->lock);
+}
+
+static void lane_read(lane *l, event *e)
+{
+    pbus_error err;
+    bool done = false;
+    if (feed_is_current(l->feed, e)) {
+        pbus_status status = attempt_read(l, e, &err);
+        done = status == PBUS_OK;
+        if (!done)
+            lane_fail(l, &err);
+    }
+    feed_finish(l->feed, e, done);
+}
+
+static void lane_due(lane *l)
+{
+    pbus_error err;
+    bool found = false;
+    int64_t due_ms = 0;
+    feed *f = l->feed;
+    pbus_status status = attempt_due(l, &found, &err);
+    if (status == PBUS_OK && !found)
+        status = ledger_next_due_ms(&l->session, f->id, &due_ms, &err);
+    if (status != PBUS_OK) {
+        lane_fail(l, &err);
+        return;
+    }
+    if (!found)
+        due_ms = due_ms < 0 || due_ms > LOOK_MS ? LOOK_MS : due_ms < LOOK_SOON_MS ? LOOK_SOON_MS : due_ms;
+    pthread_mutex_lock(&f->lock);
+    f->next_due_ms = feed_now_ms() + (found ? 0 : due_ms);
+    if (found)
+        lanes_wake_one(f);
+    pthread_mutex_unlock(&f->lock);
+}
+
+static void *lane_run(void *arg)
+{
+    lane *l = arg;
+    feed *f = l->feed;
+    event *e = NULL;
+    lane_work work;
+    while ((work = lane_next(l, &e)) != LANE_END) {
+        while (!l->session.conn && !feed_is_stopping(f) && !lane_try_open(l))
+            lane_pause(l);
+        if (work == LANE_READ && l->session.conn)
+            lane_read(l, e);
+        else if (work == LANE_READ)
+            feed_finish(f, e, false);
+        else if (l->session.conn)
+            lane_due(l);
+    }
+    lane_close(l);
+    pthread_mutex_lock(&f->lock);
+    f->n_lanes_running--;
+    pthread_cond_broadcast(&f->changed);
+    pthread_mutex_unlock(&f->lock);
+    return NULL;
+}
+
+bool lanes_start(feed *f)
+{
+    for (int i = 0; i < f->sub->n_threads; i++) {
+        pthread_mutex_lock(&f->lock);
+        lane *l = &f->lanes[i];
+        l->started = pthread_create(&l->thread, NULL, lane_run, l) == 0;
+        f->n_lanes_running += l->started;
+        pthread_mutex_unlock(&f->lock);
+        if (!l->started)
+            return false;
+    }
+    return true;
+}
+
+void lanes_join(feed *f)
+{
+    for (int i = 0; i < f->sub->n_threads; i++)
+        if (f->lanes[i].started) {
+            pthread_join(f->lanes[i].thread, NULL);
+            f->lanes[i].started = false;
+        }
+}

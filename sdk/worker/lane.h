@@ -1,0 +1,40 @@
+/* Threads that handle events: those of one key go to one lane, and one lane handles one event at a time. */
+#ifndef POSTBUS_WORKER_LANE_H
+#define POSTBUS_WORKER_LANE_H
+
+#include "feed.h"
+#include "session.h"
+
+struct lane {
+    feed *feed;
+    session session;
+    PGcancel *cancel; /* of the session; under the feed's lock */
+    pthread_t thread;
+    bool started;
+    bool took_waiting;       /* the last event was one that had waited: now comes one that was read */
+    uint32_t random;         /* a state of its own: for jitter and pauses */
+    pthread_cond_t has_work; /* these three under the feed's lock */
+    event *first, *last;
+};
+
+/* sub->n_threads of them, not started; NULL: no memory. */
+lane *lanes_new(feed *f);
+void lanes_free(lane *lanes, feed *f);
+/* Starts all; false: not all could be started, and those that were will see `stopping`. */
+bool lanes_start(feed *f);
+void lanes_join(feed *f);
+
+/* Queues an event, which is the lane's then. With the lock held. */
+void lanes_put(feed *f, event *e);
+/* With the lock held. */
+void lanes_wake_one(feed *f);
+void lanes_wake_all(feed *f);
+/* Cancels what the lanes' sessions are doing; takes the lock, and asks the server with it held: a lane must not end its session meanwhile. */
+void lanes_cancel(feed *f);
+
+uint32_t lane_random(lane *l);
+
+/* Ends what the lane's session is doing, and opens another one; what was done by it is not counted on. */
+PBUS_MUST_USE pbus_status lane_reopen(lane *l, pbus_error *err);
+
+#endif

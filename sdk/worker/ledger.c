@@ -1,0 +1,267 @@
+/* Calls the functions of the schema postbus_inbox for one event; must never commit what the transaction that claimed did not write. */
+#include "ledger.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "array.h"
+#include "failure.h"
+#include "postbus_sql.h"
+#include "text.h"
+
+enum { OID_BYTEA = 17, OID_INT8 = 20, OID_INT4 = 23, OID_TEXT = 25, OID_UUID = 2950, OID_BYTEA_ARRAY = 1001 };
+
+#define BEGIN "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+
+static void clear(PGresult **results, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        PQclear(results[i]);
+}
+
+pbus_status ledger_begin_claim(session *s, int subscription, const event *e, claim_state *out, char *out_xid,
+                               pbus_error *err)
+{
+    char id[16], source[16], identity[PBUS_UUID_TEXT_SIZE + 2], partition[16], offset[24], record_ms[24],
+        queue[24], uuid[PBUS_UUID_TEXT_SIZE];
+    pbus_uuid_format(&e->identity, uuid);
+    snprintf(id, sizeof id, "%d", subscription);
+    snprintf(source, sizeof source, "{%d}", e->source);
+    snprintf(identity, sizeof identity, "{%s}", uuid);
+    snprintf(partition, sizeof partition, "{%" PRId32 "}", e->view.partition);
+    snprintf(offset, sizeof offset, "{%" PRId64 "}", e->view.offset);
+    snprintf(record_ms, sizeof record_ms, "{%" PRId64 "}", e->view.timestamp_ms);
+    snprintf(queue, sizeof queue, "{%" PRId64 "}", e->queue);
+    const char *values[] = {
+        id, source, identity, partition, offset, record_ms, e->has_queue ? queue : "{NULL}"};
+    const statement both[] = {{.sql = BEGIN},
+                              {.sql = subscriber_sql_query("claim"), .n_params = 7, .values = values}};
+    PGresult *results[2];
+    pbus_status status = session_run(s, both, 2, results, err);
+    if (status == PBUS_OK && PQntuples(results[1]) != 1)
+        status =
+            failure(err, PBUS_ERROR_DATABASE, "source %d is not in postbus_inbox.source any more", e->source);
+    if (status == PBUS_OK) {
+        *out = (claim_state)atoi(PQgetvalue(results[1], 0, 0));
+        snprintf(out_xid, LEDGER_XID_SIZE, "%s", PQgetvalue(results[1], 0, 1));
+    }
+    clear(results, 2);
+    return status;
+}
+
+pbus_status ledger_begin_take(session *s, int subscription, event **out, char *out_xid, pbus_error *err)
+{
+    char id[16];
+    snprintf(id, sizeof id, "%d", subscription);
+    const char *values[] = {id};
+    const Oid types[] = {OID_INT4};
+    const statement both[] = {{.sql = BEGIN},
+                              {.sql = subscriber_sql_query("take"),
+                               .n_params = 1,
+                               .types = types,
+                               .values = values,
+                               .result_format = 1}};
+    PGresult *results[2];
+    *out = NULL;
+    pbus_status status = session_run(s, both, 2, results, err);
+    if (status == PBUS_OK && PQntuples(results[1]) == 1) {
+        *out = event_from_row(results[1]);
+        snprintf(out_xid, LEDGER_XID_SIZE, "%" PRIu64, bytes_get_u64(PQgetvalue(results[1], 0, 0)));
+        if (!*out)
+            status = failure(err, PBUS_ERROR_MEMORY, "no memory for an event");
+    }
+    clear(results, 2);
+    return status;
+}
+
+pbus_status ledger_commit(session *s, const char *xid, int64_t leave, pbus_error *err)
+{
+    char n[24];
+    const char *xid_values[] = {xid}, *leave_values[] = {n};
+    statement statements[3];
+    PGresult *results[3];
+    size_t count = 0;
+    snprintf(n, sizeof n, "%" PRId64, leave);
+    if (*xid)
+        statements[count++] =
+            (statement){.sql = "SELECT postbus_inbox.same($1::xid8)", .n_params = 1, .values = xid_values};
+    if (leave)
+        statements[count++] = (statement){
+            .sql = "SELECT postbus_inbox.leave($1::bigint)", .n_params = 1, .values = leave_values};
+    statements[count++] = (statement){.sql = "COMMIT"};
+    pbus_status status = session_run(s, statements, count, results, err);
+    if (status == PBUS_OK && strcmp(PQcmdStatus(results[count - 1]), "COMMIT") != 0)
+        status = failure_sql(err, PBUS_ERROR_FAILED_TRANSACTION, NULL, true, "the transaction had failed");
+    clear(results, count);
+    return status;
+}
+
+/* The parameters that tell what an event is: the first thirteen of set_aside and bury. */
+enum { N_EVENT_PARAMS = 13, N_MOST_PARAMS = 16 };
+
+typedef struct event_params {
+    Oid types[N_MOST_PARAMS];
+    const char *values[N_MOST_PARAMS];
+    int lengths[N_MOST_PARAMS], formats[N_MOST_PARAMS];
+    char numbers[6][24];
+    bytes names, contents; /* of the headers, as arrays */
+    int n;
+} event_params;
+
+static void put(event_params *p, Oid type, const void *value, size_t size, bool binary)
+{
+    p->types[p->n] = type;
+    p->values[p->n] = value;
+    p->lengths[p->n] = (int)size;
+    p->formats[p->n++] = binary;
+}
+
+static void put_number(event_params *p, Oid type, int64_t value, int place)
+{
+    snprintf(p->numbers[place], sizeof p->numbers[place], "%" PRId64, value);
+    put(p, type, p->numbers[place], 0, false);
+}
+
+static bool put_headers(event_params *p, const event *e)
+{
+    array_start(&p->names, OID_BYTEA, (uint32_t)e->view.n_headers);
+    array_start(&p->contents, OID_BYTEA, (uint32_t)e->view.n_headers);
+    for (size_t i = 0; i < e->view.n_headers; i++) {
+        const pbus_record_header *h = &e->view.headers[i];
+        array_put(&p->names, h->name, strlen(h->name));
+        if (h->value)
+            array_put(&p->contents, h->value, h->value_size);
+        else
+            array_put_null(&p->contents);
+    }
+    put(p, OID_BYTEA_ARRAY, p->names.data, p->names.size, true);
+    put(p, OID_BYTEA_ARRAY, p->contents.data, p->contents.size, true);
+    return !p->names.failed && !p->contents.failed;
+}
+
+static bool put_event(event_params *p, int subscription, const event *e)
+{
+    const pbus_delivery *v = &e->view;
+    bool type_is_text = v->type && text_find_fault(v->type, strlen(v->type)) == SIZE_MAX;
+    put_number(p, OID_INT4, subscription, 0);
+    put_number(p, OID_INT4, e->source, 1);
+    put_number(p, OID_INT4, v->partition, 2);
+    put_number(p, OID_INT8, v->offset, 3);
+    put(p, OID_UUID, e->identity.bytes, 16, true);
+    put_number(p, OID_INT8, e->queue, 4);
+    if (!e->has_queue)
+        p->values[p->n - 1] = NULL;
+    put(p, OID_UUID, v->event_id ? e->event_id.bytes : NULL, 16, true);
+    put(p, OID_TEXT, type_is_text ? v->type : NULL, 0, false);
+    put(p, OID_BYTEA, v->key, v->key_size, true);
+    put(p, OID_BYTEA, v->value, v->value_size, true);
+    if (!put_headers(p, e))
+        return false;
+    put_number(p, OID_INT8, v->timestamp_ms, 5);
+    return true;
+}
+
+static pbus_status run_event(session *s, const char *query, event_params *p, bool *out_done, pbus_error *err)
+{
+    const statement one = {.sql = subscriber_sql_query(query),
+                           .n_params = p->n,
+                           .types = p->types,
+                           .values = p->values,
+                           .lengths = p->lengths,
+                           .formats = p->formats};
+    PGresult *result;
+    pbus_status status = session_run(s, &one, 1, &result, err);
+    if (status == PBUS_OK && out_done)
+        *out_done = PQgetvalue(result, 0, 0)[0] == 't';
+    PQclear(result);
+    return status;
+}
+
+static void params_done(event_params *p)
+{
+    bytes_done(&p->names);
+    bytes_done(&p->contents);
+}
+
+pbus_status ledger_set_aside(session *s, int subscription, const event *e, bool only_behind, int64_t delay_ms,
+                             const char *error, bool *out_done, pbus_error *err)
+{
+    enum { OID_BOOL = 16 };
+    event_params p = {.n = 0};
+    char delay[24];
+    snprintf(delay, sizeof delay, "%" PRId64, delay_ms);
+    pbus_status status = PBUS_ERROR_MEMORY;
+    if (put_event(&p, subscription, e)) {
+        put(&p, OID_BOOL, only_behind ? "t" : "f", 0, false);
+        put(&p, OID_INT8, delay, 0, false);
+        put(&p, OID_TEXT, error, 0, false);
+        status = run_event(s, "set_aside", &p, out_done, err);
+    } else
+        status = failure(err, PBUS_ERROR_MEMORY, "no memory to set an event aside");
+    params_done(&p);
+    return status;
+}
+
+pbus_status ledger_bury(session *s, int subscription, const event *e, const char *reason, const char *error,
+                        pbus_error *err)
+{
+    event_params p = {.n = 0};
+    pbus_status status;
+    if (put_event(&p, subscription, e)) {
+        put(&p, OID_TEXT, reason, 0, false);
+        put(&p, OID_TEXT, error, 0, false);
+        status = run_event(s, "bury", &p, NULL, err);
+    } else
+        status = failure(err, PBUS_ERROR_MEMORY, "no memory for a dead letter");
+    params_done(&p);
+    return status;
+}
+
+/* One statement that returns one value, as text; "" for NULL. */
+static pbus_status ask(session *s, const char *sql, int n_params, const char *const *values, char *out,
+                       size_t size, pbus_error *err)
+{
+    const statement one = {.sql = sql, .n_params = n_params, .values = values};
+    PGresult *result;
+    pbus_status status = session_run(s, &one, 1, &result, err);
+    if (status == PBUS_OK)
+        snprintf(out, size, "%s", PQntuples(result) > 0 ? PQgetvalue(result, 0, 0) : "");
+    PQclear(result);
+    return status;
+}
+
+pbus_status ledger_failed(session *s, int64_t n, int attempts_before, int64_t delay_ms, const char *reason,
+                          const char *error, bool *out_done, pbus_error *err)
+{
+    char id[24], attempts[16], delay[24], answer[8];
+    snprintf(id, sizeof id, "%" PRId64, n);
+    snprintf(attempts, sizeof attempts, "%d", attempts_before);
+    snprintf(delay, sizeof delay, "%" PRId64, delay_ms);
+    const char *values[] = {id, attempts, delay_ms < 0 ? NULL : delay, reason, error};
+    pbus_status status = ask(s, subscriber_sql_query("failed"), 5, values, answer, sizeof answer, err);
+    if (status == PBUS_OK)
+        *out_done = answer[0] == 't';
+    return status;
+}
+
+pbus_status ledger_committed(session *s, const char *xid, bool *out, pbus_error *err)
+{
+    char answer[24] = "";
+    pbus_status status = PBUS_OK;
+    if (*xid)
+        status = ask(s, "SELECT pg_xact_status($1::xid8)", 1, &xid, answer, sizeof answer, err);
+    *out = strcmp(answer, "committed") == 0;
+    return status;
+}
+
+pbus_status ledger_next_due_ms(session *s, int subscription, int64_t *out, pbus_error *err)
+{
+    char id[16], answer[24];
+    const char *values[] = {id};
+    snprintf(id, sizeof id, "%d", subscription);
+    pbus_status status = ask(s, subscriber_sql_query("next_due"), 1, values, answer, sizeof answer, err);
+    if (status == PBUS_OK)
+        *out = *answer ? strtoll(answer, NULL, 10) : -1;
+    return status;
+}

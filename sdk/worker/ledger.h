@@ -1,0 +1,45 @@
+/* What the schema postbus_inbox knows, as calls: what was handled, what waits, what is dead. All but ledger_begin belong into an
+ * open transaction. */
+#ifndef POSTBUS_WORKER_LEDGER_H
+#define POSTBUS_WORKER_LEDGER_H
+
+#include "event.h"
+#include "session.h"
+
+typedef enum claim_state {
+    CLAIM_NEW = 0,
+    CLAIM_DUPLICATE = 1, /* handled before */
+    CLAIM_BEHIND = 2,    /* an earlier event of its key waits */
+    CLAIM_FORGOTTEN = 3, /* so old that nobody knows whether it was handled */
+} claim_state;
+
+#define LEDGER_XID_SIZE 24
+
+/* Begins a transaction and claims an event in it. out_xid: the transaction's id as text, "" where it has none. */
+PBUS_MUST_USE pbus_status ledger_begin_claim(session *s, int subscription, const event *e, claim_state *out,
+                                             char *out_xid, pbus_error *err);
+/* Begins a transaction and takes an event that is due; *out is NULL where none is. It is the caller's. */
+PBUS_MUST_USE pbus_status ledger_begin_take(session *s, int subscription, event **out, char *out_xid,
+                                            pbus_error *err);
+
+/* Commits, unless this is another transaction than xid (""; not asked). leave: an event that ends its waiting; 0: none. */
+PBUS_MUST_USE pbus_status ledger_commit(session *s, const char *xid, int64_t leave, pbus_error *err);
+
+/* Sets the event aside, *out_done true; only_behind: where nothing of its key waits nothing is done, and it is false. */
+PBUS_MUST_USE pbus_status ledger_set_aside(session *s, int subscription, const event *e, bool only_behind,
+                                           int64_t delay_ms, const char *error, bool *out_done,
+                                           pbus_error *err);
+PBUS_MUST_USE pbus_status ledger_bury(session *s, int subscription, const event *e, const char *reason,
+                                      const char *error, pbus_error *err);
+/* What became of an event that had been taken; delay_ms -1: it is dead. *out_done false: another was faster. */
+PBUS_MUST_USE pbus_status ledger_failed(session *s, int64_t n, int attempts_before, int64_t delay_ms,
+                                        const char *reason, const char *error, bool *out_done,
+                                        pbus_error *err);
+
+/* Whether the transaction with that id committed. */
+PBUS_MUST_USE pbus_status ledger_committed(session *s, const char *xid, bool *out, pbus_error *err);
+
+/* In how many milliseconds an event of the subscription is due; -1: none waits. */
+PBUS_MUST_USE pbus_status ledger_next_due_ms(session *s, int subscription, int64_t *out, pbus_error *err);
+
+#endif

@@ -1,0 +1,376 @@
+/* Reads the topics of a subscription and hands its events to the lanes; must never stop asking librdkafka for long, or the group takes the
+ * partitions away. */
+#include "reader.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "assignment.h"
+#include "kafka.h"
+#include "lane.h"
+#include "postbus_sql.h"
+
+enum {
+    POLL_MS = 100,
+    FULL_MS =
+        300, /* how long room is waited for before partitions are paused: a pause throws away what was fetched */
+    MOVE_MS = 300,
+    LOOK_MS = 2000,
+    ROTATE_MS = 10000,
+    RECONNECT_MS = 1000,
+    STATEMENT_MS = 30000,
+};
+
+typedef struct reader {
+    feed *feed;
+    session session;
+    rd_kafka_t *rk;
+    assignment mine;
+    int64_t connect_at_ms, move_at_ms, look_at_ms, end_at_ms, rotate_at_ms;
+    int64_t full_since_ms; /* 0: there is room */
+    bool fatal;            /* the consumer is to be made anew */
+} reader;
+
+static void database_failed(reader *r, const pbus_error *err)
+{
+    feed_tell(r->feed, PBUS_NOTICE_DATABASE, NULL, 0, "%s", err->message);
+    session_close(&r->session);
+    feed_lose(r->feed);
+    r->connect_at_ms = feed_now_ms() + RECONNECT_MS;
+}
+
+static bool connected(reader *r)
+{
+    pbus_error err;
+    feed *f = r->feed;
+    if (r->session.conn)
+        return true;
+    if (feed_now_ms() < r->connect_at_ms)
+        return false;
+    if (session_open(&r->session, f->cfg->conninfo, feed_session_name(f, "reader").text, STATEMENT_MS,
+                     &err) == PBUS_OK)
+        return true;
+    database_failed(r, &err);
+    return false;
+}
+
+static void move(reader *r)
+{
+    pbus_error err;
+    r->move_at_ms = feed_now_ms() + MOVE_MS;
+    if (r->mine.n_placed > 0 && connected(r) && assignment_move(&r->mine, &err) != PBUS_OK)
+        database_failed(r, &err);
+}
+
+static void place(reader *r)
+{
+    pbus_error err;
+    if (!connected(r))
+        return;
+    pbus_status status = assignment_place(&r->mine, &err);
+    if (status == PBUS_OK)
+        feed_tell(r->feed, PBUS_NOTICE_ASSIGNED, NULL, (int64_t)r->mine.n_placed, "%zu partitions",
+                  r->mine.n_placed);
+    else
+        database_failed(r, &err);
+}
+
+/* Whatever the group says, the old partitions are gone first: what is being handled may end, what is queued is not begun. */
+static void rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *partitions,
+                      void *opaque)
+{
+    reader *r = opaque;
+    (void)rk;
+    move(r);
+    assignment_pause(&r->mine, false);
+    if (r->mine.n_placed > 0)
+        feed_tell(r->feed, PBUS_NOTICE_REVOKED, NULL, (int64_t)r->mine.n_placed, "%zu partitions",
+                  r->mine.n_placed);
+    assignment_drop(&r->mine);
+    bool assigned = code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+    assignment_want(&r->mine, assigned ? partitions : NULL);
+    if (!assigned) {
+        rd_kafka_assign(r->rk, NULL);
+        return;
+    }
+    place(r);
+    if (r->mine.n_placed == 0 && r->mine.place_at_ms != INT64_MAX) {
+        /* Not now: the group is told that they are taken, and nothing is read. */
+        rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
+        rd_kafka_assign(r->rk, none);
+        rd_kafka_topic_partition_list_destroy(none);
+    }
+}
+
+static void complain(rd_kafka_t *rk, int code, const char *reason, void *opaque)
+{
+    reader *r = opaque;
+    (void)rk;
+    feed_tell(r->feed, PBUS_NOTICE_KAFKA, NULL, code, "%s", reason);
+}
+
+static void on_error(reader *r, const rd_kafka_message_t *record)
+{
+    feed *f = r->feed;
+    if (record->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
+        r->mine.place_at_ms = 0; /* what was to be read is gone: looked at, and told, when it is placed */
+    else if (record->err == RD_KAFKA_RESP_ERR__FATAL)
+        r->fatal = true;
+    feed_tell_place(f, PBUS_NOTICE_KAFKA, record->rkt ? rd_kafka_topic_name(record->rkt) : NULL,
+                    record->partition, -1, record->err, rd_kafka_message_errstr(record));
+}
+
+/* Queues it with its lane. false: no memory, and nothing was changed. */
+static bool dispatch(reader *r, size_t place, event *e)
+{
+    feed *f = r->feed;
+    pthread_mutex_lock(&f->lock);
+    bool ok = window_add(&f->windows[place], e->view.offset, &e->ticket);
+    if (ok) {
+        e->generation = f->generation;
+        e->window = place;
+        f->counts.n_read++;
+        f->counts.n_queued++;
+        f->queued_bytes += (int64_t)e->size_bytes;
+        lanes_put(f, e);
+    }
+    pthread_mutex_unlock(&f->lock);
+    return ok;
+}
+
+static void pass(reader *r, size_t place, int64_t offset)
+{
+    feed *f = r->feed;
+    pthread_mutex_lock(&f->lock);
+    window_pass(&f->windows[place], offset);
+    f->counts.n_read++;
+    f->counts.n_unwanted++;
+    pthread_mutex_unlock(&f->lock);
+}
+
+/* No memory: it is read again from the stored position. */
+static void no_memory(reader *r)
+{
+    feed_tell(r->feed, PBUS_NOTICE_KAFKA, NULL, 0, "no memory for an event");
+    feed_lose(r->feed);
+}
+
+static void on_record(reader *r, const rd_kafka_message_t *record)
+{
+    feed *f = r->feed;
+    size_t place = assignment_find(&r->mine, rd_kafka_topic_name(record->rkt), record->partition);
+    if (place == r->mine.n_placed || record->offset < f->windows[place].read_next)
+        return; /* of an assignment that is over */
+    const partition *p = &r->mine.placed[place];
+    event *e = event_from_record(record, p->topic, p->incarnation);
+    filter_match match = e ? filter_ask(f->sub->filter, &e->view) : FILTER_NO_MEMORY;
+    if (match == FILTER_NO) {
+        event_free(e);
+        pass(r, place, record->offset);
+        return;
+    }
+    if (match != FILTER_NO_MEMORY) {
+        e->source = p->source;
+        e->has_queue = record->key && !f->sub->unordered;
+        e->unreadable = match == FILTER_UNREADABLE;
+        if (dispatch(r, place, e))
+            return;
+    }
+    event_free(e);
+    no_memory(r);
+}
+
+static bool is_full(feed *f, bool was_full)
+{
+    int share = was_full ? 2 : 1; /* room again means: half of it */
+    return f->counts.n_queued >= (uint64_t)(f->sub->queue_events / share + (share == 2)) ||
+           f->queued_bytes >= f->sub->queue_bytes / share;
+}
+
+/* Waits a moment for room; says whether there is none. */
+static bool wait_for_room(reader *r)
+{
+    feed *f = r->feed;
+    int64_t until_ms = feed_now_ms() + POLL_MS;
+    pthread_mutex_lock(&f->lock);
+    while (is_full(f, r->full_since_ms != 0) && !f->stopping && feed_now_ms() < until_ms) {
+        if (!r->full_since_ms)
+            r->full_since_ms = feed_now_ms();
+        feed_wait(f, &f->changed, until_ms);
+    }
+    bool full = is_full(f, r->full_since_ms != 0);
+    if (!full)
+        r->full_since_ms = 0;
+    pthread_mutex_unlock(&f->lock);
+    return full;
+}
+
+/* One turn: pressure, then at most one record. While there is no room, librdkafka is asked only with everything paused: it then serves the
+ * group, and has no records. */
+static void turn(reader *r)
+{
+    bool full = wait_for_room(r);
+    bool paused = full && feed_now_ms() - r->full_since_ms >= FULL_MS;
+    if (full && !paused)
+        return;
+    assignment_pause(&r->mine, paused);
+    rd_kafka_message_t *record = rd_kafka_consumer_poll(r->rk, paused ? 0 : POLL_MS);
+    if (!record)
+        return;
+    if (record->err)
+        on_error(r, record);
+    else
+        on_record(r, record);
+    rd_kafka_message_destroy(record);
+}
+
+/* Ends the feed where the subscription has been ended in the database. */
+static void look(reader *r)
+{
+    pbus_error err;
+    PGresult *result;
+    char id[16];
+    const char *value = id;
+    feed *f = r->feed;
+    r->look_at_ms = feed_now_ms() + LOOK_MS;
+    snprintf(id, sizeof id, "%d", f->id);
+    const statement holds = {.sql = subscriber_sql_query("holds"), .n_params = 1, .values = &value};
+    pbus_status status = session_run(&r->session, &holds, 1, &result, &err);
+    bool ended = status == PBUS_OK && PQntuples(result) == 1 && PQgetvalue(result, 0, 0)[0] == 'f';
+    PQclear(result);
+    if (status != PBUS_OK)
+        database_failed(r, &err);
+    if (!ended)
+        return;
+    feed_tell(f, PBUS_NOTICE_UNSUBSCRIBED, NULL, 0, "the subscription has been ended");
+    pthread_mutex_lock(&f->lock);
+    f->stopping = true;
+    lanes_wake_all(f);
+    pthread_mutex_unlock(&f->lock);
+}
+
+/* What a member that stands still was handling is held by its sessions, and lanes of this one may wait for it. */
+static void end_silent(reader *r)
+{
+    pbus_error err;
+    PGresult *result;
+    const char *value = r->feed->instance;
+    r->end_at_ms = feed_now_ms() + LOOK_MS;
+    const statement end = {.sql = subscriber_sql_query("end_silent"), .n_params = 1, .values = &value};
+    pbus_status status = session_run(&r->session, &end, 1, &result, &err);
+    int n = status == PBUS_OK ? atoi(PQgetvalue(result, 0, 0)) : 0;
+    PQclear(result);
+    if (n > 0)
+        feed_tell(r->feed, PBUS_NOTICE_FENCED, NULL, n,
+                  "the sessions of a member that stands still were ended");
+    if (status != PBUS_OK)
+        database_failed(r, &err);
+}
+
+static void rotate(reader *r)
+{
+    pbus_error err;
+    r->rotate_at_ms = feed_now_ms() + ROTATE_MS;
+    if (session_execute(&r->session, "SELECT postbus_inbox.rotate()", &err) != PBUS_OK)
+        database_failed(r, &err);
+}
+
+static void keep_house(reader *r)
+{
+    feed *f = r->feed;
+    int64_t now_ms = feed_now_ms();
+    pthread_mutex_lock(&f->lock);
+    bool lost = f->lost;
+    pthread_mutex_unlock(&f->lock);
+    if (lost && r->mine.wanted && r->mine.place_at_ms == INT64_MAX)
+        r->mine.place_at_ms = now_ms + RECONNECT_MS / 2;
+    if (now_ms >= r->mine.place_at_ms && r->mine.wanted)
+        place(r);
+    if (now_ms >= r->move_at_ms)
+        move(r);
+    if (now_ms >= r->look_at_ms && connected(r))
+        look(r);
+    if (now_ms >= r->end_at_ms && connected(r))
+        end_silent(r);
+    if (now_ms >= r->rotate_at_ms && connected(r))
+        rotate(r);
+}
+
+/* Lanes finish what they have; the group is served meanwhile, and nothing more is read. */
+static void drain(reader *r)
+{
+    feed *f = r->feed;
+    bool running = true;
+    while (running) {
+        pthread_mutex_lock(&f->lock);
+        running = f->n_lanes_running > 0;
+        if (running)
+            feed_wait(f, &f->changed, feed_now_ms() + POLL_MS);
+        pthread_mutex_unlock(&f->lock);
+        assignment_pause(&r->mine, true);
+        rd_kafka_message_t *record = rd_kafka_consumer_poll(r->rk, 0);
+        if (record)
+            rd_kafka_message_destroy(record);
+    }
+    move(r);
+}
+
+/* With one consumer, until the end or until it is of no use any more. */
+static void read_on(reader *r)
+{
+    char message[512];
+    feed *f = r->feed;
+    r->fatal = false;
+    r->rk = kafka_new(f, rebalance, complain, r, message, sizeof message);
+    if (!r->rk) {
+        feed_tell(f, PBUS_NOTICE_KAFKA, NULL, 0, "%s", message);
+        pthread_mutex_lock(&f->lock);
+        feed_wait(f, &f->changed, feed_now_ms() + RECONNECT_MS);
+        pthread_mutex_unlock(&f->lock);
+        return;
+    }
+    assignment_init(&r->mine, f, &r->session);
+    r->mine.rk = r->rk;
+    while (!feed_is_stopping(f) && !r->fatal) {
+        turn(r);
+        keep_house(r);
+    }
+    if (feed_is_stopping(f))
+        drain(r);
+    rd_kafka_consumer_close(r->rk);
+    assignment_drop(&r->mine);
+    rd_kafka_destroy(r->rk);
+    assignment_done(&r->mine);
+}
+
+static void *reader_run(void *arg)
+{
+    reader r = {.feed = arg};
+    feed *f = r.feed;
+    while (!feed_is_stopping(f))
+        read_on(&r);
+    session_close(&r.session);
+    pthread_mutex_lock(&f->lock);
+    f->reader_ended = true;
+    pthread_cond_broadcast(&f->changed);
+    pthread_mutex_unlock(&f->lock);
+    return NULL;
+}
+
+pbus_status reader_check(const worker_config *cfg, pbus_error *err)
+{
+    return kafka_check(cfg, err);
+}
+
+bool reader_start(feed *f)
+{
+    f->reader_started = pthread_create(&f->reader, NULL, reader_run, f) == 0;
+    return f->reader_started;
+}
+
+void reader_join(feed *f)
+{
+    if (f->reader_started)
+        pthread_join(f->reader, NULL);
+    f->reader_started = false;
+}

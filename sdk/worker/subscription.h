@@ -1,0 +1,33 @@
+/* A subscription as the worker keeps it: checked, and copied. */
+#ifndef POSTBUS_WORKER_SUBSCRIPTION_H
+#define POSTBUS_WORKER_SUBSCRIPTION_H
+
+#include "filter.h"
+
+typedef struct subscription {
+    char *key;
+    char **topics;
+    size_t n_topics;
+    filter *filter;
+    char *filter_json; /* NULL: every event */
+    pbus_handler *handler;
+    void *arg;
+    pbus_retry_policy retry;
+    bool unordered;
+    pbus_begin begin;
+    int n_threads, queue_events;
+    int64_t queue_bytes, time_limit_ms;
+} subscription;
+
+/* i: which of the list it is, for messages. A failure leaves nothing to release. */
+PBUS_MUST_USE pbus_status subscription_init(subscription *s, const pbus_subscription *given, size_t i,
+                                            pbus_error *err);
+void subscription_done(subscription *s);
+
+/* The whole list as JSON, for postbus_inbox.subscribe; the caller frees it. NULL: no memory. */
+char *subscription_list_json(const subscription *list, size_t n);
+
+/* a-z A-Z 0-9 . _ -, 1 to 100 of them: fit for the name of a consumer group. */
+bool subscription_is_name(const char *text);
+
+#endif

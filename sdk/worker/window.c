@@ -1,0 +1,60 @@
+/* Keeps the order in which a partition was read; must never let the position pass what is not done. */
+#include "window.h"
+
+#include <stdlib.h>
+
+void window_init(window *w, int64_t next_offset)
+{
+    *w = (window){.read_next = next_offset};
+}
+
+void window_done(window *w)
+{
+    free(w->ring);
+    *w = (window){0};
+}
+
+void window_pass(window *w, int64_t offset)
+{
+    w->read_next = offset + 1;
+}
+
+static bool window_grow(window *w)
+{
+    size_t capacity = w->capacity ? w->capacity * 2 : 64;
+    window_entry *ring = malloc(capacity * sizeof *ring);
+    if (!ring)
+        return false;
+    for (size_t i = 0; i < w->n; i++)
+        ring[i] = w->ring[(w->head + i) % w->capacity];
+    free(w->ring);
+    w->ring = ring;
+    w->head = 0;
+    w->capacity = capacity;
+    return true;
+}
+
+bool window_add(window *w, int64_t offset, uint64_t *out_ticket)
+{
+    if (w->n == w->capacity && !window_grow(w))
+        return false;
+    w->ring[(w->head + w->n) % w->capacity] = (window_entry){.offset = offset};
+    *out_ticket = w->first_ticket + w->n++;
+    w->read_next = offset + 1;
+    return true;
+}
+
+void window_finish(window *w, uint64_t ticket)
+{
+    w->ring[(w->head + (ticket - w->first_ticket)) % w->capacity].done = true;
+    while (w->n > 0 && w->ring[w->head].done) {
+        w->head = (w->head + 1) % w->capacity;
+        w->first_ticket++;
+        w->n--;
+    }
+}
+
+int64_t window_position(const window *w)
+{
+    return w->n > 0 ? w->ring[w->head].offset : w->read_next;
+}

@@ -1,0 +1,257 @@
+/* Starts and stops the worker of an application; must never return from a stop while a handler that was not abandoned runs. */
+#include <postbus/worker.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "failure.h"
+#include "feed.h"
+#include "lane.h"
+#include "postbus_sql.h"
+#include "reader.h"
+#include "session.h"
+#include "text.h"
+
+enum { AFTER_CANCEL_MS = 3000 };
+
+struct pbus_worker {
+    worker_config cfg;
+    subscription *subs;
+    feed *feeds;
+    size_t n_subs, n_feeds;
+};
+
+static pbus_status check_options(const pbus_worker_options *o, pbus_error *err)
+{
+    if (!o || o->size != sizeof *o)
+        return failure(err, PBUS_ERROR_ARGUMENT,
+                       "options.size is %zu; set it to sizeof(pbus_worker_options), %zu", o ? o->size : 0,
+                       sizeof *o);
+    if (!subscription_is_name(o->application))
+        return failure(err, PBUS_ERROR_ARGUMENT,
+                       "the application is \"%s\"; 1 to 100 of a-z A-Z 0-9 . _ - are possible",
+                       o->application ? text_show(o->application, strlen(o->application)).text : "(NULL)");
+    if (!o->conninfo)
+        return failure(err, PBUS_ERROR_ARGUMENT, "conninfo is NULL; \"\" means libpq's own settings");
+    if (!o->brokers || !*o->brokers)
+        return failure(err, PBUS_ERROR_ARGUMENT, "brokers is missing; write host:port");
+    if (!o->subscriptions || o->n_subscriptions == 0)
+        return failure(err, PBUS_ERROR_ARGUMENT,
+                       "there is no subscription; an application's list is emptied by "
+                       "postbus_inbox.unsubscribe()");
+    for (size_t i = 0; i < o->n_kafka; i++)
+        if (!o->kafka || !o->kafka[i].name || !o->kafka[i].value)
+            return failure(err, PBUS_ERROR_ARGUMENT, "setting %zu of librdkafka has no name or no value", i);
+    return PBUS_OK;
+}
+
+static bool copy_config(worker_config *cfg, const pbus_worker_options *o)
+{
+    cfg->notice = o->notice;
+    cfg->notice_arg = o->notice_arg;
+    cfg->application = strdup(o->application);
+    cfg->conninfo = strdup(o->conninfo);
+    cfg->brokers = strdup(o->brokers);
+    cfg->kafka = calloc(o->n_kafka + 1, sizeof *cfg->kafka);
+    if (!cfg->application || !cfg->conninfo || !cfg->brokers || !cfg->kafka)
+        return false;
+    for (; cfg->n_kafka < o->n_kafka; cfg->n_kafka++) {
+        setting *to = &cfg->kafka[cfg->n_kafka];
+        to->name = strdup(o->kafka[cfg->n_kafka].name);
+        to->value = strdup(o->kafka[cfg->n_kafka].value);
+        if (!to->name || !to->value) {
+            free(to->name);
+            free(to->value);
+            return false;
+        }
+    }
+    return true;
+}
+
+static pbus_status copy_subscriptions(pbus_worker *w, const pbus_worker_options *o, pbus_error *err)
+{
+    w->subs = calloc(o->n_subscriptions, sizeof *w->subs);
+    w->feeds = calloc(o->n_subscriptions, sizeof *w->feeds);
+    if (!w->subs || !w->feeds)
+        return failure(err, PBUS_ERROR_MEMORY, "no memory for %zu subscriptions", o->n_subscriptions);
+    for (size_t i = 0; i < o->n_subscriptions; i++) {
+        pbus_status status = subscription_init(&w->subs[i], &o->subscriptions[i], i, err);
+        if (status != PBUS_OK)
+            return status;
+        w->n_subs++;
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(w->subs[i].key, w->subs[j].key) == 0)
+                return failure(err, PBUS_ERROR_ARGUMENT, "subscriptions %zu and %zu have the same key \"%s\"",
+                               j, i, w->subs[i].key);
+    }
+    return PBUS_OK;
+}
+
+static pbus_status make_feeds(pbus_worker *w, pbus_error *err)
+{
+    for (; w->n_feeds < w->n_subs; w->n_feeds++)
+        if (!feed_init(&w->feeds[w->n_feeds], &w->cfg, &w->subs[w->n_feeds])) {
+            feed_done(&w->feeds[w->n_feeds]);
+            return failure(err, PBUS_ERROR_MEMORY, "no memory for a subscription's threads");
+        }
+    return PBUS_OK;
+}
+
+static void note_ids(pbus_worker *w, const PGresult *rows)
+{
+    for (int row = 0; row < PQntuples(rows); row++)
+        for (size_t i = 0; i < w->n_feeds; i++)
+            if (strcmp(PQgetvalue(rows, row, 1), w->subs[i].key) == 0)
+                w->feeds[i].id = atoi(PQgetvalue(rows, row, 0));
+}
+
+static pbus_status subscribe(pbus_worker *w, pbus_error *err)
+{
+    session s = {NULL};
+    PGresult *rows = NULL;
+    char *list = subscription_list_json(w->subs, w->n_subs);
+    if (!list)
+        return failure(err, PBUS_ERROR_MEMORY, "no memory for the list of subscriptions");
+    const char *values[] = {w->cfg.application, list};
+    const statement one = {.sql = subscriber_sql_query("subscribe"), .n_params = 2, .values = values};
+    pbus_status status = session_open(&s, w->cfg.conninfo, "postbus subscribe", 0, err);
+    if (status == PBUS_OK)
+        status = session_run(&s, &one, 1, &rows, err);
+    if (status == PBUS_OK)
+        note_ids(w, rows);
+    PQclear(rows);
+    session_close(&s);
+    free(list);
+    return status;
+}
+
+static pbus_status start_threads(pbus_worker *w, pbus_error *err)
+{
+    for (size_t i = 0; i < w->n_feeds; i++)
+        if (!lanes_start(&w->feeds[i]) || !reader_start(&w->feeds[i])) {
+            pthread_mutex_lock(&w->feeds[i].lock);
+            w->feeds[i].reader_ended = true;
+            pthread_mutex_unlock(&w->feeds[i].lock);
+            return failure(err, PBUS_ERROR_MEMORY, "a thread cannot be started");
+        }
+    return PBUS_OK;
+}
+
+pbus_status pbus_worker_start(const pbus_worker_options *options, pbus_worker **out_worker, pbus_error *err)
+{
+    pbus_status status = check_options(options, err);
+    if (status != PBUS_OK)
+        return status;
+    if (!out_worker)
+        return failure(err, PBUS_ERROR_ARGUMENT, "out_worker is NULL");
+    pbus_worker *w = calloc(1, sizeof *w);
+    if (!w || !copy_config(&w->cfg, options)) {
+        pbus_worker_free(w);
+        return failure(err, PBUS_ERROR_MEMORY, "no memory for a worker");
+    }
+    status = reader_check(&w->cfg, err);
+    if (status == PBUS_OK)
+        status = copy_subscriptions(w, options, err);
+    if (status == PBUS_OK)
+        status = make_feeds(w, err);
+    if (status == PBUS_OK)
+        status = subscribe(w, err);
+    if (status == PBUS_OK)
+        status = start_threads(w, err);
+    if (status == PBUS_OK)
+        *out_worker = w;
+    else
+        pbus_worker_free(w);
+    return status;
+}
+
+static void ask_to_stop(feed *f, bool abandon)
+{
+    pthread_mutex_lock(&f->lock);
+    f->stopping = true;
+    f->abandoned = f->abandoned || abandon;
+    lanes_wake_all(f);
+    pthread_cond_broadcast(&f->changed);
+    pthread_mutex_unlock(&f->lock);
+}
+
+/* Whether its threads have ended by then. */
+static bool wait_for_end(feed *f, int64_t until_ms)
+{
+    pthread_mutex_lock(&f->lock);
+    while ((f->n_lanes_running > 0 || (f->reader_started && !f->reader_ended)) && feed_now_ms() < until_ms)
+        feed_wait(f, &f->changed, until_ms);
+    bool ended = f->n_lanes_running == 0 && (!f->reader_started || f->reader_ended);
+    pthread_mutex_unlock(&f->lock);
+    return ended;
+}
+
+static bool all_ended(pbus_worker *w, int64_t until_ms)
+{
+    bool ended = true;
+    for (size_t i = 0; i < w->n_feeds; i++)
+        ended = wait_for_end(&w->feeds[i], until_ms) && ended;
+    return ended;
+}
+
+pbus_status pbus_worker_stop(pbus_worker *worker, int64_t deadline_ms, pbus_error *err)
+{
+    if (!worker)
+        return failure(err, PBUS_ERROR_ARGUMENT, "worker is NULL");
+    int64_t until_ms = feed_now_ms() + (deadline_ms > 0 ? deadline_ms : 0);
+    for (size_t i = 0; i < worker->n_feeds; i++)
+        ask_to_stop(&worker->feeds[i], false);
+    if (!all_ended(worker, until_ms)) {
+        for (size_t i = 0; i < worker->n_feeds; i++) {
+            ask_to_stop(&worker->feeds[i], true);
+            lanes_cancel(&worker->feeds[i]);
+        }
+        if (!all_ended(worker, feed_now_ms() + AFTER_CANCEL_MS))
+            return failure(err, PBUS_ERROR_BUSY, "a handler has not returned within %lld ms; it still runs",
+                           (long long)deadline_ms);
+    }
+    for (size_t i = 0; i < worker->n_feeds; i++) {
+        lanes_join(&worker->feeds[i]);
+        reader_join(&worker->feeds[i]);
+    }
+    return PBUS_OK;
+}
+
+void pbus_worker_free(pbus_worker *worker)
+{
+    pbus_error ignored;
+    if (!worker)
+        return;
+    for (size_t i = 0; i < worker->n_feeds; i++)
+        ask_to_stop(&worker->feeds[i], false);
+    while (!all_ended(worker, INT64_MAX / 2) || pbus_worker_stop(worker, 0, &ignored) != PBUS_OK)
+        continue;
+    for (size_t i = 0; i < worker->n_feeds; i++)
+        feed_done(&worker->feeds[i]);
+    for (size_t i = 0; i < worker->n_subs; i++)
+        subscription_done(&worker->subs[i]);
+    for (size_t i = 0; i < worker->cfg.n_kafka; i++) {
+        free(worker->cfg.kafka[i].name);
+        free(worker->cfg.kafka[i].value);
+    }
+    free(worker->cfg.kafka);
+    free(worker->cfg.application);
+    free(worker->cfg.conninfo);
+    free(worker->cfg.brokers);
+    free(worker->subs);
+    free(worker->feeds);
+    free(worker);
+}
+
+bool pbus_worker_count(const pbus_worker *worker, const char *key, pbus_worker_counts *out_counts)
+{
+    for (size_t i = 0; worker && key && i < worker->n_feeds; i++)
+        if (strcmp(worker->subs[i].key, key) == 0) {
+            feed *f = &worker->feeds[i];
+            pthread_mutex_lock(&f->lock);
+            *out_counts = f->counts;
+            pthread_mutex_unlock(&f->lock);
+            return true;
+        }
+    return false;
+}

@@ -1,0 +1,281 @@
+/* What dies, moves or goes back in time: effects stay exactly one for each event, and in the order of their keys. */
+#include "stage.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <librdkafka/rdkafka.h>
+
+#include "proc_fixture.h"
+
+enum { N_KEYS = 23 };
+
+static proc_fixture *subject_start(stage *s, const char *sleep_us)
+{
+    const char *argv[] = {POSTBUS_TEST_SUBJECT,
+                          s->conninfo,
+                          kafka_fixture_brokers(stage_kafka),
+                          s->topic,
+                          s->topic,
+                          sleep_us,
+                          NULL};
+    return proc_fixture_start(argv, NULL);
+}
+
+/* All n events: each effect once, each key in order, nothing left over. */
+static void expect_exactly(stage *s, int n)
+{
+    char all[100];
+    snprintf(all, sizeof all, "SELECT sum(next_offset)::bigint - %d FROM postbus_inbox.position", n);
+    stage_expect_soon(s, 0, all);
+    stage_expect_soon(s, 0, "SELECT count(*) FROM postbus_inbox.waiting");
+    assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM effect"), n);
+    assert_int_equal(pg_number(s->conn, "SELECT count(DISTINCT value) FROM effect"), n);
+    assert_int_equal(
+        pg_number(s->conn,
+                  "SELECT count(*) FROM (SELECT split_part(value, ':', 2)::int AS v,"
+                  " row_number() OVER (PARTITION BY key ORDER BY n) AS r FROM effect) x WHERE v <> r"),
+        0);
+    assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM postbus_inbox.dead"), 0);
+    assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM postbus_inbox.gap"), 0);
+}
+
+static void wait_for_effects(stage *s, int at_least)
+{
+    char sql[80];
+    snprintf(sql, sizeof sql, "SELECT least(count(*), %d) FROM effect", at_least);
+    stage_expect_soon(s, at_least, sql);
+}
+
+static void killed_subscribers_lose_and_repeat_nothing(void **state)
+{
+    stage *s = *state;
+    const int n = 3000;
+    proc_fixture *two[2] = {NULL, NULL};
+    stage_produce_many(s->topic, n, N_KEYS);
+    for (int round = 0; round < 4; round++) {
+        proc_fixture **one = &two[round % 2];
+        proc_fixture_free(*one); /* SIGKILL; at first there is none */
+        *one = subject_start(s, "300");
+        wait_for_effects(s, 250 * (round + 1));
+    }
+    expect_exactly(s, n);
+    for (int i = 0; i < 2; i++)
+        proc_fixture_free(two[i]);
+}
+
+static void members_that_come_and_go_change_nothing(void **state)
+{
+    stage *s = *state;
+    const int n = 3000;
+    stage_produce_many(s->topic, n, N_KEYS);
+    proc_fixture *first = subject_start(s, "500");
+    wait_for_effects(s, 100);
+    for (int round = 0; round < 4; round++) {
+        proc_fixture *second = subject_start(s, "500");
+        proc_fixture_expect_log(second, "notice 1", STAGE_DEADLINE_MS);
+        wait_for_effects(s, 300 * (round + 1));
+        assert_int_equal(proc_fixture_end(second, SIGTERM, STAGE_DEADLINE_MS), 0);
+        proc_fixture_free(second);
+    }
+    expect_exactly(s, n);
+    assert_int_equal(proc_fixture_end(first, SIGTERM, STAGE_DEADLINE_MS), 0);
+    proc_fixture_free(first);
+}
+
+/* A member that stands still is put out of the group, and its sessions are ended: it holds what it was handling, here nearly always three events. When
+ * it wakes, what it did counts for nothing. */
+static void a_member_that_was_frozen_holds_up_nobody_and_repeats_nothing(void **state)
+{
+    stage *s = *state;
+    const int n = 600;
+    stage_produce_many(s->topic, n, N_KEYS);
+    proc_fixture *frozen = subject_start(s, "300000");
+    wait_for_effects(s, 6);
+    proc_fixture_signal(frozen, SIGSTOP);
+    proc_fixture *other = subject_start(s, "0");
+    wait_for_effects(s, n);
+    proc_fixture_signal(frozen, SIGCONT);
+    proc_fixture_expect_log(frozen, "notice 7", STAGE_DEADLINE_MS);
+    expect_exactly(s, n);
+    proc_fixture_expect_log(other, "a member that stands still", STAGE_DEADLINE_MS);
+    proc_fixture_free(frozen);
+    proc_fixture_free(other);
+}
+
+static void a_database_that_dies_and_comes_back_changes_nothing(void **state)
+{
+    stage *s = *state;
+    const int n = 3000;
+    pbus_subscription sub = stage_subscription(s, stage_insert);
+    stage_produce_many(s->topic, n, N_KEYS);
+    stage_start(s, &sub, 1);
+    wait_for_effects(s, 200);
+    for (int i = 0; i < 2; i++) {
+        pg_fixture_restart(stage_server, i ? PG_STOP_FAST : PG_STOP_IMMEDIATE);
+        PQfinish(s->conn);
+        s->conn = pg_fixture_connect(stage_server, "billing", NULL);
+        wait_for_effects(s, 1000 * (i + 1));
+    }
+    expect_exactly(s, n);
+}
+
+static void a_restored_database_replays_what_it_lacks(void **state)
+{
+    stage *s = *state;
+    const int n = 2000;
+    pbus_subscription sub = stage_subscription(s, stage_insert);
+    PGconn *admin = pg_fixture_connect(stage_server, NULL, NULL);
+    stage_produce_many(s->topic, n, N_KEYS);
+    stage_start(s, &sub, 1);
+    wait_for_effects(s, 300);
+    /* The backup: a copy of the database at a moment when nobody is connected. */
+    PQfinish(s->conn);
+    pg_run(admin, "DROP DATABASE IF EXISTS backup");
+    pg_run(admin, "ALTER DATABASE billing ALLOW_CONNECTIONS false");
+    pg_run(admin, "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE datname = 'billing'");
+    pg_run(admin, "CREATE DATABASE backup TEMPLATE billing");
+    pg_run(admin, "ALTER DATABASE billing ALLOW_CONNECTIONS true");
+    s->conn = pg_fixture_connect(stage_server, "billing", NULL);
+    expect_exactly(s, n);
+    PQfinish(s->conn);
+    /* And back to it, while the worker runs and has seen all. */
+    pg_run(admin, "DROP DATABASE billing WITH (FORCE)");
+    pg_run(admin, "ALTER DATABASE backup RENAME TO billing");
+    s->conn = pg_fixture_connect(stage_server, "billing", NULL);
+    assert_true(pg_number(s->conn, "SELECT count(*) FROM effect") < n);
+    expect_exactly(s, n);
+    PQfinish(admin);
+}
+
+static void delete_records(const char *topic, int32_t partition, int64_t before)
+{
+    char why[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", kafka_fixture_brokers(stage_kafka), why, sizeof why);
+    rd_kafka_t *admin = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(admin);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = before;
+    rd_kafka_DeleteRecords_t *wish = rd_kafka_DeleteRecords_new(list);
+    rd_kafka_DeleteRecords(admin, &wish, 1, NULL, queue);
+    rd_kafka_event_t *done = rd_kafka_queue_poll(queue, STAGE_DEADLINE_MS);
+    assert_non_null(done);
+    assert_int_equal(rd_kafka_event_error(done), RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_event_destroy(done);
+    rd_kafka_DeleteRecords_destroy(wish);
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_destroy(admin);
+}
+
+static void what_kafka_deleted_unread_is_told_and_written_down(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, stage_insert);
+    for (int i = 0; i < 10; i++)
+        stage_produce(s->topic, "k", "v", NULL, NULL);
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 10, "SELECT sum(next_offset)::bigint FROM postbus_inbox.position");
+    int partition = (int)pg_number(s->conn, "SELECT partition FROM effect LIMIT 1");
+    stage_stop(s);
+    stage_produce(s->topic, "k", "lost", NULL, NULL);
+    stage_produce(s->topic, "k", "lost", NULL, NULL);
+    stage_produce(s->topic, "k", "kept", NULL, NULL);
+    delete_records(s->topic, partition, 12);
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 11, "SELECT count(*) FROM effect");
+    pg_expect(
+        s->conn, "deleted 10 12",
+        "SELECT string_agg(concat_ws(' ', reason, from_offset, to_offset), ',') FROM postbus_inbox.gap");
+    stage_expect_notice(s, PBUS_NOTICE_GAP);
+    assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM effect WHERE value = 'lost'"), 0);
+}
+
+static void a_topic_that_was_made_anew_is_read_from_its_beginning(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, stage_insert);
+    stage_produce(s->topic, "k", "first", NULL, NULL);
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 1, "SELECT count(*) FROM effect");
+    stage_expect_soon(s, 1, "SELECT sum(next_offset)::bigint FROM postbus_inbox.position");
+    stage_stop(s);
+    /* As if it had been longer before: offset 0 is another record now, though it has the place of one that was handled. */
+    pg_run(s->conn, "UPDATE postbus_inbox.position SET next_offset = 5000 WHERE next_offset > 0");
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 2, "SELECT count(*) FROM effect");
+    pg_expect(
+        s->conn, "made_anew 5000 0",
+        "SELECT string_agg(concat_ws(' ', reason, from_offset, to_offset), ',') FROM postbus_inbox.gap");
+}
+
+static void turn_inbox(stage *s)
+{
+    pg_run(s->conn, "UPDATE postbus_inbox.rotation SET opened_at = now() - interval '1 year'");
+    stage_expect_soon(s, 1, "SELECT (postbus_inbox.rotate() = 'opened')::int");
+}
+
+static void what_the_inbox_has_forgotten_is_not_handled_again_in_silence(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, stage_insert);
+    const char *id = "0190f3e4-7c1a-8def-8000-00000000002c";
+    stage_produce(s->topic, "k", "old", NULL, id);
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 1, "SELECT count(*) FROM effect");
+    turn_inbox(s);
+    assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM postbus_inbox.inbox"), 1);
+    stage_produce(s->topic, "k", "old", NULL, id); /* another leaf remembers it */
+    stage_expect_soon(s, 2, "SELECT sum(next_offset)::bigint FROM postbus_inbox.position");
+    for (int i = 0; i < 3; i++)
+        turn_inbox(s);
+    assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM postbus_inbox.inbox"), 0);
+    assert_int_equal(pg_number(s->conn, "SELECT (horizon_ms BETWEEN 1 AND extract(epoch FROM now()) * "
+                                        "1000)::int FROM postbus_inbox.source"),
+                     1);
+    stage_stop(s);
+    pg_run(s->conn, "UPDATE postbus_inbox.position SET next_offset = 0");
+    stage_produce(s->topic, "k", "young", NULL, "0190f3e4-7c1a-8def-8000-00000000002d");
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 1, "SELECT count(*) FROM effect WHERE value = 'young'");
+    assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM effect WHERE value = 'old'"), 1);
+    pg_expect(s->conn, "forgotten", "SELECT string_agg(reason, ',') FROM postbus_inbox.dead");
+}
+
+/* Leaves are changed all the time, while two members fight for the same events. */
+static void events_are_handled_once_while_the_inbox_turns(void **state)
+{
+    stage *s = *state;
+    const int n = 2000;
+    stage_produce_many(s->topic, n, N_KEYS);
+    proc_fixture *first = subject_start(s, "200"), *second = NULL;
+    for (int round = 0; round < 2; round++) { /* two: no leaf is emptied that the positions still need */
+        wait_for_effects(s, 300 * (round + 1));
+        turn_inbox(s);
+        proc_fixture_free(second);
+        second = subject_start(s, "200");
+    }
+    expect_exactly(s, n);
+    proc_fixture_free(first);
+    proc_fixture_free(second);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STAGE_TEST(killed_subscribers_lose_and_repeat_nothing),
+        STAGE_TEST(members_that_come_and_go_change_nothing),
+        STAGE_TEST(a_member_that_was_frozen_holds_up_nobody_and_repeats_nothing),
+        STAGE_TEST(a_database_that_dies_and_comes_back_changes_nothing),
+        STAGE_TEST(a_restored_database_replays_what_it_lacks),
+        STAGE_TEST(what_kafka_deleted_unread_is_told_and_written_down),
+        STAGE_TEST(a_topic_that_was_made_anew_is_read_from_its_beginning),
+        STAGE_TEST(what_the_inbox_has_forgotten_is_not_handled_again_in_silence),
+        STAGE_TEST(events_are_handled_once_while_the_inbox_turns),
+    };
+    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
+    return cmocka_run_group_tests(tests, stage_group_setup, stage_group_teardown);
+}
