@@ -157,8 +157,8 @@ static void every_kind_of_default_is_taken(void **state)
         "\"type\":[\"null\",\"int\"],\"default\":null",
         "\"type\":{\"type\":\"array\",\"items\":\"int\"},\"default\":[]",
         "\"type\":{\"type\":\"map\",\"values\":[\"int\",\"null\"]},\"default\":{\"a\":1}",
-        "\"type\":{\"type\":\"record\",\"name\":\"S\",\"fields\":[{\"name\":\"a\",\"type\":\"int\","
-        "\"default\":1}]},\"default\":{}",
+        ("\"type\":{\"type\":\"record\",\"name\":\"S\",\"fields\":[{\"name\":\"a\",\"type\":\"int\","
+         "\"default\":1}]},\"default\":{}"),
         "\"type\":[\"null\",\"R\"],\"default\":null",
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
