@@ -142,7 +142,7 @@ static void text_that_is_none_is_refused(void **state)
     assert_int_equal(pbus_decoder_value(decoder, "\4a\0", 3, &value, &err), PBUS_ERROR_CORRUPT);
     assert_int_equal(pbus_decoder_value(decoder, "\4ab", 3, &value, &err), PBUS_OK);
     const char *text;
-    size_t size;
+    size_t size = 0;
     assert_int_equal(avro_value_get_string(&value, &text, &size), 0);
     assert_string_equal(text, "ab");
     assert_int_equal(size, 3);
