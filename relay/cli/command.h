@@ -52,7 +52,8 @@ typedef struct command {
 /* The commands, in the order of the overview; ends with NULL. */
 extern const command *const commands[];
 extern const command command_migrate, command_relay, command_publish, command_tail, command_status,
-    command_parked, command_rebase, command_dev, command_docs, command_doctor;
+    command_parked, command_rebase, command_dev, command_docs, command_doctor, command_dead,
+    command_subscriptions;
 
 /* Also finds command_docs, which is not in the overview. */
 const command *command_find(const char *name);

@@ -133,6 +133,35 @@ static void what_has_had_its_last_attempt_is_a_dead_letter_with_its_history(void
     assert_int_equal(stage_notices(s, PBUS_NOTICE_DEAD), 2);
 }
 
+static pbus_outcome healing(const pbus_delivery *event, PGconn *tx, void *arg)
+{
+    PGresult *ill = PQexec(tx, "SELECT FROM effect WHERE value = 'well'");
+    bool is_ill = PQntuples(ill) == 0;
+    PQclear(ill);
+    pbus_outcome outcome = stage_insert(event, tx, arg);
+    return is_ill ? pbus_dead("ill") : outcome;
+}
+
+static void dead_letters_that_are_redriven_are_handled_in_their_order(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, healing);
+    for (int i = 1; i <= 20; i++) {
+        char value[16];
+        snprintf(value, sizeof value, "k%d:%d", i % 2, (i + 1) / 2);
+        stage_produce(s->topic, i % 2 ? "k1" : "k0", value, NULL, NULL);
+    }
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 20, "SELECT count(*) FROM postbus_inbox.dead");
+    pg_run(s->conn, "INSERT INTO effect (value) VALUES ('well')");
+    assert_int_equal(pg_number(s->conn, "SELECT postbus_inbox.redrive(subscription => 'main')"), 20);
+    stage_produce(s->topic, "k1", "k1:11", NULL, NULL);
+    stage_expect_soon(s, 22, "SELECT count(*) FROM effect");
+    stage_expect_soon(s, 0, "SELECT count(*) FROM postbus_inbox.waiting");
+    pg_run(s->conn, "DELETE FROM effect WHERE value = 'well'");
+    assert_int_equal(pg_number(s->conn, "%s", misordered), 0);
+}
+
 /* What the value asks for is done to the transaction. */
 static pbus_outcome self_willed(const pbus_delivery *event, PGconn *tx, void *arg)
 {
@@ -320,6 +349,7 @@ int main(void)
         STAGE_TEST(later_events_of_a_key_wait_behind_one_that_fails_and_other_keys_go_on),
         STAGE_TEST(an_unordered_subscription_lets_later_events_of_the_key_pass),
         STAGE_TEST(what_has_had_its_last_attempt_is_a_dead_letter_with_its_history),
+        STAGE_TEST(dead_letters_that_are_redriven_are_handled_in_their_order),
         STAGE_TEST(a_handler_that_ends_its_transaction_is_caught),
         STAGE_TEST(a_filter_chooses_and_what_it_cannot_read_is_a_dead_letter),
         STAGE_TEST(a_subscription_that_stands_still_holds_up_no_other),
@@ -328,5 +358,6 @@ int main(void)
         STAGE_TEST(an_ended_subscription_stops_and_goes_on_where_it_was),
         STAGE_TEST(a_subscription_from_the_latest_begins_when_it_is_made),
     };
+    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     return cmocka_run_group_tests(tests, stage_group_setup, stage_group_teardown);
 }

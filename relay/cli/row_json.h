@@ -1,0 +1,14 @@
+/* Rows of the subscribers' queries as JSON and as text. */
+#ifndef POSTBUS_CLI_ROW_JSON_H
+#define POSTBUS_CLI_ROW_JSON_H
+
+#include <jansson.h>
+#include <libpq-fe.h>
+
+/* By the columns' types: numbers as numbers, jsonb as it is, bytea as text where it is UTF-8, else as \x and hex; the rest as text. total is left out. */
+json_t *row_json(const PGresult *rows, int row);
+
+/* One value in one line, for the caller to free: bytea as a JSON string, others as they are; "-" for NULL. */
+char *row_text(const PGresult *rows, int row, int column);
+
+#endif

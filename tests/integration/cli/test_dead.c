@@ -1,0 +1,184 @@
+/* postbus dead and subscriptions: dead letters are shown, tried again and discarded as asked, and never without a second word where they are many or final. */
+#include "cmocka_all.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "pg_query.h"
+#include "stage.h"
+
+static PGconn *conn;
+
+/* Twelve dead letters of shop.invoices, of three keys, and one of shop.mails, whose value is no text. */
+static void some_are_dead(const char *database)
+{
+    stage_database(database);
+    stage_expect(0, POSTBUS("migrate", "--subscriber"));
+    conn = stage_connect();
+    pg_run(conn, "SELECT postbus_inbox.subscribe('shop', '[{\"key\": \"invoices\", \"topics\": [\"orders\"], "
+                 "\"filter\": null, \"options\": {}},"
+                 " {\"key\": \"mails\", \"topics\": [\"orders\", \"refunds\"], \"filter\": [{\"field\": "
+                 "\"type\", \"test\": \"present\"}], \"options\": {}}]')");
+    pg_run(conn, "SELECT postbus_inbox.bury(s.id, o.id, 0, i, gen_random_uuid(), i %% 3, NULL, "
+                 "'order.created', convert_to('key ' || i %% 3, 'UTF8'),"
+                 " CASE WHEN i = 13 THEN '\\xff'::bytea ELSE 'secret' END, '{tenant}', '{acme}', 0, CASE "
+                 "WHEN i = 2 THEN 'rejected' ELSE 'exhausted' END, 'broken')"
+                 " FROM generate_series(1, 13) i, postbus_inbox.subscription s, postbus_inbox.source o"
+                 " WHERE s.key = CASE WHEN i = 13 THEN 'mails' ELSE 'invoices' END AND o.subscription = s.id "
+                 "AND o.topic = 'orders' ORDER BY i");
+}
+
+static int64_t count(const char *table)
+{
+    return pg_number(conn, "SELECT count(*) FROM postbus_inbox.%s", table);
+}
+
+static void lists_show_reasons_and_payloads_only_where_asked(void **state)
+{
+    (void)state;
+    some_are_dead("dead_listed");
+    stage_expect(0, POSTBUS("dead", "list"));
+    stage_says("\"key 1\"");
+    stage_says("rejected");
+    stage_does_not_say("secret");
+    stage_expect(0, POSTBUS("dead", "list", "--subscription", "mails", "--json"));
+    json_t *one = json_loads(stage_said, 0, NULL);
+    assert_non_null(one);
+    assert_int_equal(json_integer_value(json_object_get(one, "n")), 13);
+    assert_string_equal(json_string_value(json_object_get(one, "application")), "shop");
+    assert_string_equal(json_string_value(json_object_get(one, "last_error")), "broken");
+    json_decref(one);
+    stage_expect(0, POSTBUS("dead", "list", "--limit", "2"));
+    stage_says("and 11 more");
+    stage_expect(0, POSTBUS("dead", "list", "--topic", "refunds"));
+    stage_says("there are no dead letters");
+    stage_expect(0, POSTBUS("dead", "show", "1"));
+    stage_says("order.created");
+    stage_says("\"error\": \"broken\"");
+    stage_does_not_say("secret");
+    stage_expect(0, POSTBUS("dead", "show", "1", "--value"));
+    stage_says("\"secret\"");
+    stage_says("tenant=acme");
+    stage_expect(0, POSTBUS("dead", "show", "13", "--value", "--json"));
+    stage_says("\"value\":\"\\\\xff\"");
+    stage_expect(1, POSTBUS("dead", "show", "99"));
+    stage_says("there is no dead letter 99");
+    PQfinish(conn);
+}
+
+static void a_redrive_moves_what_was_chosen_in_its_order(void **state)
+{
+    (void)state;
+    some_are_dead("dead_redriven");
+    stage_expect(0, POSTBUS("dead", "redrive", "--subscription", "invoices", "--dry-run"));
+    stage_says("12 dead letters would be");
+    stage_expect(2, POSTBUS("dead", "redrive", "--subscription", "invoices"));
+    stage_says("--yes");
+    assert_int_equal(count("waiting"), 0);
+    stage_expect(0, POSTBUS("dead", "redrive", "--id", "5", "--why", "fixed"));
+    stage_says("1 dead letters are tried again");
+    stage_expect(0, POSTBUS("dead", "redrive", "--application", "shop", "--reason", "exhausted", "--yes"));
+    assert_int_equal(count("dead"), 1);
+    assert_int_equal(count("waiting"), 12);
+    /* The first of each key is due, the others wait behind it, in their order. */
+    pg_expect(conn, "3",
+              "SELECT count(*)::text FROM postbus_inbox.waiting w JOIN postbus_inbox.subscription s ON s.id "
+              "= w.subscription WHERE s.key = 'invoices' AND due_at <= now()");
+    pg_expect(conn, "5 8 11",
+              "SELECT string_agg(kafka_offset::text, ' ' ORDER BY w.n) FROM postbus_inbox.waiting w JOIN "
+              "postbus_inbox.subscription s ON s.id = w.subscription"
+              " WHERE s.key = 'invoices' AND queue = 2");
+    pg_expect(conn, "0 1",
+              "SELECT attempts || ' ' || jsonb_array_length(history) FROM postbus_inbox.waiting WHERE "
+              "kafka_offset = 5");
+    pg_expect(conn, "fixed", "SELECT why FROM postbus_inbox.audit WHERE what->>'n' = '5' AND n_events = 1");
+    stage_expect(0, POSTBUS("dead", "redrive", "--older-than", "1 hour"));
+    stage_says("0 dead letters");
+    PQfinish(conn);
+}
+
+static void a_discard_needs_a_reason_and_a_second_word(void **state)
+{
+    (void)state;
+    some_are_dead("dead_discarded");
+    stage_expect(2, POSTBUS("dead", "discard", "3", "--yes"));
+    stage_says("--reason");
+    stage_expect(2, POSTBUS("dead", "discard", "3", "--reason", "by hand"));
+    stage_says("--yes");
+    assert_int_equal(count("dead"), 13);
+    stage_expect(0, POSTBUS("dead", "discard", "3", "--reason", "by hand", "--yes"));
+    assert_int_equal(count("dead"), 12);
+    pg_expect(conn, "shop invoices orders 3 by hand",
+              "SELECT concat_ws(' ', what->>'application', what->>'subscription', what->>'topic', "
+              "what->>'offset', why)"
+              " FROM postbus_inbox.audit");
+    stage_expect(1, POSTBUS("dead", "discard", "3", "--reason", "again", "--yes"));
+    PQfinish(conn);
+}
+
+static void roles_may_do_what_they_should(void **state)
+{
+    (void)state;
+    some_are_dead("dead_roles");
+    pg_run(conn, "SET ROLE postbus_viewer");
+    pg_expect(conn, "13",
+              "SELECT count(*)::text FROM postbus_inbox.chosen(NULL, NULL, NULL, NULL, NULL, NULL)");
+    pg_expect_refused(conn, "42501", "SELECT postbus_inbox.redrive()");
+    pg_expect_refused(conn, "42501", "SELECT postbus_inbox.discard(1, 'x')");
+    pg_run(conn, "SET ROLE postbus_operator");
+    pg_expect_refused(conn, "PB008", "SELECT postbus_inbox.discard(1, ' ')");
+    pg_expect_refused(conn, "42501", "DELETE FROM postbus_inbox.dead");
+    pg_expect(conn, "true", "SELECT postbus_inbox.discard(1, 'x')::text");
+    pg_expect(conn, "12", "SELECT postbus_inbox.redrive()::text");
+    PQfinish(conn);
+}
+
+static void what_makes_no_sense_is_refused(void **state)
+{
+    (void)state;
+    stage_database("dead_refused");
+    stage_expect(2, POSTBUS("dead"));
+    stage_expect(2, POSTBUS("dead", "bury"));
+    stage_says("\"bury\" is none of list, show, redrive and discard");
+    stage_expect(2, POSTBUS("dead", "show"));
+    stage_says("is missing");
+    stage_expect(2, POSTBUS("dead", "show", "0"));
+    stage_says("\"0\" is no dead letter's number");
+    stage_expect(2, POSTBUS("dead", "list", "--yes"));
+    stage_says("list takes no --yes");
+    stage_expect(2, POSTBUS("dead", "list", "more"));
+    stage_expect(1, POSTBUS("dead", "list"));
+}
+
+static void subscriptions_are_shown_with_how_they_are(void **state)
+{
+    (void)state;
+    some_are_dead("subscriptions");
+    stage_expect(0, POSTBUS("subscriptions"));
+    stage_says("orders,refunds");
+    stage_expect(0, POSTBUS("subscriptions", "--application", "shop", "--json"));
+    stage_says("\"subscription\":\"invoices\"");
+    stage_says("\"dead\":12");
+    stage_says("\"filter\":[{\"test\":\"present\",\"field\":\"type\"}]");
+    pg_run(conn, "SELECT postbus_inbox.unsubscribe('shop', 'mails')");
+    stage_expect(0, POSTBUS("subscriptions"));
+    stage_does_not_say("mails");
+    stage_expect(0, POSTBUS("subscriptions", "--ended"));
+    stage_says("  ended");
+    stage_expect(0, POSTBUS("subscriptions", "--application", "none"));
+    stage_says("there are no subscriptions");
+    PQfinish(conn);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lists_show_reasons_and_payloads_only_where_asked),
+        cmocka_unit_test(a_redrive_moves_what_was_chosen_in_its_order),
+        cmocka_unit_test(a_discard_needs_a_reason_and_a_second_word),
+        cmocka_unit_test(roles_may_do_what_they_should),
+        cmocka_unit_test(what_makes_no_sense_is_refused),
+        cmocka_unit_test(subscriptions_are_shown_with_how_they_are),
+    };
+    return cmocka_run_group_tests(tests, stage_open, stage_close);
+}
