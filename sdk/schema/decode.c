@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "failure.h"
-#include "text.h"
+#include "utf8.h"
 #include "varint.h"
 
 typedef struct run {
@@ -92,27 +92,9 @@ static inline bool read_sized(run *r, const place *at, const unsigned char **out
     return read_raw(r, at, *out_size, out);
 }
 
-/* Most text is ASCII: eight bytes at a time. */
-static bool is_ascii(const unsigned char *data, size_t size)
-{
-    uint64_t word = 0;
-    size_t i = 0;
-    for (; i + 8 <= size; i += 8) {
-        memcpy(&word, data + i, 8);
-        if (word & UINT64_C(0x8080808080808080))
-            return false;
-    }
-    unsigned rest = 0;
-    for (; i < size; i++)
-        rest |= data[i];
-    return rest < 0x80;
-}
-
 static inline bool check_text(run *r, const place *at, const unsigned char *data, size_t size)
 {
-    if (is_ascii(data, size))
-        return true;
-    size_t fault = text_find_fault((const char *)data, size);
+    size_t fault = utf8_find_fault(data, size);
     return fault == SIZE_MAX ||
            run_fails(r, PBUS_ERROR_CORRUPT, at, "the string is no UTF-8 at its byte %zu", fault);
 }

@@ -9,7 +9,7 @@
 #include "bytes.h"
 #include "failure.h"
 #include "place.h"
-#include "text.h"
+#include "utf8.h"
 #include "varint.h"
 
 typedef struct writer {
@@ -38,18 +38,24 @@ static bool refuse_access(writer *w, const place *at, const type *t)
     return refuse(w, at, "avro-c does not give the value of the %s", t->name);
 }
 
+/* Room is there most of the time, and a call to find that out would cost as much as the number. */
+static inline bool make_room(writer *w, size_t more)
+{
+    if (w->out.capacity - w->out.size < more)
+        bytes_reserve(&w->out, more);
+    return !w->out.failed;
+}
+
 static inline bool put_long(writer *w, int64_t value)
 {
-    bytes_reserve(&w->out, VARINT_MAX_BYTES);
-    if (!w->out.failed)
+    if (make_room(w, VARINT_MAX_BYTES))
         w->out.size += varint_put(w->out.data + w->out.size, value);
     return true;
 }
 
 static inline bool put_raw(writer *w, const void *data, size_t size)
 {
-    bytes_reserve(&w->out, size);
-    if (!w->out.failed && size > 0) {
+    if (size > 0 && make_room(w, size)) {
         memcpy(w->out.data + w->out.size, data, size);
         w->out.size += size;
     }
@@ -66,7 +72,7 @@ static bool put_little_endian(writer *w, uint64_t wire, size_t n_bytes)
 
 static bool put_text(writer *w, const char *text, size_t size, const place *at)
 {
-    size_t fault = text_find_fault(text, size);
+    size_t fault = utf8_find_fault(text, size);
     if (fault != SIZE_MAX)
         return refuse(w, at, "the string is no UTF-8 at its byte %zu", fault);
     return put_long(w, (int64_t)size) && put_raw(w, text, size);
@@ -104,7 +110,7 @@ static bool write_string(writer *w, const avro_value_t *value, const place *at)
     return size ? put_text(w, text, size - 1, at) : put_long(w, 0);
 }
 
-static bool write_scalar(writer *w, const type *t, const avro_value_t *value, const place *at)
+static inline bool write_scalar(writer *w, const type *t, const avro_value_t *value, const place *at)
 {
     const void *data = NULL;
     size_t size = 0;
@@ -156,6 +162,15 @@ static bool write_fixed(writer *w, const type *t, const avro_value_t *value, con
     return put_raw(w, data, size);
 }
 
+/* Names are short: a call of strcmp would cost more than the comparison. */
+static inline bool same_name(const char *one, const char *other)
+{
+    for (; *one == *other; one++, other++)
+        if (!*one)
+            return true;
+    return false;
+}
+
 static bool write_record(writer *w, const type *t, const avro_value_t *value, const place *at)
 {
     size_t n = 0;
@@ -163,13 +178,14 @@ static bool write_record(writer *w, const type *t, const avro_value_t *value, co
         return refuse_access(w, at, t);
     if (n != t->n_fields)
         return refuse(w, at, "the value has %zu fields, and the record %s has %zu", n, t->name, t->n_fields);
+    place within = {.up = at, .kind = PLACE_FIELD};
     for (size_t i = 0; i < n; i++) {
-        const place within = {.up = at, .kind = PLACE_FIELD, .name = t->fields[i].name};
         avro_value_t child;
         const char *name = NULL;
+        within.name = t->fields[i].name;
         if (avro_value_get_by_index(value, i, &child, &name) != 0)
             return refuse_access(w, &within, t);
-        if (!name || strcmp(name, t->fields[i].name) != 0)
+        if (!name || !same_name(name, t->fields[i].name))
             return refuse(w, &within, "the value has the field \"%s\" in its place", name ? name : "?");
         if (!write_value(w, t->fields[i].type, &child, &within))
             return false;
@@ -184,10 +200,11 @@ static bool write_items(writer *w, const type *t, const avro_value_t *value, con
         return refuse_access(w, at, t);
     if (n > 0)
         put_long(w, (int64_t)n);
+    place within = {.up = at, .kind = t->kind == TYPE_MAP ? PLACE_KEY : PLACE_ITEM};
     for (size_t i = 0; i < n; i++) {
-        place within = {.up = at, .kind = t->kind == TYPE_MAP ? PLACE_KEY : PLACE_ITEM, .index = i};
         avro_value_t child;
         const char *key = NULL;
+        within.index = i;
         if (avro_value_get_by_index(value, i, &child, &key) != 0 || (t->kind == TYPE_MAP && !key))
             return refuse_access(w, &within, t);
         if (t->kind == TYPE_MAP) {
@@ -217,7 +234,7 @@ static bool write_union(writer *w, const type *t, const avro_value_t *value, con
     return put_long(w, index) && write_value(w, t->branches[index], &branch, at);
 }
 
-static bool write_kind(writer *w, const type *t, const avro_value_t *value, const place *at)
+static inline bool write_kind(writer *w, const type *t, const avro_value_t *value, const place *at)
 {
     switch (t->kind) {
     case TYPE_RECORD:
