@@ -12,7 +12,7 @@ const char *const help_exit_codes[] = {
     "2  the command line, the environment or the configuration file is wrong; nothing was done",
     "3  relay and dev: stopped before all that was sent had been settled; the next relay publishes that "
     "again",
-    "4  doctor: at least one check found an error",
+    "4  doctor: at least one check found an error; schema: it is not compatible",
     NULL,
 };
 

@@ -9,6 +9,10 @@
 #include "utf8.h"
 #include "varint.h"
 
+/* Unless the caller says otherwise, so many values and so many more for each byte: a value that has bytes is within a few that have none. */
+#define DECODE_VALUES 1000000u
+#define DECODE_VALUES_A_BYTE 16u
+
 typedef struct run {
     const unsigned char *at, *end, *start;
     uint64_t values_left;
@@ -506,7 +510,8 @@ pbus_status decode_bytes(const pbus_decoder *decoder, const void *data, size_t s
     run r = {.at = from,
              .start = from,
              .end = from + size,
-             .values_left = decoder->max_values,
+             .values_left = decoder->max_values ? decoder->max_values
+                                                : DECODE_VALUES + (uint64_t)size * DECODE_VALUES_A_BYTE,
              .depth_left = decoder->max_depth,
              .visit = visit,
              .context = context,

@@ -9,7 +9,7 @@ struct pbus_decoder {
     plans plans;
     const plan *root;
     unsigned max_depth;
-    uint64_t max_values;
+    uint64_t max_values; /* 0: by the bytes */
 };
 
 /* As pbus_decoder_visit, after its arguments were checked. A visitor that fails fills err by itself. */

@@ -5,8 +5,6 @@
 #include "decode.h"
 #include "failure.h"
 
-#define DECODER_MAX_VALUES 16777216u
-
 /* The first fault, and how many there are. */
 typedef struct hopeless {
     place_text path;
@@ -39,7 +37,6 @@ static pbus_status decoder_judge(const pbus_decoder *d, pbus_error *err)
 static pbus_status decoder_set_limits(pbus_decoder *d, const pbus_decode_limits *limits, pbus_error *err)
 {
     d->max_depth = PBUS_SCHEMA_MAX_DEPTH;
-    d->max_values = DECODER_MAX_VALUES;
     if (!limits)
         return PBUS_OK;
     if (limits->size < sizeof *limits)
@@ -50,8 +47,7 @@ static pbus_status decoder_set_limits(pbus_decoder *d, const pbus_decode_limits 
                        (unsigned)limits->max_depth, PBUS_SCHEMA_MAX_DEPTH);
     if (limits->max_depth)
         d->max_depth = limits->max_depth;
-    if (limits->max_values)
-        d->max_values = limits->max_values;
+    d->max_values = limits->max_values;
     return PBUS_OK;
 }
 

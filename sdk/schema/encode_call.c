@@ -4,8 +4,9 @@
 #include "encode.h"
 #include "failure.h"
 
-/* So many values, trials of unions included, are more than the largest text can hold honestly. */
-#define ENCODE_MAX_VALUES 67108864u
+/* Steps that a text may take, trials of unions' branches included: honest ones take a few for each value, and a value has a byte at least. */
+#define ENCODE_STEPS 1000000u
+#define ENCODE_STEPS_A_BYTE 64u
 
 static pbus_status encode_text(const pbus_schema *schema, const char *json, size_t size, encoding *e)
 {
@@ -34,7 +35,7 @@ pbus_status pbus_schema_encode_json(const pbus_schema *schema, const char *json,
         return failure(err, PBUS_ERROR_ARGUMENT, "%d is no form of JSON", (int)form);
     encoding e = {.out = {.data = out->data, .size = 0, .capacity = 0},
                   .form = form == PBUS_JSON_AVRO ? ENCODE_AVRO : ENCODE_PLAIN,
-                  .values_left = ENCODE_MAX_VALUES,
+                  .values_left = ENCODE_STEPS + (uint64_t)size * ENCODE_STEPS_A_BYTE,
                   .err = err};
     e.out.size = out->size;
     e.out.capacity = out->capacity;

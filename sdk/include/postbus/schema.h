@@ -229,8 +229,9 @@ typedef struct pbus_decoder pbus_decoder;
 typedef struct pbus_decode_limits {
     size_t size;        /* sizeof(pbus_decode_limits) */
     uint32_t max_depth; /* values in values; default and most PBUS_SCHEMA_MAX_DEPTH */
-    uint64_t
-        max_values; /* values of all kinds, also those of no bytes and those that are skipped; default 16777216 */
+    /* Values of all kinds, also those that have no bytes and those that are skipped; default 1,000,000, and 16
+     * more for each byte. */
+    uint64_t max_values;
 } pbus_decode_limits;
 /* clang-format off */
 #define PBUS_DECODE_LIMITS_INIT {sizeof(pbus_decode_limits), 0, 0}
@@ -355,8 +356,8 @@ typedef struct pbus_frame {
     pbus_framing framing;
     int32_t schema_id;    /* of PBUS_FRAMING_CONFLUENT; not negative */
     uint64_t fingerprint; /* of PBUS_FRAMING_SINGLE_OBJECT */
-    size_t
-        size_bytes; /* what the frame takes before the value: 0, 5 or 10; pbus_frame_put does not look at it */
+    /* What the frame takes before the value: 0, 5 or 10. pbus_frame_put does not look at it. */
+    size_t size_bytes;
 } pbus_frame;
 
 #ifdef __cplusplus

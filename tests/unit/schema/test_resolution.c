@@ -150,6 +150,8 @@ static void what_the_rules_allow_is_read(void **state)
         {"the first that matches", "\"int\"", "[\"string\",\"float\",\"long\"]", "5", "5.0"},
         {"the very same type goes before the first that matches", "\"int\"", "[\"double\",\"int\"]", "5",
          "5"},
+        {"fixed into a union, by its size", FIXED("a.F", "2"),
+         "[" FIXED("b.F", "1") "," FIXED("c.F", "2") "]", "\"AAE=\"", "\"AAE=\""},
         {"string into a union of bytes", "\"string\"", "[\"null\",\"bytes\"]", "\"abc\"", "\"YWJj\""},
         {"array into a union", ARRAY("\"int\""), "[\"null\"," ARRAY("\"long\"") "]", "[1]", "[1]"},
         {"array into the array whose items match", ARRAY("\"int\""),

@@ -1,0 +1,172 @@
+/* postbus schema: files are checked without a database, versions are kept, and what is not compatible is refused with each place. */
+#include "cmocka_all.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pg_query.h"
+#include "stage.h"
+
+static char folder[64];
+
+/* The path of a file with this schema; good until the test ends. */
+static const char *file(const char *name, const char *text)
+{
+    static char paths[8][128];
+    static size_t next;
+    char *path = paths[next++ % 8];
+    snprintf(path, sizeof paths[0], "%s/%s", folder, name);
+    FILE *out = fopen(path, "w");
+    assert_non_null(out);
+    fputs(text, out);
+    assert_int_equal(fclose(out), 0);
+    return path;
+}
+
+#define R(fields) "{\"type\":\"record\",\"name\":\"R\",\"fields\":[" fields "]}"
+#define A "{\"name\":\"a\",\"type\":\"int\"}"
+#define B "{\"name\":\"b\",\"type\":\"string\"}"
+#define B_DEFAULT "{\"name\":\"b\",\"type\":\"string\",\"default\":\"\"}"
+
+static void files_are_checked_without_a_database(void **state)
+{
+    (void)state;
+    setenv("POSTBUS_DATABASE", "host=/nowhere", 1);
+    const char *one = file("one.avsc", R(A)), *two = file("two.avsc", R(A "," B)),
+               *three = file("three.avsc", R(A "," B_DEFAULT));
+    stage_expect(0, POSTBUS("schema", "check", one));
+    stage_says("is good: R, fingerprint ");
+    stage_expect(0, POSTBUS("schema", "check", three, one, "--compatibility", "full"));
+    stage_says("compatible, by the mode full");
+    stage_expect(4, POSTBUS("schema", "check", two, one));
+    stage_says("b: the reader's field is not written and has no default (");
+    stage_says("one.avsc)");
+    stage_says("the new schema cannot read what this one wrote");
+    stage_expect(0, POSTBUS("schema", "check", two, one, "--compatibility", "FORWARD"));
+    stage_expect(4, POSTBUS("schema", "check", two, one, three, "--compatibility", "backward-transitive"));
+    stage_expect(0, POSTBUS("schema", "check", two, one, three));
+    stage_expect(1, POSTBUS("schema", "check", file("wrong.avsc", R("{\"name\":\"a\",\"type\":\"strin\"}"))));
+    stage_says("wrong.avsc: a: the type \"strin\" is not known");
+    stage_expect(1, POSTBUS("schema", "check", "/nowhere/x.avsc"));
+    stage_says("/nowhere/x.avsc cannot be read: No such file");
+}
+
+static void versions_are_kept_and_the_incompatible_refused(void **state)
+{
+    (void)state;
+    stage_database("kept");
+    stage_expect(0, POSTBUS("migrate"));
+    const char *one = file("one.avsc", R(A)), *two = file("two.avsc", R(A "," B)),
+               *three = file("three.avsc", R(A "," B_DEFAULT));
+    stage_expect(0, POSTBUS("schema", "add", "orders-value", one, "--dry-run"));
+    stage_says("would be added as version 1\n");
+    stage_expect(0, POSTBUS("schema", "list"));
+    stage_does_not_say("orders-value");
+    stage_expect(0, POSTBUS("schema", "add", "orders-value", one));
+    stage_says("orders-value: added as version 1, id ");
+    stage_expect(4, POSTBUS("schema", "add", "orders-value", two));
+    stage_says("b: the reader's field is not written and has no default (version 1)");
+    stage_says("not compatible, by the mode backward");
+    stage_expect(4, POSTBUS("schema", "check", two, "--subject", "orders-value"));
+    stage_expect(0,
+                 POSTBUS("schema", "check", two, "--subject", "orders-value", "--compatibility", "forward"));
+    stage_expect(0, POSTBUS("schema", "check", three, "--subject", "orders-value"));
+    stage_expect(0, POSTBUS("schema", "add", "orders-value", three, "--compatibility", "Full_Transitive"));
+    stage_says("added as version 2");
+    stage_expect(0, POSTBUS("schema", "add", "orders-value", one));
+    stage_says("is version 1 already");
+    /* Compatible with the latest, and not with all. */
+    stage_expect(4, POSTBUS("schema", "add", "orders-value", two));
+    stage_says("not compatible, by the mode full-transitive");
+    stage_expect(0, POSTBUS("schema", "show", "orders-value"));
+    stage_says(R(A "," B_DEFAULT) "\n");
+    stage_expect(0, POSTBUS("schema", "show", "orders-value", "1"));
+    stage_says(R(A) "\n");
+    PGconn *conn = stage_connect();
+    assert_int_equal(pg_number(conn, "SELECT count(*) FROM postbus.subject_version"), 2);
+    /* The fingerprint of {"name":"R","type":"record","fields":[{"name":"a","type":"int"}]} as a signed number. */
+    assert_int_equal(pg_number(conn, "SELECT count(DISTINCT fingerprint) FROM postbus.schema"), 2);
+    PQfinish(conn);
+}
+
+static void a_text_has_one_id_under_every_subject(void **state)
+{
+    (void)state;
+    stage_database("shared");
+    stage_expect(0, POSTBUS("migrate"));
+    const char *one = file("one.avsc", R(A)), *two = file("two.avsc", R(A "," B));
+    stage_expect(0, POSTBUS("schema", "add", "a-value", one));
+    stage_expect(0, POSTBUS("schema", "add", "b-value", two, "--compatibility", "none"));
+    stage_expect(0, POSTBUS("schema", "add", "b-value", one));
+    stage_says("version 2, id 1\n");
+    stage_expect(0, POSTBUS("schema", "list", "--subject", "b-value", "--json"));
+    stage_does_not_say("a-value");
+    char *line = strchr(stage_said, '\n');
+    assert_non_null(line);
+    json_t *last = json_loads(line + 1, JSON_DISABLE_EOF_CHECK, NULL);
+    assert_non_null(last);
+    assert_int_equal(json_integer_value(json_object_get(last, "id")), 1);
+    assert_string_equal(json_string_value(json_object_get(last, "compatibility")), "none");
+    assert_int_equal(strlen(json_string_value(json_object_get(last, "fingerprint"))), 16);
+    json_decref(last);
+}
+
+static void wrong_calls_are_told_what_is_right(void **state)
+{
+    (void)state;
+    stage_database("wrong");
+    stage_expect(2, POSTBUS("schema"));
+    stage_expect(2, POSTBUS("schema", "remove"));
+    stage_says("none of add, list, show and check");
+    stage_expect(2, POSTBUS("schema", "add", "x"));
+    stage_says("write postbus schema add SUBJECT FILE");
+    stage_expect(2, POSTBUS("schema", "add", "x", "y", "z"));
+    stage_expect(2, POSTBUS("schema", "list", "--dry-run"));
+    stage_says("list takes no --dry-run");
+    stage_expect(2, POSTBUS("schema", "check", "x", "--compatibility", "most"));
+    stage_says("\"most\" is no mode");
+    stage_expect(2, POSTBUS("schema", "show", "x", "latest"));
+    stage_says("\"latest\" is no version");
+    stage_expect(2, POSTBUS("schema", "check", "x", "y", "--subject", "z"));
+    stage_expect(1, POSTBUS("schema", "list"));
+    stage_says("postbus migrate makes what is missing");
+    stage_expect(0, POSTBUS("migrate"));
+    stage_expect(1, POSTBUS("schema", "show", "x"));
+    stage_says("there is no version of \"x\"");
+    stage_expect(1, POSTBUS("schema", "show", "x", "3"));
+    stage_says("there is no version 3 of \"x\"");
+    stage_expect(1, POSTBUS("schema", "check", file("one.avsc", R(A)), "--subject", "x"));
+    stage_says("there is no subject \"x\"");
+}
+
+static int open_all(void **state)
+{
+    strcpy(folder, "/tmp/postbus-schemas-XXXXXX");
+    return mkdtemp(folder) ? stage_open(state) : -1;
+}
+
+static int close_all(void **state)
+{
+    static const char *const names[] = {"one.avsc", "two.avsc", "three.avsc", "wrong.avsc"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[128];
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        unlink(path);
+    }
+    rmdir(folder);
+    return stage_close(state);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(files_are_checked_without_a_database),
+        cmocka_unit_test(versions_are_kept_and_the_incompatible_refused),
+        cmocka_unit_test(a_text_has_one_id_under_every_subject),
+        cmocka_unit_test(wrong_calls_are_told_what_is_right),
+    };
+    return cmocka_run_group_tests(tests, open_all, close_all);
+}
