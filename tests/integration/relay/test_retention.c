@@ -375,8 +375,10 @@ static void a_look_that_fails_costs_the_relay_nothing(void **state)
     outbox_free(o);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(concurrent_writers_lose_nothing_when_the_sequence_jumps_ahead),
         cmocka_unit_test(leaves_are_closed_and_emptied_under_writers_and_nothing_is_lost),
