@@ -9,6 +9,7 @@ import sys
 TREE_PATH = re.compile(r"`((?:sdk|relay|schemas|tests|docs|examples|scripts)/[^`\s*…{}<>]*)`")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.M | re.S)
+QUOTE = re.compile(r"^```c\n/\* from (\S+) \*/\n(.*?)^```", re.M | re.S)
 LOG_EVENT = re.compile(r"log_event\(\s*[A-Z_0-9 <>=?:a-z]+,\s*\"([a-z_.]+)\"")
 
 
@@ -54,6 +55,15 @@ def quote_faults(root, text):
         yield "the C program is not that of examples/hello.c"
 
 
+def part_faults(root, text):
+    """A C block that says which program it is from is a part of it."""
+    for name, part in QUOTE.findall(text):
+        if not (root / name).exists():
+            yield f"C from {name} is quoted, and there is no such file"
+        elif part not in (root / name).read_text():
+            yield f"C is quoted that is not in {name}: {part.splitlines()[0].strip()}"
+
+
 def runbook_faults(root, text):
     """Each event that the relay can log is explained."""
     for source in sorted(root.glob("relay/**/*.c")):
@@ -65,7 +75,7 @@ def runbook_faults(root, text):
 def faults(root):
     for page in pages(root):
         text = page.read_text()
-        found = [*link_faults(page, text), *path_faults(root, text)]
+        found = [*link_faults(page, text), *path_faults(root, text), *part_faults(root, text)]
         if page == root / "README.md":
             found += quote_faults(root, text)
         if page == root / "docs/runbook.md":

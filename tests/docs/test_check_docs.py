@@ -41,6 +41,14 @@ class CheckDocs(unittest.TestCase):
         found = self.faults(files={"README.md": README.replace("stdio", "stdlib")})
         self.assertEqual(found, ["README.md: the C program is not that of examples/hello.c"])
 
+    def test_a_quoted_part_that_differs_from_its_program_is_found(self):
+        part = "```c\n/* from examples/hello.c */\nint main(void) {}\n```\n"
+        self.assertEqual(self.faults(files={"docs/other.md": part}), [])
+        found = self.faults(files={"docs/other.md": part.replace("main", "mine")})
+        self.assertEqual(found, ["docs/other.md: C is quoted that is not in examples/hello.c: int mine(void) {}"])
+        found = self.faults(files={"docs/other.md": part.replace("hello", "gone")})
+        self.assertEqual(found, ["docs/other.md: C from examples/gone.c is quoted, and there is no such file"])
+
     def test_a_log_event_that_is_not_explained_is_found(self):
         found = self.faults(files={"relay/ship.c": 'log_event(LOG_LEVEL_WARN, "kafka.down", "x=%s", x);\n'})
         self.assertEqual(found, ["docs/runbook.md: the log event kafka.down of relay/ship.c is not explained"])
