@@ -127,7 +127,7 @@ COMMENT ON TABLE postbus_inbox.rotation IS 'Which leaf of the inbox is open, and
 COMMENT ON COLUMN postbus_inbox.rotation.only_row IS 'There is one row.';
 COMMENT ON COLUMN postbus_inbox.rotation.leaf IS 'The leaf that is open.';
 COMMENT ON COLUMN postbus_inbox.rotation.next_leaf IS 'The leaf that will be open: until all transactions know of it, rows go into both.';
-COMMENT ON COLUMN postbus_inbox.rotation.announced_xid IS 'The transaction that announced next_leaf.';
+COMMENT ON COLUMN postbus_inbox.rotation.announced_xid IS 'A transaction that began when next_leaf was announced: whoever may not know of it has an older xid. NULL: none has begun yet.';
 COMMENT ON COLUMN postbus_inbox.rotation.opened_at IS 'Since when the leaf is open.';
 COMMENT ON COLUMN postbus_inbox.rotation.retention IS 'For how long at least an event is remembered. A leaf is open for a third of it.';
 
@@ -309,6 +309,8 @@ LANGUAGE plpgsql SET enable_seqscan = off SET jit = off SET enable_hashjoin = of
 AS $$
 DECLARE
     fresh bigint[];
+    open_leaf smallint;
+    announced_leaf smallint;
 BEGIN
     WITH r AS MATERIALIZED (SELECT leaf, next_leaf FROM postbus_inbox.rotation),
     e AS MATERIALIZED (
@@ -322,10 +324,15 @@ BEGIN
          ORDER BY e.source, e.identity, e.place
         ON CONFLICT DO NOTHING
         RETURNING i.source, i.identity, i.partition, i.kafka_offset)
-    SELECT array_agg(e.place) INTO fresh
+    SELECT array_agg(e.place), min(r.leaf), min(r.next_leaf) INTO fresh, open_leaf, announced_leaf
       FROM e CROSS JOIN r
      WHERE (SELECT count(*) FROM put WHERE put.source = e.source AND put.identity = e.identity AND put.partition = e.partition
                AND put.kafka_offset = e.kafka_offset) = 1 + (r.next_leaf IS NOT NULL)::int;
+    -- Who looked before a leaf was announced, and had an xid only afterwards, is nobody for whom rotate waits. It begins again.
+    IF fresh IS NOT NULL AND NOT EXISTS (SELECT FROM postbus_inbox.rotation r
+                                          WHERE r.leaf = open_leaf AND r.next_leaf IS NOT DISTINCT FROM announced_leaf) THEN
+        RAISE EXCEPTION 'postbus: the inbox has turned meanwhile' USING ERRCODE = 'serialization_failure';
+    END IF;
     -- A statement of its own, with a newer snapshot: it sees what those left behind for whom the first one waited.
     RETURN QUERY
     SELECT u.place::int,
@@ -471,8 +478,9 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION postbus_inbox.failed(bigint, int, bigint, text, text) IS 'For the worker: notes that an attempt failed.';
 
--- Opens the next leaf of the inbox where the open one is a third as old as the retention, in two steps; before that, empties the leaf that comes next. What is
--- forgotten thereby moves the horizon. Returns what was done.
+-- Opens the next leaf of the inbox where the open one is a third as old as the retention, in three steps: it is announced, a transaction is begun that
+-- sees the announcement, and all that are older than that one have ended. Before that, the leaf that comes next is emptied. What is forgotten
+-- thereby moves the horizon. Returns what was done.
 CREATE FUNCTION postbus_inbox.rotate() RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms'
 AS $$
@@ -485,6 +493,11 @@ BEGIN
         RETURN 'busy';
     END IF;
     SELECT * INTO r FROM postbus_inbox.rotation;
+    IF r.next_leaf IS NOT NULL AND r.announced_xid IS NULL THEN
+        -- Not the xid of the announcement itself: while that was being committed, others began that do not see it and have a newer xid.
+        UPDATE postbus_inbox.rotation SET announced_xid = pg_current_xact_id();
+        RETURN 'announced';
+    END IF;
     IF r.next_leaf IS NOT NULL THEN
         IF pg_snapshot_xmin(pg_current_snapshot()) <= r.announced_xid THEN
             RETURN 'announced';
@@ -498,13 +511,16 @@ BEGIN
     following := (r.leaf + 1) % 4;
     EXECUTE format('SELECT EXISTS (SELECT FROM postbus_inbox.inbox_%s)', following) INTO used;
     IF used THEN
-        EXECUTE format('LOCK TABLE postbus_inbox.inbox_%s IN ACCESS EXCLUSIVE MODE', following);
+        -- Read before it is locked: nothing is written to it any more, and whoever handles an event need not wait while millions of rows are read.
+        -- A timestamp of the future is no horizon: one record of a clock that is wrong would make dead letters of all that comes until then.
         EXECUTE format('UPDATE postbus_inbox.source s SET horizon_ms = greatest(s.horizon_ms, f.newest_ms)
-                          FROM (SELECT source, max(record_ms) AS newest_ms FROM postbus_inbox.inbox_%s GROUP BY source) f WHERE f.source = s.id', following);
+                          FROM (SELECT source, max(record_ms) AS newest_ms FROM postbus_inbox.inbox_%s
+                                 WHERE record_ms <= extract(epoch FROM clock_timestamp()) * 1000 GROUP BY source) f WHERE f.source = s.id', following);
+        EXECUTE format('LOCK TABLE postbus_inbox.inbox_%s IN ACCESS EXCLUSIVE MODE', following);
         EXECUTE format('TRUNCATE postbus_inbox.inbox_%s', following);
         RETURN 'emptied';
     END IF;
-    UPDATE postbus_inbox.rotation SET next_leaf = following, announced_xid = pg_current_xact_id();
+    UPDATE postbus_inbox.rotation SET next_leaf = following;
     RETURN 'announced';
 EXCEPTION WHEN lock_not_available THEN
     RETURN 'busy';

@@ -1,0 +1,223 @@
+/* The functions of the schema postbus_inbox against a real PostgreSQL, by sessions that interleave as they should not: one event is
+ * claimed once, whatever the inbox does meanwhile, and nobody waits for its housekeeping. */
+#include "cmocka_all.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "pg_fixture.h"
+#include "pg_query.h"
+#include "stage.h"
+#include "wait_until.h"
+
+enum { N_MEMBERS = 2 };
+
+typedef struct inbox {
+    PGconn *admin;             /* a superuser's */
+    PGconn *member[N_MEMBERS]; /* of the role that a worker has */
+} inbox;
+
+static int group_setup(void **state)
+{
+    (void)state;
+    stage_server = pg_fixture_new(NULL);
+    return 0;
+}
+
+static int group_teardown(void **state)
+{
+    (void)state;
+    pg_fixture_free(stage_server);
+    return 0;
+}
+
+static int setup(void **state)
+{
+    inbox *i = calloc(1, sizeof *i);
+    stage_create_database("billing");
+    i->admin = pg_fixture_connect(stage_server, "billing", NULL);
+    for (int k = 0; k < N_MEMBERS; k++)
+        i->member[k] = pg_fixture_connect(stage_server, "billing", "billing_app");
+    pg_run(i->admin, "SELECT postbus_inbox.subscribe('shop', '[{\"key\": \"main\", \"topics\": [\"orders\"], "
+                     "\"filter\": null, \"options\": {}}]')");
+    *state = i;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    inbox *i = *state;
+    PQfinish(i->admin);
+    for (int k = 0; k < N_MEMBERS; k++)
+        PQfinish(i->member[k]);
+    free(i);
+    return 0;
+}
+
+#define INBOX_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+#define NOW_MS "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+
+/* A statement that claims event number n of the only source; 0: it is new, 1: it was handled before. */
+static const char *claim(int n)
+{
+    static char sql[400];
+    snprintf(sql, sizeof sql,
+             "SELECT state FROM postbus_inbox.claim(1, ARRAY[1], "
+             "ARRAY['00000000-0000-4000-8000-%012d'::uuid], ARRAY[0], ARRAY[%d::bigint], ARRAY[" NOW_MS
+             "], ARRAY[NULL::bigint])",
+             n, n);
+    return sql;
+}
+
+static void make_it_time(inbox *i)
+{
+    pg_run(i->admin, "UPDATE postbus_inbox.rotation SET opened_at = now() - interval '1 year'");
+}
+
+typedef struct turn {
+    PGconn *conn;
+    const char *said;
+} turn;
+
+static bool rotated(void *arg)
+{
+    const turn *t = arg;
+    return pg_number(t->conn, "SELECT (postbus_inbox.rotate() = '%s')::int", t->said) == 1;
+}
+
+/* Calls rotate until it says so: the server's own transactions are waited for, too. */
+static void rotate_until(inbox *i, const char *said)
+{
+    turn t = {i->admin, said};
+    assert_true(wait_until(rotated, &t, STAGE_DEADLINE_MS));
+}
+
+static void open_next_leaf(inbox *i)
+{
+    make_it_time(i);
+    rotate_until(i, "opened");
+}
+
+typedef struct waiter {
+    PGconn *admin;
+    int backend;
+} waiter;
+
+static bool waits(void *arg)
+{
+    waiter *w = arg;
+    return pg_number(w->admin,
+                     "SELECT count(*) FROM pg_stat_activity WHERE pid = %d AND wait_event_type = 'Lock'",
+                     w->backend) == 1;
+}
+
+/* Sends a statement and waits until it waits for a lock. */
+static void send_and_see_it_wait(inbox *i, PGconn *conn, const char *sql)
+{
+    waiter w = {i->admin, PQbackendPID(conn)};
+    assert_int_equal(PQsendQuery(conn, sql), 1);
+    assert_true(wait_until(waits, &w, STAGE_DEADLINE_MS));
+}
+
+/* Its SQLSTATE, or "" and the first column. */
+static void take_answer(PGconn *conn, char *sqlstate, char *value, size_t size)
+{
+    PGresult *result = PQgetResult(conn);
+    const char *code = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    snprintf(sqlstate, 6, "%s", code ? code : "");
+    snprintf(value, size, "%s", code ? "" : PQgetvalue(result, 0, 0));
+    while (result) {
+        PQclear(result);
+        result = PQgetResult(conn);
+    }
+}
+
+/* The member's transaction has a newer id than the one that announces the leaf, and does not see it. */
+static void a_leaf_is_not_left_before_all_know_the_next_one(void **state)
+{
+    inbox *i = *state;
+    make_it_time(i);
+    pg_run(i->admin, "BEGIN");
+    pg_expect(i->admin, "announced", "SELECT postbus_inbox.rotate()");
+    pg_run(i->member[0], "BEGIN");
+    assert_int_equal(pg_number(i->member[0], "%s", claim(1)), 0);
+    pg_run(i->admin, "COMMIT");
+    for (int k = 0; k < 5; k++)
+        pg_expect(i->admin, "announced", "SELECT postbus_inbox.rotate()");
+    pg_run(i->member[0], "COMMIT");
+    rotate_until(i, "opened");
+    pg_run(i->member[1], "BEGIN");
+    assert_int_equal(pg_number(i->member[1], "%s", claim(1)), 1);
+}
+
+/* The member has looked, and is held up before it writes; meanwhile the leaf is left, since nobody can know of it. */
+static void a_claim_that_looked_before_the_inbox_turned_begins_again(void **state)
+{
+    inbox *i = *state;
+    char sqlstate[6], value[8];
+    make_it_time(i);
+    PGconn *holder = pg_fixture_connect(stage_server, "billing", NULL);
+    pg_run(holder, "BEGIN");
+    pg_run(holder, "LOCK TABLE postbus_inbox.inbox_0 IN SHARE MODE");
+    pg_run(i->member[0], "BEGIN");
+    send_and_see_it_wait(i, i->member[0], claim(1));
+    rotate_until(i, "opened");
+    pg_run(holder, "COMMIT");
+    PQfinish(holder);
+    take_answer(i->member[0], sqlstate, value, sizeof value);
+    assert_string_equal(sqlstate, "40001");
+    pg_run(i->member[0], "ROLLBACK; BEGIN");
+    assert_int_equal(pg_number(i->member[0], "%s", claim(1)), 0);
+    pg_run(i->member[0], "COMMIT");
+    pg_expect(i->admin, "1", "SELECT string_agg(leaf::text, ',') FROM postbus_inbox.inbox");
+}
+
+static void one_record_of_the_future_makes_no_dead_letters_of_what_comes(void **state)
+{
+    inbox *i = *state;
+    pg_run(i->member[0], "%s", claim(1));
+    pg_run(i->member[0], "%s", claim(2));
+    pg_run(i->admin, "UPDATE postbus_inbox.inbox SET record_ms = 4102444800000 WHERE kafka_offset = 1");
+    for (int k = 0; k < 4; k++)
+        open_next_leaf(i);
+    assert_int_equal(pg_number(i->admin, "SELECT count(*) FROM postbus_inbox.inbox"), 0);
+    assert_int_equal(
+        pg_number(i->admin, "SELECT (horizon_ms BETWEEN 1 AND " NOW_MS ")::int FROM postbus_inbox.source"),
+        1);
+    assert_int_equal(pg_number(i->member[0], "%s", claim(3)), 0);
+}
+
+/* Rotation is held up in the middle of what it reads; events are claimed all the same. */
+static void nobody_waits_while_the_oldest_leaf_is_read(void **state)
+{
+    inbox *i = *state;
+    char sqlstate[6], value[16];
+    pg_run(i->member[0], "%s", claim(1));
+    for (int k = 0; k < 3; k++)
+        open_next_leaf(i);
+    make_it_time(i);
+    pg_run(i->admin, "ALTER FUNCTION postbus_inbox.rotate() SET lock_timeout = 0");
+    PGconn *holder = pg_fixture_connect(stage_server, "billing", NULL);
+    pg_run(holder, "BEGIN");
+    pg_run(holder, "SELECT FROM postbus_inbox.source FOR UPDATE");
+    send_and_see_it_wait(i, i->member[0], "SELECT postbus_inbox.rotate()");
+    pg_run(i->member[1], "SET lock_timeout = '1s'");
+    assert_int_equal(pg_number(i->member[1], "%s", claim(2)), 0);
+    pg_run(holder, "COMMIT");
+    PQfinish(holder);
+    take_answer(i->member[0], sqlstate, value, sizeof value);
+    assert_string_equal(value, "emptied");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        INBOX_TEST(a_leaf_is_not_left_before_all_know_the_next_one),
+        INBOX_TEST(a_claim_that_looked_before_the_inbox_turned_begins_again),
+        INBOX_TEST(one_record_of_the_future_makes_no_dead_letters_of_what_comes),
+        INBOX_TEST(nobody_waits_while_the_oldest_leaf_is_read),
+    };
+    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
+    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
