@@ -49,9 +49,6 @@ static void exchange_windows(feed *f, window *windows, size_t n)
 
 void assignment_drop(assignment *a)
 {
-    for (size_t i = 0; i < a->n_placed; i++) /* librdkafka would keep the pause for the next assignment */
-        if (a->placed[i].paused)
-            a->placed[i].paused = false;
     free(a->placed);
     a->placed = NULL;
     a->n_placed = 0;
@@ -244,20 +241,15 @@ static pbus_status take_over(assignment *a, const PGresult *sources, const PGres
     return PBUS_OK;
 }
 
-/* Of librdkafka's own memory: a pause would outlive the assignment. */
-static void resume_paused(assignment *a)
-{
-    assignment_pause(a, false);
-}
-
 pbus_status assignment_place(assignment *a, pbus_error *err)
 {
     PGresult *sources = NULL, *rows = NULL;
     a->place_at_ms = feed_now_ms() + PLACE_AGAIN_MS;
-    resume_paused(a);
     pbus_status status = ask_place(a, &sources, &rows, err);
-    if (status == PBUS_OK)
+    if (status == PBUS_OK) {
+        assignment_resume(a);
         status = take_over(a, sources, rows, err);
+    }
     if (status == PBUS_OK && (int)a->n_placed == a->wanted->cnt)
         a->place_at_ms = INT64_MAX;
     PQclear(sources);
@@ -380,4 +372,18 @@ void assignment_pause(assignment *a, bool full)
         rd_kafka_resume_partitions(a->rk, resume);
         rd_kafka_topic_partition_list_destroy(resume);
     }
+}
+
+void assignment_resume(assignment *a)
+{
+    rd_kafka_topic_partition_list_t *resume = rd_kafka_topic_partition_list_new((int)a->n_placed);
+    for (size_t i = 0; i < a->n_placed; i++) {
+        partition *p = &a->placed[i];
+        if (p->paused)
+            rd_kafka_topic_partition_list_add(resume, p->topic, p->number);
+        p->paused = false;
+    }
+    if (resume->cnt > 0)
+        rd_kafka_resume_partitions(a->rk, resume);
+    rd_kafka_topic_partition_list_destroy(resume);
 }

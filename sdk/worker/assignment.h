@@ -44,5 +44,8 @@ size_t assignment_find(const assignment *a, const char *topic, int32_t number);
 
 /* Pauses and resumes so that nothing is read while `full`, and nothing of a partition of which too much waits for its first event. */
 void assignment_pause(assignment *a, bool full);
+/* Ends every pause, whatever it was for. Before partitions are given up or placed anew: librdkafka keeps a pause for the next assignment, which would know
+ * nothing of it and never end it. */
+void assignment_resume(assignment *a);
 
 #endif

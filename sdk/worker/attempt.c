@@ -13,6 +13,9 @@
 /* A deadlock or a serialization failure is nobody's fault: the transaction is run again at once, so often. */
 enum { MOST_RERUNS = 10, LONGEST_NAP_MS = 40, ERROR_SIZE = 1000 };
 
+/* What a handler says may be any number. One that PostgreSQL cannot add to a time would fail each time that it is written down. */
+#define LONGEST_DELAY_MS (INT64_C(365) * 24 * 3600 * 1000)
+
 typedef struct attempt {
     lane *l;
     event *e;
@@ -98,7 +101,7 @@ static bool call_handler(attempt *a)
 /* Commits. true: done. false: *out_status tells whether the session is still good; if so the attempt has failed. */
 static bool commit_handled(attempt *a, pbus_status *out_status, pbus_error *err)
 {
-    *out_status = ledger_commit(&a->l->session, a->xid, a->e->n, err);
+    *out_status = ledger_commit(&a->l->session, a->xid, a->e->n, a->l->feed->sub->time_limit_ms > 0, err);
     if (*out_status == PBUS_OK)
         return true;
     if (*out_status == PBUS_ERROR_CONNECTION)
@@ -146,7 +149,9 @@ static int64_t next_delay_ms(attempt *a)
     int64_t delay_ms = retry_delay_ms(policy, a->e->view.attempt);
     if (a->outcome.verdict == PBUS_DEAD || delay_ms < 0)
         return -1;
-    return a->outcome.delay_ms >= 0 ? a->outcome.delay_ms : retry_jitter_ms(delay_ms, lane_random(a->l));
+    if (a->outcome.delay_ms < 0)
+        return retry_jitter_ms(delay_ms, lane_random(a->l));
+    return a->outcome.delay_ms < LONGEST_DELAY_MS ? a->outcome.delay_ms : LONGEST_DELAY_MS;
 }
 
 static void tell_dead(attempt *a, const char *reason)
@@ -180,7 +185,7 @@ static pbus_status note_read(attempt *a, pbus_error *err)
     bool done, committed = false;
     int64_t delay_ms = next_delay_ms(a);
     const char *reason = delay_ms < 0 ? reason_of(a) : NULL;
-    pbus_status status = ledger_begin_claim(s, id, a->e, &state, xid, err);
+    pbus_status status = ledger_begin_claim(s, id, a->e, 0, &state, xid, err);
     if (status == PBUS_OK && state == CLAIM_DUPLICATE)
         status = ledger_committed(s, a->xid, &committed, err);
     if (status != PBUS_OK)
@@ -192,7 +197,7 @@ static pbus_status note_read(attempt *a, pbus_error *err)
     status = reason ? ledger_bury(s, id, a->e, reason, a->error, err)
                     : ledger_set_aside(s, id, a->e, false, delay_ms, a->error, &done, err);
     if (status == PBUS_OK)
-        status = ledger_commit(s, "", 0, err);
+        status = ledger_commit(s, "", 0, false, err);
     if (status == PBUS_OK && reason)
         tell_dead(a, reason);
     else if (status == PBUS_OK)
@@ -218,7 +223,7 @@ static pbus_status note_due(attempt *a, pbus_error *err)
         status = ledger_failed(s, a->e->n, attempts_before + 1, -1, reason, a->error, &done, err);
     }
     if (status == PBUS_OK)
-        status = ledger_commit(s, "", 0, err);
+        status = ledger_commit(s, "", 0, false, err);
     if (status == PBUS_OK && done && reason)
         tell_dead(a, reason);
     else if (status == PBUS_OK && done)
@@ -274,7 +279,7 @@ static pbus_status bury_now(attempt *a, const char *reason, const char *error, p
     a->e->view.attempt = 0;
     pbus_status status = ledger_bury(&a->l->session, a->l->feed->id, a->e, reason, a->error, err);
     if (status == PBUS_OK)
-        status = ledger_commit(&a->l->session, "", 0, err);
+        status = ledger_commit(&a->l->session, "", 0, false, err);
     if (status == PBUS_OK)
         tell_dead(a, reason);
     return status;
@@ -303,7 +308,7 @@ static pbus_status judge(attempt *a, claim_state state, bool *out_handle, pbus_e
     *out_handle = status == PBUS_OK && !behind;
     if (!behind)
         return status;
-    status = ledger_commit(s, "", 0, err);
+    status = ledger_commit(s, "", 0, false, err);
     if (status == PBUS_OK)
         feed_count(f, &f->counts.n_behind);
     return status;
@@ -326,7 +331,8 @@ pbus_status attempt_read(lane *l, event *e, pbus_error *err)
         claim_state state;
         e->view.attempt = 1;
         again = false;
-        status = ledger_begin_claim(&l->session, l->feed->id, e, &state, a.xid, err);
+        status =
+            ledger_begin_claim(&l->session, l->feed->id, e, l->feed->sub->time_limit_ms, &state, a.xid, err);
         if (status == PBUS_OK)
             status = judge(&a, state, &wanted, err);
         if (status != PBUS_OK)
@@ -345,7 +351,7 @@ pbus_status attempt_due(lane *l, bool *out_found, pbus_error *err)
     for (int reruns = 0; again; reruns++) {
         attempt a = {.l = l};
         again = false;
-        status = ledger_begin_take(&l->session, l->feed->id, &a.e, a.xid, err);
+        status = ledger_begin_take(&l->session, l->feed->id, l->feed->sub->time_limit_ms, &a.e, a.xid, err);
         if (status == PBUS_OK && !a.e)
             return session_execute(&l->session, "ROLLBACK", err);
         if (status == PBUS_OK) {

@@ -134,10 +134,15 @@ static void lane_close(lane *l)
 static pbus_status lane_open(lane *l, pbus_error *err)
 {
     feed *f = l->feed;
-    pbus_status status = session_open(&l->session, f->cfg->conninfo, feed_session_name(f, "lane").text,
-                                      f->sub->time_limit_ms, err);
-    if (status != PBUS_OK)
+    bool holds;
+    pbus_status status =
+        session_open(&l->session, f->cfg->conninfo, feed_session_name(f, "lane").text, 0, err);
+    if (status == PBUS_OK)
+        status = ledger_holds(&l->session, f->id, f->cfg->application, f->sub->key, &holds, err);
+    if (status != PBUS_OK) {
+        session_close(&l->session);
         return status;
+    }
     pthread_mutex_lock(&f->lock);
     l->cancel = PQgetCancel(l->session.conn);
     pthread_mutex_unlock(&f->lock);

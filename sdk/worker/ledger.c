@@ -14,14 +14,45 @@ enum { OID_BYTEA = 17, OID_INT8 = 20, OID_INT4 = 23, OID_TEXT = 25, OID_UUID = 2
 
 #define BEGIN "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 
+/* A command that limits the statements of this transaction that follow; 0: no limit. text: where it is put. */
+typedef struct limit_command {
+    char text[64];
+} limit_command;
+
+static statement limit_to(limit_command *command, int64_t limit_ms)
+{
+    snprintf(command->text, sizeof command->text, "SET LOCAL statement_timeout = %" PRId64, limit_ms);
+    return (statement){.sql = command->text};
+}
+
 static void clear(PGresult **results, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         PQclear(results[i]);
 }
 
-pbus_status ledger_begin_claim(session *s, int subscription, const event *e, claim_state *out, char *out_xid,
-                               pbus_error *err)
+pbus_status ledger_holds(session *s, int subscription, const char *application, const char *key, bool *out,
+                         pbus_error *err)
+{
+    char id[16];
+    const char *values[] = {id, application, key};
+    PGresult *result;
+    snprintf(id, sizeof id, "%d", subscription);
+    const statement holds = {.sql = subscriber_sql_query("holds"), .n_params = 3, .values = values};
+    pbus_status status = session_run(s, &holds, 1, &result, err);
+    if (status == PBUS_OK && PQntuples(result) != 1)
+        status = failure(err, PBUS_ERROR_SCHEMA,
+                         "subscription %d is not %s of %s in this database, which is older than this worker; "
+                         "start the worker again",
+                         subscription, key, application);
+    if (status == PBUS_OK)
+        *out = PQgetvalue(result, 0, 0)[0] == 't';
+    PQclear(result);
+    return status;
+}
+
+pbus_status ledger_begin_claim(session *s, int subscription, const event *e, int64_t limit_ms,
+                               claim_state *out, char *out_xid, pbus_error *err)
 {
     char id[16], source[16], identity[PBUS_UUID_TEXT_SIZE + 2], partition[16], offset[24], record_ms[24],
         queue[24], uuid[PBUS_UUID_TEXT_SIZE];
@@ -35,10 +66,13 @@ pbus_status ledger_begin_claim(session *s, int subscription, const event *e, cla
     snprintf(queue, sizeof queue, "{%" PRId64 "}", e->queue);
     const char *values[] = {
         id, source, identity, partition, offset, record_ms, e->has_queue ? queue : "{NULL}"};
-    const statement both[] = {{.sql = BEGIN},
-                              {.sql = subscriber_sql_query("claim"), .n_params = 7, .values = values}};
-    PGresult *results[2];
-    pbus_status status = session_run(s, both, 2, results, err);
+    limit_command limit;
+    const statement all[] = {{.sql = BEGIN},
+                             {.sql = subscriber_sql_query("claim"), .n_params = 7, .values = values},
+                             limit_to(&limit, limit_ms)};
+    size_t n = limit_ms ? 3 : 2;
+    PGresult *results[3];
+    pbus_status status = session_run(s, all, n, results, err);
     if (status == PBUS_OK && PQntuples(results[1]) != 1)
         status =
             failure(err, PBUS_ERROR_DATABASE, "source %d is not in postbus_inbox.source any more", e->source);
@@ -46,43 +80,50 @@ pbus_status ledger_begin_claim(session *s, int subscription, const event *e, cla
         *out = (claim_state)atoi(PQgetvalue(results[1], 0, 0));
         snprintf(out_xid, LEDGER_XID_SIZE, "%s", PQgetvalue(results[1], 0, 1));
     }
-    clear(results, 2);
+    clear(results, n);
     return status;
 }
 
-pbus_status ledger_begin_take(session *s, int subscription, event **out, char *out_xid, pbus_error *err)
+pbus_status ledger_begin_take(session *s, int subscription, int64_t limit_ms, event **out, char *out_xid,
+                              pbus_error *err)
 {
     char id[16];
     snprintf(id, sizeof id, "%d", subscription);
     const char *values[] = {id};
     const Oid types[] = {OID_INT4};
-    const statement both[] = {{.sql = BEGIN},
-                              {.sql = subscriber_sql_query("take"),
-                               .n_params = 1,
-                               .types = types,
-                               .values = values,
-                               .result_format = 1}};
-    PGresult *results[2];
+    limit_command limit;
+    const statement all[] = {{.sql = BEGIN},
+                             {.sql = subscriber_sql_query("take"),
+                              .n_params = 1,
+                              .types = types,
+                              .values = values,
+                              .result_format = 1},
+                             limit_to(&limit, limit_ms)};
+    size_t n = limit_ms ? 3 : 2;
+    PGresult *results[3];
     *out = NULL;
-    pbus_status status = session_run(s, both, 2, results, err);
+    pbus_status status = session_run(s, all, n, results, err);
     if (status == PBUS_OK && PQntuples(results[1]) == 1) {
         *out = event_from_row(results[1]);
         snprintf(out_xid, LEDGER_XID_SIZE, "%" PRIu64, bytes_get_u64(PQgetvalue(results[1], 0, 0)));
         if (!*out)
             status = failure(err, PBUS_ERROR_MEMORY, "no memory for an event");
     }
-    clear(results, 2);
+    clear(results, n);
     return status;
 }
 
-pbus_status ledger_commit(session *s, const char *xid, int64_t leave, pbus_error *err)
+pbus_status ledger_commit(session *s, const char *xid, int64_t leave, bool limited, pbus_error *err)
 {
     char n[24];
     const char *xid_values[] = {xid}, *leave_values[] = {n};
-    statement statements[3];
-    PGresult *results[3];
+    limit_command limit;
+    statement statements[4];
+    PGresult *results[4];
     size_t count = 0;
     snprintf(n, sizeof n, "%" PRId64, leave);
+    if (limited)
+        statements[count++] = limit_to(&limit, 0);
     if (*xid)
         statements[count++] =
             (statement){.sql = "SELECT postbus_inbox.same($1::xid8)", .n_params = 1, .values = xid_values};

@@ -1,4 +1,4 @@
-/* What the schema postbus_inbox knows, as calls: what was handled, what waits, what is dead. All but ledger_begin belong into an
+/* What the schema postbus_inbox knows, as calls: what was handled, what waits, what is dead. All but ledger_begin and ledger_holds belong into an
  * open transaction. */
 #ifndef POSTBUS_WORKER_LEDGER_H
 #define POSTBUS_WORKER_LEDGER_H
@@ -15,15 +15,22 @@ typedef enum claim_state {
 
 #define LEDGER_XID_SIZE 24
 
-/* Begins a transaction and claims an event in it. out_xid: the transaction's id as text, "" where it has none. */
-PBUS_MUST_USE pbus_status ledger_begin_claim(session *s, int subscription, const event *e, claim_state *out,
-                                             char *out_xid, pbus_error *err);
-/* Begins a transaction and takes an event that is due; *out is NULL where none is. It is the caller's. */
-PBUS_MUST_USE pbus_status ledger_begin_take(session *s, int subscription, event **out, char *out_xid,
-                                            pbus_error *err);
+/* Whether the subscription still holds. PBUS_ERROR_SCHEMA: in this database, which is older than the worker, the number is none, or another's. */
+PBUS_MUST_USE pbus_status ledger_holds(session *s, int subscription, const char *application, const char *key,
+                                       bool *out, pbus_error *err);
 
-/* Commits, unless this is another transaction than xid (""; not asked). leave: an event that ends its waiting; 0: none. */
-PBUS_MUST_USE pbus_status ledger_commit(session *s, const char *xid, int64_t leave, pbus_error *err);
+/* Begins a transaction and claims an event in it. limit_ms: of the statements that follow in it, but not of the claim, which may wait for another
+ * member; 0: none. out_xid: the transaction's id as text, "" where it has none. */
+PBUS_MUST_USE pbus_status ledger_begin_claim(session *s, int subscription, const event *e, int64_t limit_ms,
+                                             claim_state *out, char *out_xid, pbus_error *err);
+/* Begins a transaction and takes an event that is due; *out is NULL where none is. It is the caller's. limit_ms: as above. */
+PBUS_MUST_USE pbus_status ledger_begin_take(session *s, int subscription, int64_t limit_ms, event **out,
+                                            char *out_xid, pbus_error *err);
+
+/* Commits, unless this is another transaction than xid (""; not asked). leave: an event that ends its waiting; 0: none. limited: its statements are, and
+ * these are not to be. */
+PBUS_MUST_USE pbus_status ledger_commit(session *s, const char *xid, int64_t leave, bool limited,
+                                        pbus_error *err);
 
 /* Sets the event aside, *out_done true; only_behind: where nothing of its key waits nothing is done, and it is false. */
 PBUS_MUST_USE pbus_status ledger_set_aside(session *s, int subscription, const event *e, bool only_behind,

@@ -2,12 +2,14 @@
  * partitions away. */
 #include "reader.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "assignment.h"
 #include "kafka.h"
 #include "lane.h"
+#include "ledger.h"
 #include "postbus_sql.h"
 
 enum {
@@ -19,6 +21,8 @@ enum {
     ROTATE_MS = 10000,
     RECONNECT_MS = 1000,
     STATEMENT_MS = 30000,
+    ROTATE_STATEMENT_MS =
+        240000, /* it may read millions of rows; and the group's patience (max.poll.interval.ms) is 300 s */
 };
 
 typedef struct reader {
@@ -39,6 +43,24 @@ static void database_failed(reader *r, const pbus_error *err)
     r->connect_at_ms = feed_now_ms() + RECONNECT_MS;
 }
 
+/* Ends the feed where the subscription has been ended in the database. */
+static pbus_status look(reader *r, pbus_error *err)
+{
+    feed *f = r->feed;
+    bool holds;
+    r->look_at_ms = feed_now_ms() + LOOK_MS;
+    pbus_status status = ledger_holds(&r->session, f->id, f->cfg->application, f->sub->key, &holds, err);
+    if (status != PBUS_OK || holds || feed_is_stopping(f))
+        return status;
+    feed_tell(f, PBUS_NOTICE_UNSUBSCRIBED, NULL, 0, "the subscription has been ended");
+    pthread_mutex_lock(&f->lock);
+    f->stopping = true;
+    lanes_wake_all(f);
+    pthread_mutex_unlock(&f->lock);
+    return PBUS_OK;
+}
+
+/* Looks each time: the database that is there now may be an earlier one. */
 static bool connected(reader *r)
 {
     pbus_error err;
@@ -48,10 +70,19 @@ static bool connected(reader *r)
     if (feed_now_ms() < r->connect_at_ms)
         return false;
     if (session_open(&r->session, f->cfg->conninfo, feed_session_name(f, "reader").text, STATEMENT_MS,
-                     &err) == PBUS_OK)
+                     &err) == PBUS_OK &&
+        look(r, &err) == PBUS_OK)
         return true;
     database_failed(r, &err);
     return false;
+}
+
+/* While handlers are waited for, too: other members take one whose reader says nothing for one that stands still. */
+static void look_again(reader *r)
+{
+    pbus_error err;
+    if (feed_now_ms() >= r->look_at_ms && connected(r) && look(r, &err) != PBUS_OK)
+        database_failed(r, &err);
 }
 
 static void move(reader *r)
@@ -82,7 +113,7 @@ static void rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_p
     reader *r = opaque;
     (void)rk;
     move(r);
-    assignment_pause(&r->mine, false);
+    assignment_resume(&r->mine);
     if (r->mine.n_placed > 0)
         feed_tell(r->feed, PBUS_NOTICE_REVOKED, NULL, (int64_t)r->mine.n_placed, "%zu partitions",
                   r->mine.n_placed);
@@ -180,11 +211,12 @@ static void on_record(reader *r, const rd_kafka_message_t *record)
     no_memory(r);
 }
 
+/* What is read while nothing is known of the positions would be thrown away: there is no room for it. */
 static bool is_full(feed *f, bool was_full)
 {
     int share = was_full ? 2 : 1; /* room again means: half of it */
-    return f->counts.n_queued >= (uint64_t)(f->sub->queue_events / share + (share == 2)) ||
-           f->queued_bytes >= f->sub->queue_bytes / share;
+    return f->lost || f->counts.n_queued >= (uint64_t)(f->sub->queue_events / share + (share == 2)) ||
+           f->queued_bytes >= f->sub->queue_bytes / share + (share == 2);
 }
 
 /* Waits a moment for room; says whether there is none. */
@@ -224,31 +256,6 @@ static void turn(reader *r)
     rd_kafka_message_destroy(record);
 }
 
-/* Ends the feed where the subscription has been ended in the database. */
-static void look(reader *r)
-{
-    pbus_error err;
-    PGresult *result;
-    char id[16];
-    const char *value = id;
-    feed *f = r->feed;
-    r->look_at_ms = feed_now_ms() + LOOK_MS;
-    snprintf(id, sizeof id, "%d", f->id);
-    const statement holds = {.sql = subscriber_sql_query("holds"), .n_params = 1, .values = &value};
-    pbus_status status = session_run(&r->session, &holds, 1, &result, &err);
-    bool ended = status == PBUS_OK && PQntuples(result) == 1 && PQgetvalue(result, 0, 0)[0] == 'f';
-    PQclear(result);
-    if (status != PBUS_OK)
-        database_failed(r, &err);
-    if (!ended)
-        return;
-    feed_tell(f, PBUS_NOTICE_UNSUBSCRIBED, NULL, 0, "the subscription has been ended");
-    pthread_mutex_lock(&f->lock);
-    f->stopping = true;
-    lanes_wake_all(f);
-    pthread_mutex_unlock(&f->lock);
-}
-
 /* What a member that stands still was handling is held by its sessions, and lanes of this one may wait for it. */
 static void end_silent(reader *r)
 {
@@ -267,12 +274,24 @@ static void end_silent(reader *r)
         database_failed(r, &err);
 }
 
+/* true: done, or not now. The session is still good then. */
+static bool try_rotate(session *s, pbus_error *err)
+{
+    char long_limit[64], limit[64];
+    snprintf(long_limit, sizeof long_limit, "SET statement_timeout = %d", ROTATE_STATEMENT_MS);
+    snprintf(limit, sizeof limit, "SET statement_timeout = %d", STATEMENT_MS);
+    if (session_execute(s, long_limit, err) != PBUS_OK)
+        return false;
+    return session_execute(s, "SELECT postbus_inbox.rotate()", err) == PBUS_OK &&
+           session_execute(s, limit, err) == PBUS_OK;
+}
+
 static void rotate(reader *r)
 {
     pbus_error err;
-    r->rotate_at_ms = feed_now_ms() + ROTATE_MS;
-    if (session_execute(&r->session, "SELECT postbus_inbox.rotate()", &err) != PBUS_OK)
+    if (!try_rotate(&r->session, &err))
         database_failed(r, &err);
+    r->rotate_at_ms = feed_now_ms() + ROTATE_MS;
 }
 
 static void keep_house(reader *r)
@@ -288,8 +307,7 @@ static void keep_house(reader *r)
         place(r);
     if (now_ms >= r->move_at_ms)
         move(r);
-    if (now_ms >= r->look_at_ms && connected(r))
-        look(r);
+    look_again(r);
     if (now_ms >= r->end_at_ms && connected(r))
         end_silent(r);
     if (now_ms >= r->rotate_at_ms && connected(r))
@@ -311,6 +329,7 @@ static void drain(reader *r)
         rd_kafka_message_t *record = rd_kafka_consumer_poll(r->rk, 0);
         if (record)
             rd_kafka_message_destroy(record);
+        look_again(r);
     }
     move(r);
 }

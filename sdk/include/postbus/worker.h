@@ -83,7 +83,7 @@ static inline pbus_outcome pbus_ack(void)
 }
 
 /* Roll back, and try again later. reason may be NULL; it is cut off after PBUS_REASON_SIZE - 1 bytes. delay_ms
- * -1: as the policy says. */
+ * -1: as the policy says; more than a year counts as a year. */
 static inline pbus_outcome pbus_retry(const char *reason, int64_t delay_ms)
 {
     pbus_outcome outcome = {PBUS_RETRY, delay_ms, {0}};

@@ -1,0 +1,279 @@
+/* The worker's limits: of a handler's time, of memory, of delays, and of what it may do while it knows nothing or is about to end. */
+#include "stage.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static bool is_past(void *arg)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000 > *(const int64_t *)arg + 50;
+}
+
+/* Takes too long at first: "sql" in a statement, "code" without one. */
+static pbus_outcome slow(const pbus_delivery *event, PGconn *tx, void *arg)
+{
+    int64_t deadline_ms = event->deadline_ms;
+    pbus_outcome outcome = stage_insert(event, tx, arg);
+    if (event->attempt == 1 && strcmp(event->value, "sql") == 0)
+        PQclear(PQexec(tx, "SELECT pg_sleep(600)"));
+    if (event->attempt == 1 && strcmp(event->value, "code") == 0)
+        wait_until(is_past, &deadline_ms, STAGE_DEADLINE_MS);
+    return outcome;
+}
+
+static void what_takes_longer_than_its_limit_is_rolled_back_and_tried_again(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, slow);
+    sub.time_limit_ms = 1000;
+    sub.retry.max_attempts = -1;
+    stage_produce(s->topic, "sql", "sql", NULL, NULL);
+    stage_produce(s->topic, "code", "code", NULL, NULL);
+    stage_produce(s->topic, "quick", "quick", NULL, NULL);
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 3, "SELECT count(*) FROM effect");
+    stage_expect_soon(s, 0, "SELECT count(*) FROM postbus_inbox.waiting");
+    assert_int_equal(
+        pg_number(s->conn, "SELECT count(*) FROM effect WHERE value IN ('sql', 'code') AND attempt > 1"), 2);
+    assert_true(stage_notices(s, PBUS_NOTICE_RETRY) >= 2);
+    assert_int_equal(stage_notices(s, PBUS_NOTICE_DATABASE), 0);
+    stage_stop(s);
+    assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM effect"), 3);
+}
+
+/* Another member has the event, and takes its time. */
+static void the_limit_of_a_handler_is_not_one_of_waiting_for_another_member(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, stage_insert);
+    const char *id = "0190f3e4-7c1a-8def-8000-00000000002a";
+    PGconn *other = pg_fixture_connect(stage_server, "billing", NULL);
+    sub.time_limit_ms = 500;
+    stage_start(s, &sub, 1);
+    stage_expect_notice(s, PBUS_NOTICE_ASSIGNED);
+    pg_run(other, "BEGIN");
+    pg_run(other,
+           "INSERT INTO postbus_inbox.inbox (identity, kafka_offset, record_ms, source, partition, leaf)"
+           " SELECT '%s', 0, 0, id, 0, 0 FROM postbus_inbox.source",
+           id);
+    stage_produce(s->topic, "k", "v", NULL, id);
+    stage_expect_soon(s, 1,
+                      "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'postbus % lane %' "
+                      "AND wait_event_type = 'Lock' AND query_start < now() - interval '2 seconds'");
+    pg_run(other, "ROLLBACK");
+    PQfinish(other);
+    stage_expect_soon(s, 1, "SELECT count(*) FROM effect");
+    assert_int_equal(stage_notices(s, PBUS_NOTICE_DATABASE), 0);
+}
+
+static pbus_outcome never_again(const pbus_delivery *event, PGconn *tx, void *arg)
+{
+    (void)tx;
+    (void)arg;
+    return pbus_retry("far", strcmp(event->value, "most") == 0 ? INT64_MAX : INT64_C(86400000) * 1000);
+}
+
+static void a_delay_that_no_calendar_has_is_a_year(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, never_again);
+    stage_produce(s->topic, "a", "most", NULL, NULL);
+    stage_produce(s->topic, "b", "more", NULL, NULL);
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 2,
+                      "SELECT count(*) FROM postbus_inbox.waiting WHERE attempts = 1 AND due_at BETWEEN "
+                      "now() + interval '364 days' AND now() + interval '366 days'");
+    assert_int_equal(stage_notices(s, PBUS_NOTICE_DATABASE), 0);
+}
+
+static void the_smallest_buffer_lets_events_through_one_by_one(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, stage_insert);
+    sub.queue_bytes = 1;
+    stage_produce_many(s->topic, 20, 3);
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 20, "SELECT count(*) FROM effect");
+}
+
+static bool is_waiting_at_gate(void *arg)
+{
+    stage *s = arg;
+    pthread_mutex_lock(&s->lock);
+    bool waits = s->n_at_gate > 0;
+    pthread_mutex_unlock(&s->lock);
+    return waits;
+}
+
+/* Four events of 100 kB fill it; of a hundred, no more than a few are read while the first are handled. */
+static void a_buffer_in_bytes_is_kept(void **state)
+{
+    stage *s = *state;
+    pbus_worker_counts counts;
+    pbus_subscription sub = stage_subscription(s, stage_gated);
+    char *value = malloc(100001);
+    memset(value, 'x', 100000);
+    memcpy(value, "wait", 4);
+    value[100000] = '\0';
+    sub.queue_bytes = 400000;
+    for (int i = 0; i < 20; i++)
+        stage_produce(s->topic, "k", value, NULL, NULL);
+    free(value);
+    stage_start(s, &sub, 1);
+    assert_true(wait_until(is_waiting_at_gate, s, STAGE_DEADLINE_MS));
+    stage_expect_soon(s, 1,
+                      "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'postbus % lane %' "
+                      "AND xact_start < now() - interval '1 second'");
+    assert_true(pbus_worker_count(s->worker, "main", &counts));
+    assert_true(counts.n_read <= 5);
+    stage_open_gate(s);
+    stage_expect_soon(s, 20, "SELECT count(*) FROM effect");
+}
+
+/* Other members take one whose reader is silent for one that stands still, and end its sessions. */
+static void a_reader_speaks_while_it_waits_for_handlers(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, stage_gated);
+    stage_produce(s->topic, "k", "wait", NULL, NULL);
+    stage_start(s, &sub, 1);
+    assert_true(wait_until(is_waiting_at_gate, s, STAGE_DEADLINE_MS));
+    assert_int_equal(pg_number(s->conn, "SELECT postbus_inbox.unsubscribe('%s')", s->topic), 1);
+    stage_expect_notice(s, PBUS_NOTICE_UNSUBSCRIBED);
+    pg_run(s->conn, "CREATE TABLE since AS SELECT clock_timestamp() AS at");
+    stage_expect_soon(
+        s, 1,
+        "SELECT count(*) FROM pg_stat_activity r, since WHERE r.application_name LIKE 'postbus % reader %' "
+        "AND r.state_change > at + interval '3 seconds' AND EXISTS (SELECT FROM pg_stat_activity l WHERE "
+        "l.application_name LIKE 'postbus % lane %' AND l.xact_start IS NOT NULL)");
+    stage_open_gate(s);
+    stage_stop(s);
+    assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM effect"), 1);
+}
+
+static pbus_outcome behind_a_lock(const pbus_delivery *event, PGconn *tx, void *arg)
+{
+    PQclear(PQexec(tx, "SELECT pg_advisory_xact_lock(7)"));
+    return stage_insert(event, tx, arg);
+}
+
+/* What PostgreSQL does not tell about another application's sessions is no sign that they stand still. */
+static void a_lock_of_another_application_is_waited_for(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, behind_a_lock);
+    pg_run(s->conn, "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'other_app') THEN"
+                    " CREATE ROLE other_app LOGIN; END IF; END $$");
+    PGconn *other = pg_fixture_connect(stage_server, "billing", "other_app");
+    pg_run(other, "SET application_name = 'postbus 00000001 lane other'");
+    pg_run(other, "BEGIN; SELECT pg_advisory_xact_lock(7)");
+    stage_produce(s->topic, "k", "v", NULL, NULL);
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 1,
+                      "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'postbus % lane %' "
+                      "AND wait_event_type = 'Lock' AND query_start < now() - interval '5 seconds'");
+    pg_run(other, "COMMIT");
+    PQfinish(other);
+    stage_expect_soon(s, 1, "SELECT count(*) FROM effect");
+    assert_int_equal(stage_notices(s, PBUS_NOTICE_DATABASE), 0);
+    assert_int_equal(stage_notices(s, PBUS_NOTICE_FENCED), 0);
+}
+
+/* Set for the role, or for the whole server: sessions of a quiet worker are not to be ended. */
+static void sessions_outlive_the_server_s_patience_with_idle_ones(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, stage_insert);
+    if (pg_fixture_version(stage_server) < 140000)
+        skip(); /* there is no idle_session_timeout */
+    pg_run(s->conn, "ALTER DATABASE billing SET idle_session_timeout = 300");
+    stage_produce_many(s->topic, 40, 40);
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 40, "SELECT count(*) FROM effect");
+    stage_expect_soon(s, 1,
+                      "SELECT (count(*) > 0)::int FROM pg_stat_activity WHERE application_name LIKE "
+                      "'postbus % lane %' AND state_change < now() - interval '700 milliseconds'");
+    assert_int_equal(stage_notices(s, PBUS_NOTICE_DATABASE), 0);
+}
+
+typedef struct few_notices {
+    stage *s;
+    int n;
+} few_notices;
+
+static bool database_failed_often(void *arg)
+{
+    const few_notices *few = arg;
+    return stage_notices(few->s, PBUS_NOTICE_DATABASE) >= few->n;
+}
+
+/* The lanes still have their sessions, the reader gets none: what is read now would only be thrown away. */
+static void nothing_is_read_on_while_positions_are_not_known(void **state)
+{
+    stage *s = *state;
+    pbus_worker_counts counts;
+    pbus_subscription sub = stage_subscription(s, stage_insert);
+    few_notices few = {s, 1};
+    stage_produce_many(s->topic, 20, 20);
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 20, "SELECT count(*) FROM effect");
+    pg_run(s->conn, "ALTER ROLE billing_app CONNECTION LIMIT 1");
+    pg_run(s->conn,
+           "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'postbus %% "
+           "reader %%'");
+    bool failed = wait_until(database_failed_often, &few, STAGE_DEADLINE_MS);
+    stage_produce_many(s->topic, 2000, 20);
+    few.n = stage_notices(s, PBUS_NOTICE_DATABASE) + 4;
+    failed = failed && wait_until(database_failed_often, &few, STAGE_DEADLINE_MS);
+    bool counted = pbus_worker_count(s->worker, "main", &counts);
+    pg_run(s->conn, "ALTER ROLE billing_app CONNECTION LIMIT -1");
+    assert_true(failed && counted);
+    assert_true(counts.n_read < 500);
+    stage_expect_soon(s, 2020, "SELECT count(*) FROM effect");
+}
+
+/* Restored to a time when there was no such subscription, and its number has become another's. */
+static void a_database_older_than_the_subscription_is_not_worked(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, stage_insert);
+    few_notices few = {s, 4};
+    stage_produce(s->topic, "k", "first", NULL, NULL);
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 1, "SELECT count(*) FROM effect");
+    pg_run(s->conn, "UPDATE postbus_inbox.subscription SET key = 'another'");
+    pg_run(s->conn, "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE application_name "
+                    "LIKE 'postbus %%'");
+    stage_produce(s->topic, "k", "second", NULL, NULL);
+    few.n += stage_notices(s, PBUS_NOTICE_DATABASE);
+    assert_true(wait_until(database_failed_often, &few, STAGE_DEADLINE_MS));
+    pthread_mutex_lock(&s->lock);
+    bool says_what_to_do = strstr(s->last_message[PBUS_NOTICE_DATABASE], "start the worker again") != NULL;
+    pthread_mutex_unlock(&s->lock);
+    assert_true(says_what_to_do);
+    assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM effect"), 1);
+    stage_stop(s);
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 3, "SELECT count(*) FROM effect");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STAGE_TEST(what_takes_longer_than_its_limit_is_rolled_back_and_tried_again),
+        STAGE_TEST(the_limit_of_a_handler_is_not_one_of_waiting_for_another_member),
+        STAGE_TEST(a_delay_that_no_calendar_has_is_a_year),
+        STAGE_TEST(the_smallest_buffer_lets_events_through_one_by_one),
+        STAGE_TEST(a_buffer_in_bytes_is_kept),
+        STAGE_TEST(a_reader_speaks_while_it_waits_for_handlers),
+        STAGE_TEST(a_lock_of_another_application_is_waited_for),
+        STAGE_TEST(sessions_outlive_the_server_s_patience_with_idle_ones),
+        STAGE_TEST(nothing_is_read_on_while_positions_are_not_known),
+        STAGE_TEST(a_database_older_than_the_subscription_is_not_worked),
+    };
+    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
+    return cmocka_run_group_tests(tests, stage_group_setup, stage_group_teardown);
+}

@@ -1,0 +1,52 @@
+/* What is paused: by pressure, and behind one event that is not done. */
+#include "cmocka_all.h"
+
+#include <stdlib.h>
+
+#include "assignment.h"
+
+enum { MORE_THAN_MAY_BE_AHEAD = 20001 };
+
+/* One partition that was read far ahead of its first event. */
+static void far_ahead(feed *f, assignment *a)
+{
+    uint64_t ticket;
+    f->windows = calloc(1, sizeof *f->windows);
+    f->n_windows = 1;
+    window_init(&f->windows[0], 0);
+    for (int64_t offset = 0; offset < MORE_THAN_MAY_BE_AHEAD; offset++)
+        assert_true(window_add(&f->windows[0], offset, &ticket));
+    a->placed = calloc(1, sizeof *a->placed);
+    a->placed[0] = (partition){.topic = "orders"};
+    a->n_placed = 1;
+}
+
+static void no_pause_outlives_an_assignment(void **state)
+{
+    (void)state;
+    const worker_config cfg = {0};
+    const subscription sub = {.n_threads = 1};
+    feed f;
+    assignment a;
+    assert_true(feed_init(&f, &cfg, &sub));
+    assignment_init(&a, &f, NULL);
+    a.rk = rd_kafka_new(RD_KAFKA_CONSUMER, rd_kafka_conf_new(), NULL, 0);
+    assert_non_null(a.rk);
+    far_ahead(&f, &a);
+    assignment_pause(&a, false);
+    assert_true(a.placed[0].paused);
+    assignment_pause(&a, false); /* it is still too far ahead */
+    assert_true(a.placed[0].paused);
+    assignment_resume(&a);
+    assert_false(a.placed[0].paused);
+    assignment_drop(&a);
+    rd_kafka_destroy(a.rk);
+    assignment_done(&a);
+    feed_done(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(no_pause_outlives_an_assignment)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
