@@ -24,14 +24,6 @@ enum list_column {
     L_TOTAL
 };
 
-static void print_json(const PGresult *rows, int row)
-{
-    json_t *all = row_json(rows, row);
-    json_dumpf(all, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
-    putchar('\n');
-    json_decref(all);
-}
-
 static void print_row(const PGresult *rows, int row)
 {
     char error[200] = "-";
@@ -73,7 +65,7 @@ int dead_list(const call *c, PGconn *conn)
         return EXIT_FAULT;
     if (call_has(c, "json"))
         for (int i = 0; i < PQntuples(rows); i++)
-            print_json(rows, i);
+            row_print_json(rows, i);
     else
         print_table(rows);
     PQclear(rows);
@@ -101,7 +93,7 @@ int dead_show(const call *c, PGconn *conn, const char *id)
     if (PQntuples(row) == 0)
         code = fault(c, "there is no dead letter %s; postbus dead list shows those there are", id);
     else if (call_has(c, "json"))
-        print_json(row, 0);
+        row_print_json(row, 0);
     else
         print_fields(row);
     PQclear(row);

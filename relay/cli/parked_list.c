@@ -3,6 +3,7 @@
 
 #include "database.h"
 #include "postbus_sql.h"
+#include "row_json.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -19,42 +20,6 @@ static char *key_text(const char *hex)
     json_decref(text);
     PQfreemem(bytes);
     return out;
-}
-
-static bool is_number(const char *column)
-{
-    static const char *const numbers[] = {"id", "error_code", "attempts", "behind"};
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        if (strcmp(numbers[i], column) == 0)
-            return true;
-    return false;
-}
-
-static json_t *json_of(const PGresult *rows, int row, int column)
-{
-    const char *name = PQfname(rows, column), *text = PQgetvalue(rows, row, column);
-    if (PQgetisnull(rows, row, column))
-        return json_null();
-    if (is_number(name))
-        return json_integer(strtoll(text, NULL, 10));
-    if (strcmp(name, "key") != 0)
-        return json_string(text);
-    size_t n;
-    unsigned char *bytes = PQunescapeBytea((const unsigned char *)text, &n);
-    json_t *key = bytes ? json_stringn((const char *)bytes, n) : NULL;
-    PQfreemem(bytes);
-    return key ? key : json_string(text);
-}
-
-static void print_json(const PGresult *rows, int row)
-{
-    json_t *all = json_object();
-    for (int i = 0; i < PQnfields(rows); i++)
-        if (strcmp(PQfname(rows, i), "total") != 0)
-            json_object_set_new(all, PQfname(rows, i), json_of(rows, row, i));
-    json_dumpf(all, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
-    putchar('\n');
-    json_decref(all);
 }
 
 enum list_column {
@@ -108,7 +73,7 @@ int parked_list(const call *c, PGconn *conn)
         return EXIT_FAULT;
     if (call_has(c, "json"))
         for (int i = 0; i < PQntuples(rows); i++)
-            print_json(rows, i);
+            row_print_json(rows, i);
     else
         print_table(rows);
     PQclear(rows);
@@ -136,7 +101,7 @@ int parked_show(const call *c, PGconn *conn, const char *id)
     if (PQntuples(row) == 0)
         code = fault(c, "event %s is neither parked nor dead; postbus parked list shows those that are", id);
     else if (call_has(c, "json"))
-        print_json(row, 0);
+        row_print_json(row, 0);
     else
         print_fields(row);
     PQclear(row);

@@ -1,6 +1,7 @@
-/* Turns rows into JSON and text; never prints one. */
+/* Turns rows into JSON and text, by the types of their columns; must never print what was not asked for. */
 #include "row_json.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +42,14 @@ json_t *row_json(const PGresult *rows, int row)
         if (strcmp(PQfname(rows, i), "total") != 0)
             json_object_set_new(all, PQfname(rows, i), value_json(rows, row, i));
     return all;
+}
+
+void row_print_json(const PGresult *rows, int row)
+{
+    json_t *all = row_json(rows, row);
+    json_dumpf(all, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    putchar('\n');
+    json_decref(all);
 }
 
 char *row_text(const PGresult *rows, int row, int column)

@@ -1,4 +1,4 @@
-/* Rows of the subscribers' queries as JSON and as text. */
+/* Rows of queries as JSON and as text. */
 #ifndef POSTBUS_CLI_ROW_JSON_H
 #define POSTBUS_CLI_ROW_JSON_H
 
@@ -7,6 +7,9 @@
 
 /* By the columns' types: numbers as numbers, jsonb as it is, bytea as text where it is UTF-8, else as \x and hex; the rest as text. total is left out. */
 json_t *row_json(const PGresult *rows, int row);
+
+/* The same to standard output, in a line. */
+void row_print_json(const PGresult *rows, int row);
 
 /* One value in one line, for the caller to free: bytea as a JSON string, others as they are; "-" for NULL. */
 char *row_text(const PGresult *rows, int row, int column);

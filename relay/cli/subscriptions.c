@@ -57,10 +57,7 @@ static void print(const call *c, const PGresult *rows)
             print_row(rows, i);
             continue;
         }
-        json_t *all = row_json(rows, i);
-        json_dumpf(all, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
-        putchar('\n');
-        json_decref(all);
+        row_print_json(rows, i);
     }
 }
 
