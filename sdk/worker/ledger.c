@@ -66,7 +66,7 @@ pbus_status ledger_begin_claim(session *s, int subscription, const event *e, int
     snprintf(queue, sizeof queue, "{%" PRId64 "}", e->queue);
     const char *values[] = {
         id, source, identity, partition, offset, record_ms, e->has_queue ? queue : "{NULL}"};
-    limit_command limit;
+    limit_command limit = {""}; /* cppcheck takes it for read before it is written */
     const statement all[] = {{.sql = BEGIN},
                              {.sql = subscriber_sql_query("claim"), .n_params = 7, .values = values},
                              limit_to(&limit, limit_ms)};
@@ -91,7 +91,7 @@ pbus_status ledger_begin_take(session *s, int subscription, int64_t limit_ms, ev
     snprintf(id, sizeof id, "%d", subscription);
     const char *values[] = {id};
     const Oid types[] = {OID_INT4};
-    limit_command limit;
+    limit_command limit = {""}; /* cppcheck takes it for read before it is written */
     const statement all[] = {{.sql = BEGIN},
                              {.sql = subscriber_sql_query("take"),
                               .n_params = 1,
@@ -117,7 +117,7 @@ pbus_status ledger_commit(session *s, const char *xid, int64_t leave, bool limit
 {
     char n[24];
     const char *xid_values[] = {xid}, *leave_values[] = {n};
-    limit_command limit;
+    limit_command limit = {""}; /* cppcheck takes it for read before it is written */
     statement statements[4];
     PGresult *results[4];
     size_t count = 0;
