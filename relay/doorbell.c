@@ -51,6 +51,7 @@ doorbell_action doorbell_next(doorbell *d, int64_t now_us, int64_t *out_until_us
     if (d->state != DOORBELL_AWAKE && d->woken) {
         d->n_wakes++;
         d->last_rows_us = now_us;
+        d->next_read_us = now_us; /* else, where the rows have been read before, that of the safety poll */
         return wake(d);
     }
     if (d->state == DOORBELL_ARMED) /* the armed read found rows */

@@ -238,6 +238,15 @@ static void nothing_is_read_on_while_positions_are_not_known(void **state)
     stage_expect_soon(s, 2020, "SELECT count(*) FROM effect");
 }
 
+static bool was_told_to_start_again(void *arg)
+{
+    stage *s = arg;
+    pthread_mutex_lock(&s->lock);
+    bool told = strstr(s->last_message[PBUS_NOTICE_DATABASE], "start the worker again") != NULL;
+    pthread_mutex_unlock(&s->lock);
+    return told;
+}
+
 /* Restored to a time when there was no such subscription, and its number has become another's. */
 static void a_database_older_than_the_subscription_is_not_worked(void **state)
 {
@@ -253,10 +262,8 @@ static void a_database_older_than_the_subscription_is_not_worked(void **state)
     stage_produce(s->topic, "k", "second", NULL, NULL);
     few.n += stage_notices(s, PBUS_NOTICE_DATABASE);
     assert_true(wait_until(database_failed_often, &few, STAGE_DEADLINE_MS));
-    pthread_mutex_lock(&s->lock);
-    bool says_what_to_do = strstr(s->last_message[PBUS_NOTICE_DATABASE], "start the worker again") != NULL;
-    pthread_mutex_unlock(&s->lock);
-    assert_true(says_what_to_do);
+    assert_true(
+        wait_until(was_told_to_start_again, s, STAGE_DEADLINE_MS)); /* each session tells of its end, too */
     assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM effect"), 1);
     stage_stop(s);
     stage_start(s, &sub, 1);
