@@ -120,13 +120,25 @@ static bool is_for_good(rd_kafka_resp_err_t err)
            err == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
 }
 
+/* Who may not read the group is not told where its coordinator is: the question runs out of time, and only the consumer's own queue says why. */
+static rd_kafka_resp_err_t cause_of(rd_kafka_t *reader, rd_kafka_resp_err_t err)
+{
+    rd_kafka_message_t *message;
+    while (!is_for_good(err) && (message = rd_kafka_consumer_poll(reader, 0))) {
+        err = message->err ? message->err : err;
+        rd_kafka_message_destroy(message);
+    }
+    return err;
+}
+
 static bool read_position(coordinator *c, coordinator_answer *a)
 {
     rd_kafka_resp_err_t err;
     rd_kafka_t *reader = new_reader(c, a);
     if (!reader)
         return false;
-    while ((err = ask_position(reader, &a->position)) && !is_for_good(err) && !is_over(c)) {
+    while ((err = ask_position(reader, &a->position)) && !is_for_good(err = cause_of(reader, err)) &&
+           !is_over(c)) {
         waits(c, err);
         usleep(AGAIN_MS * 1000);
     }

@@ -191,7 +191,7 @@ bool kafka_admin_allow(const char *brokers, const char *user, int resource, cons
     snprintf(principal, sizeof principal, "User:%s", user);
     bool of_topic = resource == RD_KAFKA_RESOURCE_TOPIC;
     rd_kafka_AclBinding_t *acl = rd_kafka_AclBinding_new(
-        (rd_kafka_ResourceType_t)resource, of_topic ? name : "kafka-cluster",
+        (rd_kafka_ResourceType_t)resource, name ? name : "kafka-cluster",
         of_topic ? RD_KAFKA_RESOURCE_PATTERN_PREFIXED : RD_KAFKA_RESOURCE_PATTERN_LITERAL, principal, "*",
         (rd_kafka_AclOperation_t)operation, RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW, message, message_size);
     rd_kafka_t *admin = acl ? connect_admin(brokers, message, message_size) : NULL;

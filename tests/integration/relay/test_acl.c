@@ -154,8 +154,49 @@ static void without_a_right_to_transactions_the_relay_does_not_lead_and_says_whi
     finish(o, relay_of(o, user, "--delivery", "at_least_once"));
 }
 
+/* Whatever somebody is allowed to use is denied to all others; anything else is free. For resources that this librdkafka cannot name. */
+static int open_free_group(void **state)
+{
+    (void)state;
+    static const char *const arguments[] = {"--listener", "SASL:SASL_PLAINTEXT", NULL};
+    static const char *const settings[] = {
+        "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users=User:ANONYMOUS",
+        "allow.everyone.if.no.acl.found=true",
+        "sasl.enabled.mechanisms=PLAIN",
+        "listener.name.sasl.plain.sasl.jaas.config=" PLAIN_LOGIN "user_a=\"geheim\";",
+        NULL};
+    return stage_open_with(kafka_fixture_new_listening(arguments, settings));
+}
+
+static void without_the_rights_to_its_position_the_relay_does_not_lead_and_says_which(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    char *group = pg_text(
+        o->conn, "SELECT 'postbus-' || transactions_id FROM postbus.identity ORDER BY after_id DESC LIMIT 1");
+    allow("somebody", RD_KAFKA_RESOURCE_GROUP, group, RD_KAFKA_ACL_OPERATION_READ);
+    allow("somebody", RD_KAFKA_RESOURCE_TOPIC, "__consumer_offsets", RD_KAFKA_ACL_OPERATION_READ);
+    proc_fixture *relay = start_relay_of(o, "a", "--delivery", "exactly_once");
+    publish(o->conn, o->topic, NULL, 50);
+    proc_fixture_expect_log(relay, "remedy=\"allow the relay READ on its group\"", SOON_MS);
+    allow("a", RD_KAFKA_RESOURCE_GROUP, group, RD_KAFKA_ACL_OPERATION_READ);
+    proc_fixture_expect_log(relay, "remedy=\"allow the relay READ on the topic __consumer_offsets\"",
+                            SOON_MS);
+    pg_expect(o->conn, "50", "SELECT pending FROM postbus.backlog()");
+    allow("a", RD_KAFKA_RESOURCE_TOPIC, "__consumer_offsets", RD_KAFKA_ACL_OPERATION_READ);
+    expect_drained(o);
+    expect_each_committed_once(o, o->topic);
+    relay_stop(relay);
+    free(group);
+    outbox_free(o);
+}
+
 int main(void)
 {
+    const struct CMUnitTest when_all_is_free[] = {
+        cmocka_unit_test(without_the_rights_to_its_position_the_relay_does_not_lead_and_says_which),
+    };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(a_topic_that_may_not_be_written_waits_in_its_lane_and_no_other_does,
                                   (void *)(uintptr_t)users[0]),
@@ -167,5 +208,6 @@ int main(void)
         cmocka_unit_test_prestate(without_a_right_to_transactions_the_relay_does_not_lead_and_says_which,
                                   (void *)(uintptr_t)users[4]),
     };
-    return cmocka_run_group_tests(tests, open_group, stage_close);
+    int n_failed = cmocka_run_group_tests(when_all_is_free, open_free_group, stage_close);
+    return n_failed + cmocka_run_group_tests(tests, open_group, stage_close);
 }
