@@ -5,26 +5,15 @@
 #include <time.h>
 
 #include "failure.h"
-#include "ledger.h"
 #include "postbus_sql.h"
 #include "retry.h"
 #include "text.h"
 
 /* A deadlock or a serialization failure is nobody's fault: the transaction is run again at once, so often. */
-enum { MOST_RERUNS = 10, LONGEST_NAP_MS = 40, ERROR_SIZE = 1000 };
+enum { MOST_RERUNS = 10, LONGEST_NAP_MS = 40 };
 
 /* What a handler says may be any number. One that PostgreSQL cannot add to a time would fail each time that it is written down. */
 #define LONGEST_DELAY_MS (INT64_C(365) * 24 * 3600 * 1000)
-
-typedef struct attempt {
-    lane *l;
-    event *e;
-    char xid[LEDGER_XID_SIZE];
-    pbus_outcome outcome;
-    bool ended;     /* the handler ended the transaction */
-    bool transient; /* may be run again at once */
-    char error[ERROR_SIZE];
-} attempt;
 
 static const char *const ended_error = "the handler ended the transaction that it was given";
 
@@ -56,14 +45,18 @@ static bool message_is_transient(const char *message)
     return sqlstate_is_transient(sqlstate);
 }
 
-static void nap(lane *l)
+void attempt_nap(lane *l)
 {
     const struct timespec pause = {.tv_nsec = (long)(lane_random(l) % LONGEST_NAP_MS + 1) * 1000000};
     nanosleep(&pause, NULL);
 }
 
-/* Calls the handler. true: it acknowledged, and nothing speaks against a commit. */
-static bool call_handler(attempt *a)
+unsigned attempt_limits(const lane *l)
+{
+    return l->feed->sub->time_limit_ms > 0 ? LEDGER_LIMITED : LEDGER_PLAIN;
+}
+
+bool attempt_call(attempt *a)
 {
     const subscription *sub = a->l->feed->sub;
     PGconn *tx = a->l->session.conn;
@@ -101,7 +94,7 @@ static bool call_handler(attempt *a)
 /* Commits. true: done. false: *out_status tells whether the session is still good; if so the attempt has failed. */
 static bool commit_handled(attempt *a, pbus_status *out_status, pbus_error *err)
 {
-    *out_status = ledger_commit(&a->l->session, a->xid, a->e->n, a->l->feed->sub->time_limit_ms > 0, err);
+    *out_status = ledger_commit(&a->l->session, a->xid, a->e->n, attempt_limits(a->l), err);
     if (*out_status == PBUS_OK)
         return true;
     if (*out_status == PBUS_ERROR_CONNECTION)
@@ -114,9 +107,7 @@ static bool commit_handled(attempt *a, pbus_status *out_status, pbus_error *err)
     return false;
 }
 
-/* Undoes the transaction, and finds out whether it still is the one that was begun. A connection that the handler has left in the middle of something,
- * or killed, is replaced, so that the attempt is counted: an event that always does so would be tried without end. */
-static pbus_status undo(attempt *a, pbus_error *err)
+pbus_status attempt_undo(attempt *a, pbus_error *err)
 {
     session *s = &a->l->session;
     PGTransactionStatusType state = PQtransactionStatus(s->conn);
@@ -185,7 +176,7 @@ static pbus_status note_read(attempt *a, pbus_error *err)
     bool done, committed = false;
     int64_t delay_ms = next_delay_ms(a);
     const char *reason = delay_ms < 0 ? reason_of(a) : NULL;
-    pbus_status status = ledger_begin_claim(s, id, a->e, 0, &state, xid, err);
+    pbus_status status = ledger_begin_claims(s, id, &a->e, 1, 0, &state, xid, err);
     if (status == PBUS_OK && state == CLAIM_DUPLICATE)
         status = ledger_committed(s, a->xid, &committed, err);
     if (status != PBUS_OK)
@@ -197,7 +188,7 @@ static pbus_status note_read(attempt *a, pbus_error *err)
     status = reason ? ledger_bury(s, id, a->e, reason, a->error, err)
                     : ledger_set_aside(s, id, a->e, false, delay_ms, a->error, &done, err);
     if (status == PBUS_OK)
-        status = ledger_commit(s, "", 0, false, err);
+        status = ledger_commit(s, "", 0, LEDGER_PLAIN, err);
     if (status == PBUS_OK && reason)
         tell_dead(a, reason);
     else if (status == PBUS_OK)
@@ -223,7 +214,7 @@ static pbus_status note_due(attempt *a, pbus_error *err)
         status = ledger_failed(s, a->e->n, attempts_before + 1, -1, reason, a->error, &done, err);
     }
     if (status == PBUS_OK)
-        status = ledger_commit(s, "", 0, false, err);
+        status = ledger_commit(s, "", 0, LEDGER_PLAIN, err);
     if (status == PBUS_OK && done && reason)
         tell_dead(a, reason);
     else if (status == PBUS_OK && done)
@@ -235,13 +226,13 @@ static pbus_status note_due(attempt *a, pbus_error *err)
 static pbus_status fail(attempt *a, int reruns, bool *out_again, pbus_error *err)
 {
     *out_again = false;
-    pbus_status status = undo(a, err);
+    pbus_status status = attempt_undo(a, err);
     if (status != PBUS_OK)
         return status;
     if (feed_is_abandoned(a->l->feed))
         return failure(err, PBUS_ERROR_BUSY, "the worker was stopped before the handler returned");
     if (a->transient && !a->ended && reruns < MOST_RERUNS) {
-        nap(a->l);
+        attempt_nap(a->l);
         *out_again = true;
         return PBUS_OK;
     }
@@ -252,19 +243,20 @@ static pbus_status fail(attempt *a, int reruns, bool *out_again, pbus_error *err
         status = session_execute(&a->l->session, "ROLLBACK", err);
         if (status != PBUS_OK)
             return status;
-        nap(a->l);
+        attempt_nap(a->l);
     }
 }
 
 /* Has the event handled in the transaction that is open. */
-static pbus_status handle(attempt *a, int reruns, bool *out_again, pbus_error *err)
+static pbus_status handle(attempt *a, int reruns, bool *out_again, bool *out_handled, pbus_error *err)
 {
     pbus_status status;
     feed *f = a->l->feed;
-    *out_again = false;
-    if (call_handler(a) && !feed_is_abandoned(f)) {
+    *out_again = *out_handled = false;
+    if (attempt_call(a) && !feed_is_abandoned(f)) {
         if (commit_handled(a, &status, err)) {
             feed_count(f, &f->counts.n_handled);
+            *out_handled = true;
             return PBUS_OK;
         }
         if (status != PBUS_OK)
@@ -273,15 +265,33 @@ static pbus_status handle(attempt *a, int reruns, bool *out_again, pbus_error *e
     return fail(a, reruns, out_again, err);
 }
 
-static pbus_status bury_now(attempt *a, const char *reason, const char *error, pbus_error *err)
+const char *attempt_unfit(const event *e, claim_state state, const char **out_error)
 {
-    set_error(a, error);
-    a->e->view.attempt = 0;
-    pbus_status status = ledger_bury(&a->l->session, a->l->feed->id, a->e, reason, a->error, err);
+    *out_error = state == CLAIM_FORGOTTEN
+                     ? "it is so old that the inbox would have forgotten if it had been handled before"
+                     : "the filter asks for a field of the value, which is no JSON";
+    return state == CLAIM_FORGOTTEN ? "forgotten" : e->unreadable ? "unreadable" : NULL;
+}
+
+pbus_status attempt_bury(lane *l, event *e, const char *reason, const char *error, pbus_error *err)
+{
+    e->view.attempt = 0;
+    return ledger_bury(&l->session, l->feed->id, e, reason, error, err);
+}
+
+void attempt_tell_buried(lane *l, event *e, const char *reason, const char *error)
+{
+    feed_count(l->feed, &l->feed->counts.n_dead);
+    feed_tell(l->feed, PBUS_NOTICE_DEAD, e, 0, "%s: %s", reason, error);
+}
+
+static pbus_status bury_now(lane *l, event *e, const char *reason, const char *error, pbus_error *err)
+{
+    pbus_status status = attempt_bury(l, e, reason, error, err);
     if (status == PBUS_OK)
-        status = ledger_commit(&a->l->session, "", 0, false, err);
+        status = ledger_commit(&l->session, "", 0, LEDGER_PLAIN, err);
     if (status == PBUS_OK)
-        tell_dead(a, reason);
+        attempt_tell_buried(l, e, reason, error);
     return status;
 }
 
@@ -297,18 +307,15 @@ static pbus_status judge(attempt *a, claim_state state, bool *out_handle, pbus_e
         feed_count(f, &f->counts.n_duplicates);
         return session_execute(s, "ROLLBACK", err);
     }
-    if (state == CLAIM_FORGOTTEN)
-        return bury_now(a, "forgotten",
-                        "it is so old that the inbox would have forgotten if it had been handled before",
-                        err);
-    if (a->e->unreadable)
-        return bury_now(a, "unreadable", "the filter asks for a field of the value, which is no JSON", err);
+    const char *error, *unfit = attempt_unfit(a->e, state, &error);
+    if (unfit)
+        return bury_now(a->l, a->e, unfit, error, err);
     if (state == CLAIM_BEHIND)
         status = ledger_set_aside(s, f->id, a->e, true, 0, NULL, &behind, err);
     *out_handle = status == PBUS_OK && !behind;
     if (!behind)
         return status;
-    status = ledger_commit(s, "", 0, false, err);
+    status = ledger_commit(s, "", 0, LEDGER_PLAIN, err);
     if (status == PBUS_OK)
         feed_count(f, &f->counts.n_behind);
     return status;
@@ -322,30 +329,31 @@ static bool may_rerun(attempt *a, pbus_status status, int reruns, pbus_error *er
     return session_execute(&a->l->session, "ROLLBACK", &ignored) == PBUS_OK;
 }
 
-pbus_status attempt_read(lane *l, event *e, pbus_error *err)
+pbus_status attempt_read(lane *l, event *e, bool *out_handled, pbus_error *err)
 {
     bool again = true, wanted = false;
     pbus_status status = PBUS_OK;
+    *out_handled = false;
     for (int reruns = 0; again; reruns++) {
         attempt a = {.l = l, .e = e};
         claim_state state;
         e->view.attempt = 1;
         again = false;
-        status =
-            ledger_begin_claim(&l->session, l->feed->id, e, l->feed->sub->time_limit_ms, &state, a.xid, err);
+        status = ledger_begin_claims(&l->session, l->feed->id, &e, 1, l->feed->sub->time_limit_ms, &state,
+                                     a.xid, err);
         if (status == PBUS_OK)
             status = judge(&a, state, &wanted, err);
         if (status != PBUS_OK)
             again = may_rerun(&a, status, reruns, err);
         else if (wanted)
-            status = handle(&a, reruns, &again, err);
+            status = handle(&a, reruns, &again, out_handled, err);
     }
     return status;
 }
 
 pbus_status attempt_due(lane *l, bool *out_found, pbus_error *err)
 {
-    bool again = true;
+    bool again = true, handled;
     pbus_status status = PBUS_OK;
     *out_found = false;
     for (int reruns = 0; again; reruns++) {
@@ -356,7 +364,7 @@ pbus_status attempt_due(lane *l, bool *out_found, pbus_error *err)
             return session_execute(&l->session, "ROLLBACK", err);
         if (status == PBUS_OK) {
             *out_found = true;
-            status = handle(&a, reruns, &again, err);
+            status = handle(&a, reruns, &again, &handled, err);
         }
         event_free(a.e);
     }

@@ -62,24 +62,30 @@ void feed_done(feed *f)
     pthread_mutex_destroy(&f->lock);
 }
 
-void feed_finish(feed *f, event *e, bool done)
+void feed_finish(feed *f, event *const *events, size_t n, bool done)
 {
     pthread_mutex_lock(&f->lock);
-    f->counts.n_queued--;
-    f->queued_bytes -= (int64_t)e->size_bytes;
-    if (done && e->generation == f->generation)
-        window_finish(&f->windows[e->window], e->ticket);
+    for (size_t i = 0; i < n; i++) {
+        const event *e = events[i];
+        f->queued_bytes -= (int64_t)e->size_bytes;
+        if (done && e->generation == f->generation)
+            window_finish(&f->windows[e->window], e->ticket);
+    }
+    f->counts.n_queued -= n;
     pthread_cond_broadcast(&f->changed);
     pthread_mutex_unlock(&f->lock);
-    event_free(e);
+    for (size_t i = 0; i < n; i++)
+        event_free(events[i]);
 }
 
-bool feed_is_current(feed *f, const event *e)
+size_t feed_n_current(feed *f, event *const *events, size_t n)
 {
+    size_t n_current = 0;
     pthread_mutex_lock(&f->lock);
-    bool current = e->generation == f->generation && !f->lost;
+    while (n_current < n && events[n_current]->generation == f->generation && !f->lost)
+        n_current++;
     pthread_mutex_unlock(&f->lock);
-    return current;
+    return n_current;
 }
 
 bool feed_is_stopping(feed *f)

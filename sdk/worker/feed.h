@@ -63,10 +63,10 @@ int64_t feed_now_ms(void);
 void feed_wait(feed *f, pthread_cond_t *what, int64_t until_ms);
 bool feed_cond_init(pthread_cond_t *what);
 
-/* The event is out of memory's accounts: done where it was handled, given back where it was not. Takes the lock. Frees it. */
-void feed_finish(feed *f, event *e, bool done);
-/* Whether it still belongs to the partitions of this moment. Takes the lock. */
-bool feed_is_current(feed *f, const event *e);
+/* Events are out of memory's accounts: done where they were handled, given back where they were not. Takes the lock. Frees them. */
+void feed_finish(feed *f, event *const *events, size_t n, bool done);
+/* How many of the first still belong to the partitions of this moment. Takes the lock. */
+size_t feed_n_current(feed *f, event *const *events, size_t n);
 /* Takes the lock. */
 bool feed_is_stopping(feed *f);
 bool feed_is_abandoned(feed *f);

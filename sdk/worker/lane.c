@@ -1,4 +1,4 @@
-/* Runs a thread that takes events from its queue, or from those that are due, and has each attempted; must never take one before the
+/* Runs a thread that takes events from its queue, or from those that are due, and has them attempted; must never take one before the
  * last one of its key is done. */
 #include "lane.h"
 
@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "attempt.h"
-#include "ledger.h"
+#include "batch.h"
 
 /* How soon after a look that found nothing due another one follows, at most; others' events become due unseen. */
 enum { CANCEL_TRIES = 50, CANCEL_MS = 100 };
@@ -18,29 +18,49 @@ uint32_t lane_random(lane *l)
     return l->random ^ l->random >> 16;
 }
 
+static bool lane_init(lane *l, feed *f, int i)
+{
+    size_t most = (size_t)f->sub->batch_size;
+    l->feed = f;
+    l->pace = 1;
+    l->random = (uint32_t)feed_now_ms() * 2654435761u + (uint32_t)i * 40503u;
+    l->batch = calloc(most, sizeof(event *));
+    l->states = calloc(most, sizeof *l->states);
+    if (l->batch && l->states && feed_cond_init(&l->has_work))
+        return true;
+    free(l->batch);
+    free(l->states);
+    return false;
+}
+
+static void lane_done(lane *l)
+{
+    for (event *e = l->first, *next; e; e = next) {
+        next = e->next;
+        event_free(e);
+    }
+    free(l->batch);
+    free(l->states);
+    pthread_cond_destroy(&l->has_work);
+}
+
 lane *lanes_new(feed *f)
 {
     lane *lanes = calloc((size_t)f->sub->n_threads, sizeof *lanes);
-    for (int i = 0; lanes && i < f->sub->n_threads; i++) {
-        lanes[i].feed = f;
-        lanes[i].random = (uint32_t)feed_now_ms() * 2654435761u + (uint32_t)i * 40503u;
-        if (!feed_cond_init(&lanes[i].has_work)) {
+    for (int i = 0; lanes && i < f->sub->n_threads; i++)
+        if (!lane_init(&lanes[i], f, i)) {
+            while (i-- > 0)
+                lane_done(&lanes[i]);
             free(lanes);
             return NULL;
         }
-    }
     return lanes;
 }
 
 void lanes_free(lane *lanes, feed *f)
 {
-    for (int i = 0; lanes && i < f->sub->n_threads; i++) {
-        for (event *e = lanes[i].first, *next; e; e = next) {
-            next = e->next;
-            event_free(e);
-        }
-        pthread_cond_destroy(&lanes[i].has_work);
-    }
+    for (int i = 0; lanes && i < f->sub->n_threads; i++)
+        lane_done(&lanes[i]);
     free(lanes);
 }
 
@@ -73,30 +93,48 @@ void lanes_wake_all(feed *f)
         pthread_cond_signal(&f->lanes[i].has_work);
 }
 
-void lanes_cancel(feed *f)
+/* The server is asked without the lock, which everybody needs: a network that is slow would hold up all that is still well. */
+static void lane_cancel(lane *l)
 {
     char why[256];
+    feed *f = l->feed;
     pthread_mutex_lock(&f->lock);
-    for (int i = 0; i < f->sub->n_threads; i++)
-        if (f->lanes[i].cancel)
-            PQcancel(f->lanes[i].cancel, why, sizeof why);
+    PGcancel *cancel = l->cancel;
+    l->cancelling = cancel != NULL;
     pthread_mutex_unlock(&f->lock);
+    if (!cancel)
+        return;
+    PQcancel(cancel, why, sizeof why);
+    pthread_mutex_lock(&f->lock);
+    l->cancelling = false;
+    pthread_cond_broadcast(&f->changed);
+    pthread_mutex_unlock(&f->lock);
+}
+
+void lanes_cancel(feed *f)
+{
+    for (int i = 0; i < f->sub->n_threads; i++)
+        lane_cancel(&f->lanes[i]);
 }
 
 /* What there is to do. */
 typedef enum lane_work { LANE_END, LANE_READ, LANE_DUE } lane_work;
 
-static event *lane_pop(lane *l)
+/* As many as go into a transaction now, or as there are: nobody waits for a batch to be full. */
+static size_t lane_pop(lane *l)
 {
-    event *e = l->first;
-    l->first = e->next;
+    size_t n = 0;
+    while (l->first && n < l->pace) {
+        l->batch[n++] = l->first;
+        l->first = l->first->next;
+    }
     if (!l->first)
         l->last = NULL;
-    return e;
+    return n;
 }
 
 /* Waits for work. Events that are due and events that were read take turns, so that neither starves. */
-static lane_work lane_next(lane *l, event **out)
+static lane_work lane_next(lane *l, size_t *out_n)
 {
     feed *f = l->feed;
     lane_work work = LANE_END;
@@ -104,13 +142,14 @@ static lane_work lane_next(lane *l, event **out)
     while (!f->stopping) {
         int64_t now_ms = feed_now_ms();
         bool is_due = now_ms >= f->next_due_ms;
-        if (l->first && !(is_due && !l->took_waiting)) {
-            *out = lane_pop(l);
+        if (l->first && !(is_due && l->due_turns > 0)) {
+            *out_n = l->due_turns = lane_pop(l);
             work = LANE_READ;
             break;
         }
         if (is_due) {
             f->next_due_ms = now_ms + LOOK_SOON_MS; /* the others need not look, too */
+            l->due_turns -= l->due_turns > 0;
             work = LANE_DUE;
             break;
         }
@@ -118,17 +157,20 @@ static lane_work lane_next(lane *l, event **out)
         feed_wait(f, &l->has_work, until_ms);
     }
     pthread_mutex_unlock(&f->lock);
-    l->took_waiting = work == LANE_DUE;
     return work;
 }
 
 static void lane_close(lane *l)
 {
-    pthread_mutex_lock(&l->feed->lock);
+    feed *f = l->feed;
+    pthread_mutex_lock(&f->lock);
+    while (l->cancelling)
+        feed_wait(f, &f->changed, feed_now_ms() + IDLE_MS);
     PQfreeCancel(l->cancel);
     l->cancel = NULL;
-    pthread_mutex_unlock(&l->feed->lock);
+    pthread_mutex_unlock(&f->lock);
     session_close(&l->session);
+    l->pace = 1;
 }
 
 static pbus_status lane_open(lane *l, pbus_error *err)
@@ -198,17 +240,27 @@ static void lane_pause(lane *l)
     pthread_mutex_unlock(&f->lock);
 }
 
-static void lane_read(lane *l, event *e)
+/* What belongs to partitions of before, or is to be read again, is not begun, whatever comes after it; and nothing is once the end has come. */
+static void lane_read(lane *l, size_t n)
 {
     pbus_error err;
-    bool done = false;
-    if (feed_is_current(l->feed, e)) {
-        pbus_status status = attempt_read(l, e, &err);
-        done = status == PBUS_OK;
-        if (!done)
-            lane_fail(l, &err);
+    pbus_status status = PBUS_OK;
+    feed *f = l->feed;
+    size_t n_past = 0, n_now;
+    l->n_sure = l->n_singly = 0;
+    while (status == PBUS_OK && n_past < n && !feed_is_stopping(f)) {
+        event *const *next = l->batch + n_past;
+        size_t n_wanted = feed_n_current(f, next, n - n_past);
+        if (n_wanted > 0)
+            status = batch_read(l, n_past, n_wanted, &n_now, &err);
+        else
+            n_now = 1;
+        feed_finish(f, next, n_now, n_wanted > 0);
+        n_past += n_now;
     }
-    feed_finish(l->feed, e, done);
+    if (status != PBUS_OK)
+        lane_fail(l, &err);
+    feed_finish(f, l->batch + n_past, n - n_past, false);
 }
 
 static void lane_due(lane *l)
@@ -237,15 +289,15 @@ static void *lane_run(void *arg)
 {
     lane *l = arg;
     feed *f = l->feed;
-    event *e = NULL;
+    size_t n = 0;
     lane_work work;
-    while ((work = lane_next(l, &e)) != LANE_END) {
+    while ((work = lane_next(l, &n)) != LANE_END) {
         while (!l->session.conn && !feed_is_stopping(f) && !lane_try_open(l))
             lane_pause(l);
         if (work == LANE_READ && l->session.conn)
-            lane_read(l, e);
+            lane_read(l, n);
         else if (work == LANE_READ)
-            feed_finish(f, e, false);
+            feed_finish(f, l->batch, n, false);
         else if (l->session.conn)
             lane_due(l);
     }

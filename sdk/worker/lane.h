@@ -3,15 +3,20 @@
 #define POSTBUS_WORKER_LANE_H
 
 #include "feed.h"
-#include "session.h"
+#include "ledger.h"
 
 struct lane {
     feed *feed;
     session session;
-    PGcancel *cancel; /* of the session; under the feed's lock */
+    PGcancel *cancel; /* of the session; under the feed's lock, as the next */
+    bool cancelling;  /* somebody uses it without the lock */
     pthread_t thread;
     bool started;
-    bool took_waiting;       /* the last event was one that had waited: now comes one that was read */
+    event **batch;           /* what is being handled: room for batch_size */
+    claim_state *states;     /* likewise */
+    size_t pace;             /* how many go into a transaction at this moment */
+    size_t n_sure, n_singly; /* after a failure: so many may go together, and then so many one by one */
+    size_t due_turns;        /* so many that waited come before one that was read */
     uint32_t random;         /* a state of its own: for jitter and pauses */
     pthread_cond_t has_work; /* these three under the feed's lock */
     event *first, *last;
@@ -29,7 +34,7 @@ void lanes_put(feed *f, event *e);
 /* With the lock held. */
 void lanes_wake_one(feed *f);
 void lanes_wake_all(feed *f);
-/* Cancels what the lanes' sessions are doing; takes the lock, and asks the server with it held: a lane must not end its session meanwhile. */
+/* Cancels what the lanes' sessions are doing. Takes the lock, but not while it asks the server; a lane does not end its session meanwhile. */
 void lanes_cancel(feed *f);
 
 uint32_t lane_random(lane *l);

@@ -1,4 +1,4 @@
-/* Calls the functions of the schema postbus_inbox for one event; must never commit what the transaction that claimed did not write. */
+/* Calls the functions of the schema postbus_inbox; must never commit what the transaction that claimed did not write. */
 #include "ledger.h"
 
 #include <inttypes.h>
@@ -51,36 +51,117 @@ pbus_status ledger_holds(session *s, int subscription, const char *application, 
     return status;
 }
 
-pbus_status ledger_begin_claim(session *s, int subscription, const event *e, int64_t limit_ms,
-                               claim_state *out, char *out_xid, pbus_error *err)
+/* Of each event what a claim needs, as arrays: the parameters 2 to 7 of queries/claim.sql. */
+enum { N_CLAIM_ARRAYS = 6 };
+
+typedef struct claim_arrays {
+    bytes run[N_CLAIM_ARRAYS];
+} claim_arrays;
+
+static void put_int4(bytes *run, int32_t value)
 {
-    char id[16], source[16], identity[PBUS_UUID_TEXT_SIZE + 2], partition[16], offset[24], record_ms[24],
-        queue[24], uuid[PBUS_UUID_TEXT_SIZE];
-    pbus_uuid_format(&e->identity, uuid);
-    snprintf(id, sizeof id, "%d", subscription);
-    snprintf(source, sizeof source, "{%d}", e->source);
-    snprintf(identity, sizeof identity, "{%s}", uuid);
-    snprintf(partition, sizeof partition, "{%" PRId32 "}", e->view.partition);
-    snprintf(offset, sizeof offset, "{%" PRId64 "}", e->view.offset);
-    snprintf(record_ms, sizeof record_ms, "{%" PRId64 "}", e->view.timestamp_ms);
-    snprintf(queue, sizeof queue, "{%" PRId64 "}", e->queue);
-    const char *values[] = {
-        id, source, identity, partition, offset, record_ms, e->has_queue ? queue : "{NULL}"};
+    array_put_size(run, 4);
+    bytes_put_u32(run, (uint32_t)value);
+}
+
+static void put_int8(bytes *run, int64_t value)
+{
+    array_put_size(run, 8);
+    bytes_put_u32(run, (uint32_t)((uint64_t)value >> 32));
+    bytes_put_u32(run, (uint32_t)value);
+}
+
+static void claim_arrays_put(claim_arrays *a, const event *e)
+{
+    put_int4(&a->run[0], e->source);
+    array_put(&a->run[1], e->identity.bytes, sizeof e->identity.bytes);
+    put_int4(&a->run[2], e->view.partition);
+    put_int8(&a->run[3], e->view.offset);
+    put_int8(&a->run[4], e->view.timestamp_ms);
+    if (e->has_queue)
+        put_int8(&a->run[5], e->queue);
+    else
+        array_put_null(&a->run[5]);
+}
+
+static bool claim_arrays_init(claim_arrays *a, event *const *events, size_t n)
+{
+    static const Oid elements[] = {OID_INT4, OID_UUID, OID_INT4, OID_INT8, OID_INT8, OID_INT8};
+    bool ok = true;
+    *a = (claim_arrays){0};
+    for (int i = 0; i < N_CLAIM_ARRAYS; i++)
+        array_start(&a->run[i], elements[i], (uint32_t)n);
+    for (size_t i = 0; i < n; i++)
+        claim_arrays_put(a, events[i]);
+    for (int i = 0; i < N_CLAIM_ARRAYS; i++)
+        ok = ok && !a->run[i].failed;
+    return ok;
+}
+
+static void claim_arrays_done(claim_arrays *a)
+{
+    for (int i = 0; i < N_CLAIM_ARRAYS; i++)
+        bytes_done(&a->run[i]);
+}
+
+static pbus_status read_claims(const PGresult *rows, event *const *events, size_t n, claim_state *out,
+                               char *out_xid, pbus_error *err)
+{
+    if (PQntuples(rows) != (int)n)
+        return failure(err, PBUS_ERROR_DATABASE,
+                       "a source, such as %d, is not in postbus_inbox.source any more", events[0]->source);
+    for (size_t i = 0; i < n; i++)
+        out[i] = (claim_state)atoi(PQgetvalue(rows, (int)i, 0));
+    snprintf(out_xid, LEDGER_XID_SIZE, "%s", PQgetvalue(rows, 0, 1));
+    return PBUS_OK;
+}
+
+static pbus_status run_claims(session *s, int subscription, const claim_arrays *arrays, bool is_batch,
+                              int64_t limit_ms, PGresult **out_rows, pbus_error *err)
+{
+    char id[16];
+    const char *values[1 + N_CLAIM_ARRAYS] = {id};
+    int lengths[1 + N_CLAIM_ARRAYS] = {0}, formats[1 + N_CLAIM_ARRAYS] = {0};
     limit_command limit = {""}; /* cppcheck takes it for read before it is written */
-    const statement all[] = {{.sql = BEGIN},
-                             {.sql = subscriber_sql_query("claim"), .n_params = 7, .values = values},
-                             limit_to(&limit, limit_ms)};
-    size_t n = limit_ms ? 3 : 2;
-    PGresult *results[3];
-    pbus_status status = session_run(s, all, n, results, err);
-    if (status == PBUS_OK && PQntuples(results[1]) != 1)
-        status =
-            failure(err, PBUS_ERROR_DATABASE, "source %d is not in postbus_inbox.source any more", e->source);
-    if (status == PBUS_OK) {
-        *out = (claim_state)atoi(PQgetvalue(results[1], 0, 0));
-        snprintf(out_xid, LEDGER_XID_SIZE, "%s", PQgetvalue(results[1], 0, 1));
+    statement all[4];
+    PGresult *results[4];
+    size_t n = 0, claim;
+    snprintf(id, sizeof id, "%d", subscription);
+    for (int i = 0; i < N_CLAIM_ARRAYS; i++) {
+        values[i + 1] = (const char *)arrays->run[i].data;
+        lengths[i + 1] = (int)arrays->run[i].size;
+        formats[i + 1] = 1;
     }
+    all[n++] = (statement){.sql = BEGIN};
+    if (is_batch)
+        all[n++] = (statement){.sql = "SET LOCAL postbus.batch = 'open'"};
+    claim = n++;
+    all[claim] = (statement){.sql = subscriber_sql_query("claim"),
+                             .n_params = 1 + N_CLAIM_ARRAYS,
+                             .values = values,
+                             .lengths = lengths,
+                             .formats = formats};
+    if (limit_ms)
+        all[n++] = limit_to(&limit, limit_ms);
+    pbus_status status = session_run(s, all, n, results, err);
+    *out_rows = results[claim];
+    results[claim] = NULL;
     clear(results, n);
+    return status;
+}
+
+pbus_status ledger_begin_claims(session *s, int subscription, event *const *events, size_t n,
+                                int64_t limit_ms, claim_state *out, char *out_xid, pbus_error *err)
+{
+    claim_arrays arrays;
+    PGresult *rows = NULL;
+    pbus_status status = claim_arrays_init(&arrays, events, n)
+                             ? run_claims(s, subscription, &arrays, n > 1, limit_ms, &rows, err)
+                             : failure(err, PBUS_ERROR_MEMORY, "no memory to claim events");
+    if (status == PBUS_OK)
+        status = read_claims(rows, events, n, out, out_xid, err);
+    PQclear(rows);
+    claim_arrays_done(&arrays);
     return status;
 }
 
@@ -113,16 +194,16 @@ pbus_status ledger_begin_take(session *s, int subscription, int64_t limit_ms, ev
     return status;
 }
 
-pbus_status ledger_commit(session *s, const char *xid, int64_t leave, bool limited, pbus_error *err)
+pbus_status ledger_commit(session *s, const char *xid, int64_t leave, unsigned how, pbus_error *err)
 {
     char n[24];
     const char *xid_values[] = {xid}, *leave_values[] = {n};
     limit_command limit = {""}; /* cppcheck takes it for read before it is written */
-    statement statements[4];
-    PGresult *results[4];
+    statement statements[5];
+    PGresult *results[5];
     size_t count = 0;
     snprintf(n, sizeof n, "%" PRId64, leave);
-    if (limited)
+    if (how & LEDGER_LIMITED)
         statements[count++] = limit_to(&limit, 0);
     if (*xid)
         statements[count++] =
@@ -130,6 +211,8 @@ pbus_status ledger_commit(session *s, const char *xid, int64_t leave, bool limit
     if (leave)
         statements[count++] = (statement){
             .sql = "SELECT postbus_inbox.leave($1::bigint)", .n_params = 1, .values = leave_values};
+    if (how & LEDGER_BATCH)
+        statements[count++] = (statement){.sql = "SET LOCAL postbus.batch = 'closed'"};
     statements[count++] = (statement){.sql = "COMMIT"};
     pbus_status status = session_run(s, statements, count, results, err);
     if (status == PBUS_OK && strcmp(PQcmdStatus(results[count - 1]), "COMMIT") != 0)

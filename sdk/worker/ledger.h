@@ -1,4 +1,4 @@
-/* What the schema postbus_inbox knows, as calls: what was handled, what waits, what is dead. All but ledger_begin and ledger_holds belong into an
+/* What the schema postbus_inbox knows, as calls: what was handled, what waits, what is dead. All but ledger_begin_… and ledger_holds belong into an
  * open transaction. */
 #ifndef POSTBUS_WORKER_LEDGER_H
 #define POSTBUS_WORKER_LEDGER_H
@@ -19,17 +19,21 @@ typedef enum claim_state {
 PBUS_MUST_USE pbus_status ledger_holds(session *s, int subscription, const char *application, const char *key,
                                        bool *out, pbus_error *err);
 
-/* Begins a transaction and claims an event in it. limit_ms: of the statements that follow in it, but not of the claim, which may wait for another
- * member; 0: none. out_xid: the transaction's id as text, "" where it has none. */
-PBUS_MUST_USE pbus_status ledger_begin_claim(session *s, int subscription, const event *e, int64_t limit_ms,
-                                             claim_state *out, char *out_xid, pbus_error *err);
+/* Begins a transaction and claims events in it, all at once; of more than one it is a batch, in which nobody's COMMIT succeeds but that of ledger_commit.
+ * limit_ms: of the statements that follow in it, but not of the claim, which may wait for another member; 0: none. out: one for each event.
+ * out_xid: the transaction's id as text, "" where it has none. */
+PBUS_MUST_USE pbus_status ledger_begin_claims(session *s, int subscription, event *const *events, size_t n,
+                                              int64_t limit_ms, claim_state *out, char *out_xid,
+                                              pbus_error *err);
 /* Begins a transaction and takes an event that is due; *out is NULL where none is. It is the caller's. limit_ms: as above. */
 PBUS_MUST_USE pbus_status ledger_begin_take(session *s, int subscription, int64_t limit_ms, event **out,
                                             char *out_xid, pbus_error *err);
 
-/* Commits, unless this is another transaction than xid (""; not asked). leave: an event that ends its waiting; 0: none. limited: its statements are, and
- * these are not to be. */
-PBUS_MUST_USE pbus_status ledger_commit(session *s, const char *xid, int64_t leave, bool limited,
+/* What a transaction is that is to be committed. LIMITED: its statements are, and those of the commit are not to be. */
+enum { LEDGER_PLAIN = 0, LEDGER_LIMITED = 1, LEDGER_BATCH = 2 };
+
+/* Commits, unless this is another transaction than xid (""; not asked). leave: an event that ends its waiting; 0: none. how: of the above. */
+PBUS_MUST_USE pbus_status ledger_commit(session *s, const char *xid, int64_t leave, unsigned how,
                                         pbus_error *err);
 
 /* Sets the event aside, *out_done true; only_behind: where nothing of its key waits nothing is done, and it is false. */

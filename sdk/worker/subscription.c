@@ -11,6 +11,7 @@
 
 enum {
     MOST_THREADS = 256,
+    MOST_BATCH = 1000,
     DEFAULT_QUEUE_EVENTS = 1000,
     DEFAULT_QUEUE_BYTES = 16 << 20,
     LONGEST_NAME = 100,
@@ -59,6 +60,10 @@ static pbus_status check_numbers(const pbus_subscription *given, pbus_error *err
     if (given->n_threads < 0 || given->n_threads > MOST_THREADS)
         return failure(err, PBUS_ERROR_ARGUMENT, "subscription \"%s\": n_threads is %d; 1 to %d are possible",
                        given->key, given->n_threads, MOST_THREADS);
+    if (given->batch_size < 0 || given->batch_size > MOST_BATCH)
+        return failure(err, PBUS_ERROR_ARGUMENT,
+                       "subscription \"%s\": batch_size is %d; 1 to %d are possible", given->key,
+                       given->batch_size, MOST_BATCH);
     if (given->queue_events < 0 || given->queue_bytes < 0 || given->time_limit_ms < 0 ||
         given->time_limit_ms > INT32_MAX)
         return failure(
@@ -120,6 +125,7 @@ static bool copy(subscription *s, const pbus_subscription *given)
     s->unordered = given->unordered;
     s->begin = given->begin;
     s->n_threads = given->n_threads ? given->n_threads : 1;
+    s->batch_size = given->batch_size ? given->batch_size : 1;
     s->queue_events = given->queue_events ? given->queue_events : DEFAULT_QUEUE_EVENTS;
     s->queue_bytes = given->queue_bytes ? given->queue_bytes : DEFAULT_QUEUE_BYTES;
     s->time_limit_ms = given->time_limit_ms;
@@ -167,8 +173,8 @@ static json_t *topics_json(const subscription *s)
 static json_t *options_json(const subscription *s)
 {
     static const char *const retries[] = {"exponential", "patient", "never"};
-    return json_pack("{s:i, s:s, s:s, s:s, s:I}", "n_threads", s->n_threads, "order",
-                     s->unordered ? "unordered" : "ordered", "begin",
+    return json_pack("{s:i, s:i, s:s, s:s, s:s, s:I}", "n_threads", s->n_threads, "batch_size", s->batch_size,
+                     "order", s->unordered ? "unordered" : "ordered", "begin",
                      s->begin == PBUS_BEGIN_LATEST ? "latest" : "earliest", "retry", retries[s->retry.kind],
                      "time_limit_ms", (json_int_t)s->time_limit_ms);
 }

@@ -15,7 +15,7 @@ typedef struct subscription {
     pbus_retry_policy retry;
     bool unordered;
     pbus_begin begin;
-    int n_threads, queue_events;
+    int n_threads, batch_size, queue_events;
     int64_t queue_bytes, time_limit_ms;
 } subscription;
 

@@ -108,7 +108,13 @@ static inline pbus_outcome pbus_dead(const char *reason)
  * attempt can be taken up again by other threads before that: its COMMIT gave up the lock); where it rolled back the
  * attempt has failed. Nothing but PBUS_ACK keeps what was written. A statement that failed makes PBUS_ACK a failed
  * attempt; a deadlock or a serialization failure is tried again at once, up to ten times, and counts as no
- * attempt. Nothing that is set in the session may be left behind; error messages of tx are verbose. */
+ * attempt. Nothing that is set in the session may be left behind; error messages of tx are verbose.
+ *
+ * With a batch_size above 1, tx may already hold what was written for other events, and is committed after others
+ * still. All of that is rolled back where one of them fails, and done again with fewer of them, in the end one by one:
+ * handlers are called again then, with the same attempt, and what is said above holds for each event. A batch takes
+ * what has been read and never waits for more; it grows while its transactions stay below 100 ms. A handler's
+ * COMMIT fails in a batch (SQLSTATE PB021), and so does SET CONSTRAINTS ALL IMMEDIATE (name the constraints). */
 typedef pbus_outcome pbus_handler(const pbus_delivery *event, PGconn *tx, void *arg);
 
 /* What a condition of a filter looks at, and asks. */
@@ -167,6 +173,7 @@ typedef struct pbus_subscription {
     int queue_events;      /* read and not yet handled, at most; 0: 1000 */
     int64_t queue_bytes;   /* likewise; 0: 16 MiB */
     int64_t time_limit_ms; /* of a handler: what takes longer is rolled back and has failed; 0: none */
+    int batch_size;        /* events in one transaction, at most: 1 to 1000; 0: 1; see pbus_handler */
 } pbus_subscription;
 
 /* What a worker tells. */

@@ -87,7 +87,8 @@ static rd_kafka_t *producer(void)
     return rk;
 }
 
-static void produce(const char *topic, const char *key, const char *value, const char *type, const char *id)
+void stage_produce_one(const char *topic, const char *key, const char *value, const char *type,
+                       const char *id)
 {
     rd_kafka_headers_t *headers = rd_kafka_headers_new(2);
     if (id)
@@ -106,15 +107,15 @@ static void produce(const char *topic, const char *key, const char *value, const
         fail_msg("a record cannot be produced: %s", rd_kafka_error_string(error));
 }
 
-static void flush(void)
+void stage_produce_flush(void)
 {
     assert_int_equal(rd_kafka_flush(producer(), STAGE_DEADLINE_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
 }
 
 void stage_produce(const char *topic, const char *key, const char *value, const char *type, const char *id)
 {
-    produce(topic, key, value, type, id);
-    flush();
+    stage_produce_one(topic, key, value, type, id);
+    stage_produce_flush();
 }
 
 void stage_produce_many(const char *topic, int n, int n_keys)
@@ -125,9 +126,9 @@ void stage_produce_many(const char *topic, int n, int n_keys)
         snprintf(key, sizeof key, "k%d", i % n_keys);
         snprintf(value, sizeof value, "%s:%d", key, i / n_keys + 1);
         snprintf(id, sizeof id, "00000000-0000-4000-8000-%012d", ++n_ids);
-        produce(topic, key, value, "t", id);
+        stage_produce_one(topic, key, value, "t", id);
     }
-    flush();
+    stage_produce_flush();
 }
 
 static void on_notice(const pbus_notice *notice, void *arg)

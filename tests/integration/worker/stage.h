@@ -43,6 +43,10 @@ void stage_create_database(const char *database);
 
 /* Produces a record and waits until it is there. type, id: headers; key, value, type and id may be NULL. */
 void stage_produce(const char *topic, const char *key, const char *value, const char *type, const char *id);
+/* The same in two steps, for many. */
+void stage_produce_one(const char *topic, const char *key, const char *value, const char *type,
+                       const char *id);
+void stage_produce_flush(void);
 /* n records with values "KEY:1", "KEY:2" … of n_keys keys in turn, each with an id. */
 void stage_produce_many(const char *topic, int n, int n_keys);
 

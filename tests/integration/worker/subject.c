@@ -1,5 +1,5 @@
 /* A subscriber that tests kill: notes each event's effect, and can be slow about it.
- * usage: worker_subject CONNINFO BROKERS APPLICATION TOPIC SLEEP_US */
+ * usage: worker_subject CONNINFO BROKERS APPLICATION TOPIC SLEEP_US [BATCH_SIZE] */
 #include <postbus/worker.h>
 
 #include <signal.h>
@@ -41,7 +41,7 @@ int main(int argc, char **argv)
     pbus_error err;
     int number;
     sigset_t end;
-    if (argc != 6)
+    if (argc != 6 && argc != 7)
         return 2;
     sleep_us = (unsigned)atoi(argv[5]);
     const char *topics[] = {argv[4]};
@@ -50,6 +50,7 @@ int main(int argc, char **argv)
                                    .n_topics = 1,
                                    .handler = handle,
                                    .n_threads = 3,
+                                   .batch_size = argc == 7 ? atoi(argv[6]) : 1,
                                    .retry = {.first_ms = 1, .max_attempts = -1}};
     const pbus_worker_options options = {.size = sizeof options,
                                          .application = argv[3],

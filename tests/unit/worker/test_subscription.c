@@ -52,6 +52,8 @@ static void what_cannot_be_worked_is_refused(void **state)
     REFUSED("no handler", given.handler = NULL);
     REFUSED("n_threads is 257", given.n_threads = 257);
     REFUSED("n_threads is -1", given.n_threads = -1);
+    REFUSED("batch_size is -1", given.batch_size = -1);
+    REFUSED("batch_size is 1001; 1 to 1000", given.batch_size = 1001);
     REFUSED("queue_events -1", given.queue_events = -1);
     REFUSED("queue_bytes -1", given.queue_bytes = -1);
     REFUSED("time_limit_ms -1", given.time_limit_ms = -1);
@@ -73,6 +75,7 @@ static void the_list_tells_all_that_can_be_seen_in_the_database(void **state)
     given.n_conditions = 2;
     given.unordered = true;
     given.n_threads = 4;
+    given.batch_size = 50;
     assert_int_equal(subscription_init(&list[1], &given, 1, NULL), PBUS_OK);
     given.key = "none";
     given.n_conditions = 0;
@@ -80,7 +83,8 @@ static void the_list_tells_all_that_can_be_seen_in_the_database(void **state)
     char *json = subscription_list_json(list, 3);
     assert_non_null(json);
     assert_non_null(strstr(json, "\"key\":\"main\",\"topics\":[\"orders\"],\"filter\":null,\"options\":{\"n_"
-                                 "threads\":1,\"order\":\"ordered\""));
+                                 "threads\":1,\"batch_size\":1,\"order\":\"ordered\""));
+    assert_non_null(strstr(json, "\"n_threads\":4,\"batch_size\":50"));
     assert_non_null(strstr(json, "\"filter\":[{\"field\":\"type\",\"test\":\"equals\",\"text\":\"a\\\"b\"},{"
                                  "\"field\":\"key\",\"test\":\"present\"}]"));
     assert_non_null(strstr(json, "\"key\":\"none\",\"topics\":[\"orders\"],\"filter\":[]"));

@@ -308,7 +308,7 @@ RETURNS TABLE (place int, state int, xid xid8)
 LANGUAGE plpgsql SET enable_seqscan = off SET jit = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 DECLARE
-    fresh bigint[];
+    fresh boolean[];
     open_leaf smallint;
     announced_leaf smallint;
 BEGIN
@@ -323,20 +323,25 @@ BEGIN
          WHERE NOT EXISTS (SELECT FROM postbus_inbox.inbox o WHERE o.source = e.source AND o.identity = e.identity)
          ORDER BY e.source, e.identity, e.place
         ON CONFLICT DO NOTHING
-        RETURNING i.source, i.identity, i.partition, i.kafka_offset)
-    SELECT array_agg(e.place), min(r.leaf), min(r.next_leaf) INTO fresh, open_leaf, announced_leaf
-      FROM e CROSS JOIN r
-     WHERE (SELECT count(*) FROM put WHERE put.source = e.source AND put.identity = e.identity AND put.partition = e.partition
-               AND put.kafka_offset = e.kafka_offset) = 1 + (r.next_leaf IS NOT NULL)::int;
+        RETURNING i.source, i.identity, i.partition, i.kafka_offset),
+    -- Counted in one pass: a look for each event among all that were put would be a thousand times a thousand.
+    counted AS (
+        SELECT b.place, count(*) FILTER (WHERE b.place IS NULL) OVER same AS n_put, min(b.place) OVER same AS first_place
+          FROM (SELECT e.source, e.identity, e.partition, e.kafka_offset, e.place FROM e
+                UNION ALL SELECT put.source, put.identity, put.partition, put.kafka_offset, NULL FROM put) b
+        WINDOW same AS (PARTITION BY b.source, b.identity, b.partition, b.kafka_offset))
+    SELECT array_agg(c.n_put = 1 + (r.next_leaf IS NOT NULL)::int AND c.place = c.first_place ORDER BY c.place), min(r.leaf), min(r.next_leaf)
+      INTO fresh, open_leaf, announced_leaf
+      FROM counted c CROSS JOIN r WHERE c.place IS NOT NULL;
     -- Who looked before a leaf was announced, and had an xid only afterwards, is nobody for whom rotate waits. It begins again.
-    IF fresh IS NOT NULL AND NOT EXISTS (SELECT FROM postbus_inbox.rotation r
-                                          WHERE r.leaf = open_leaf AND r.next_leaf IS NOT DISTINCT FROM announced_leaf) THEN
+    IF true = ANY (fresh) AND NOT EXISTS (SELECT FROM postbus_inbox.rotation r
+                                           WHERE r.leaf = open_leaf AND r.next_leaf IS NOT DISTINCT FROM announced_leaf) THEN
         RAISE EXCEPTION 'postbus: the inbox has turned meanwhile' USING ERRCODE = 'serialization_failure';
     END IF;
     -- A statement of its own, with a newer snapshot: it sees what those left behind for whom the first one waited.
     RETURN QUERY
     SELECT u.place::int,
-           CASE WHEN fresh IS NULL OR NOT u.place = ANY (fresh) THEN 1
+           CASE WHEN NOT fresh[u.place::int] THEN 1
                 WHEN substr(u.identity::text, 15, 1) <> '0' AND u.record_ms <= s.horizon_ms THEN 3
                 WHEN u.queue IS NOT NULL AND EXISTS (SELECT FROM postbus_inbox.waiting w WHERE w.subscription = p_subscription AND w.queue = u.queue) THEN 2
                 ELSE 0 END,
@@ -357,6 +362,21 @@ BEGIN
     END IF;
 END $$;
 COMMENT ON FUNCTION postbus_inbox.same(xid8) IS 'For the worker: fails where this is not the transaction with that id.';
+
+-- A batch claims all its events before it handles the first. A handler that committed then would make the claims of those that come after it last, without
+-- their effects. So in a transaction of a batch (postbus.batch = 'open') nobody's COMMIT succeeds before the worker has said 'closed'.
+CREATE FUNCTION postbus_inbox.refuse_commit() RETURNS trigger
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF current_setting('postbus.batch', true) IS DISTINCT FROM 'closed' THEN
+        RAISE EXCEPTION 'postbus: the transaction of a batch is committed by the worker only' USING ERRCODE = 'PB021';
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION postbus_inbox.refuse_commit() IS 'Fails at the end of a batch that is not the worker''s doing.';
+CREATE CONSTRAINT TRIGGER batch AFTER INSERT ON postbus_inbox.inbox DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (current_setting('postbus.batch', true) = 'open') EXECUTE FUNCTION postbus_inbox.refuse_commit();
 
 -- Waits for whoever finishes the first event of a queue at this moment, and keeps it from being finished until this transaction ends.
 -- Its execution is not waited for: that holds a weaker lock.

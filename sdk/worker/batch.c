@@ -1,0 +1,182 @@
+/* Handles many events in one transaction while all goes well, and one by one where it did not; must never commit where one of them failed. */
+#include "batch.h"
+
+#include "attempt.h"
+#include "failure.h"
+
+/* What a transaction should take at most: so long are its locks held, and so long does the event wait that came first. */
+enum { AIM_MS = 100 };
+
+typedef struct batch {
+    lane *l;
+    event *const *events;
+    claim_state *states;
+    size_t n;
+    char xid[LEDGER_XID_SIZE];
+    uint64_t n_handled, n_duplicates, n_behind;
+} batch;
+
+/* How a transaction ended. */
+typedef enum batch_end {
+    BATCH_COMMITTED,
+    BATCH_FAULT,   /* one event is at fault, and nothing is left of it all */
+    BATCH_REFUSED, /* none of them in particular is */
+    BATCH_SESSION, /* the session is not to be used again */
+} batch_end;
+
+/* true: handled. Else the transaction is to be undone. */
+static bool handle(batch *b, size_t i)
+{
+    attempt a = {.l = b->l, .e = b->events[i]};
+    b->events[i]->view.attempt = 1;
+    b->n_handled++;
+    return attempt_call(&a);
+}
+
+/* An event that is not to be handled, or not now. */
+static batch_end put_by(batch *b, size_t i, pbus_error *err)
+{
+    lane *l = b->l;
+    event *e = b->events[i];
+    bool behind = true;
+    const char *error, *unfit = attempt_unfit(e, b->states[i], &error);
+    pbus_status status = unfit ? attempt_bury(l, e, unfit, error, err)
+                               : ledger_set_aside(&l->session, l->feed->id, e, true, 0, NULL, &behind, err);
+    if (status != PBUS_OK)
+        return status == PBUS_ERROR_CONNECTION ? BATCH_SESSION : BATCH_FAULT;
+    b->n_behind += !unfit && behind;
+    if (!behind && !handle(b, i)) /* what it was behind is gone meanwhile */
+        return BATCH_FAULT;
+    return BATCH_COMMITTED;
+}
+
+static bool is_plain(const batch *b, size_t i)
+{
+    return b->states[i] == CLAIM_NEW && !b->events[i]->unreadable;
+}
+
+/* Those that are set aside come last: they lock what waits of their keys until the end. No event overtakes another by that: those of one key are all behind,
+ * or none of them is. *out_i: the one at fault. */
+static batch_end handle_all(batch *b, size_t *out_i, pbus_error *err)
+{
+    for (size_t i = 0; i < b->n; i++)
+        if (is_plain(b, i) && (!handle(b, i) || feed_is_abandoned(b->l->feed))) {
+            *out_i = i;
+            return BATCH_FAULT;
+        }
+    for (size_t i = 0; i < b->n; i++) {
+        batch_end end = BATCH_COMMITTED;
+        if (b->states[i] == CLAIM_DUPLICATE)
+            b->n_duplicates++;
+        else if (!is_plain(b, i))
+            end = put_by(b, i, err);
+        if (end != BATCH_COMMITTED) {
+            *out_i = i;
+            return end;
+        }
+    }
+    return BATCH_COMMITTED;
+}
+
+static void account(batch *b)
+{
+    feed *f = b->l->feed;
+    pthread_mutex_lock(&f->lock);
+    f->counts.n_handled += b->n_handled;
+    f->counts.n_duplicates += b->n_duplicates;
+    f->counts.n_behind += b->n_behind;
+    pthread_mutex_unlock(&f->lock);
+    for (size_t i = 0; i < b->n; i++) {
+        const char *error, *unfit = attempt_unfit(b->events[i], b->states[i], &error);
+        if (unfit && b->states[i] != CLAIM_DUPLICATE)
+            attempt_tell_buried(b->l, b->events[i], unfit, error);
+    }
+}
+
+/* One transaction with all of them. */
+static batch_end run(batch *b, size_t *out_i, pbus_error *err)
+{
+    lane *l = b->l;
+    pbus_status status = ledger_begin_claims(&l->session, l->feed->id, b->events, b->n,
+                                             l->feed->sub->time_limit_ms, b->states, b->xid, err);
+    if (status != PBUS_OK)
+        return sqlstate_is_transient(err->sqlstate) ? BATCH_REFUSED : BATCH_SESSION;
+    batch_end end = handle_all(b, out_i, err);
+    if (end != BATCH_COMMITTED)
+        return end;
+    status = ledger_commit(&l->session, b->xid, 0, attempt_limits(l) | LEDGER_BATCH, err);
+    if (status != PBUS_OK)
+        return status == PBUS_ERROR_CONNECTION ? BATCH_SESSION : BATCH_REFUSED;
+    account(b);
+    return BATCH_COMMITTED;
+}
+
+/* After a failure: what came before the event at fault once more, as it was good; that event by itself; and then smaller batches. */
+static pbus_status fall_back(batch *b, batch_end end, size_t i, pbus_error *err)
+{
+    lane *l = b->l;
+    attempt a = {.l = l, .e = b->events[0]};
+    l->n_sure = end == BATCH_FAULT ? i : 0;
+    l->n_singly = end == BATCH_FAULT ? 1 : b->n;
+    l->pace = l->pace > 1 ? l->pace / 2 : 1;
+    pbus_status status = attempt_undo(&a, err);
+    if (status == PBUS_OK && feed_is_abandoned(l->feed))
+        return failure(err, PBUS_ERROR_BUSY, "the worker was stopped before the handlers returned");
+    return status;
+}
+
+/* Grows while whole batches are handled in good time, and shrinks where they take longer. Not over duplicates: where a handler has killed the session all
+ * is read again, a little further each time, until the one at fault comes by itself; what was done before must not carry it into a batch. */
+static void adapt(lane *l, size_t n, bool all_handled, int64_t took_ms)
+{
+    size_t most = (size_t)l->feed->sub->batch_size;
+    if (took_ms > AIM_MS)
+        l->pace = n > 1 ? n / 2 : 1;
+    else if (all_handled && n >= l->pace)
+        l->pace = l->pace * 2 < most ? l->pace * 2 : most;
+}
+
+static size_t choose(const lane *l, size_t n)
+{
+    size_t most = l->n_sure ? l->n_sure : l->n_singly ? 1 : n;
+    return n < most ? n : most;
+}
+
+static void note_done(lane *l, size_t n)
+{
+    if (l->n_sure)
+        l->n_sure -= n < l->n_sure ? n : l->n_sure;
+    else if (l->n_singly)
+        l->n_singly--;
+}
+
+static pbus_status read_one(lane *l, event *e, size_t *out_n, pbus_error *err)
+{
+    bool handled;
+    int64_t began_ms = feed_now_ms();
+    pbus_status status = attempt_read(l, e, &handled, err);
+    *out_n = status == PBUS_OK;
+    note_done(l, 1);
+    if (status == PBUS_OK)
+        adapt(l, 1, handled, feed_now_ms() - began_ms);
+    return status;
+}
+
+pbus_status batch_read(lane *l, size_t from, size_t n, size_t *out_n, pbus_error *err)
+{
+    size_t at_fault = 0;
+    int64_t began_ms = feed_now_ms();
+    n = choose(l, n);
+    if (n == 1)
+        return read_one(l, l->batch[from], out_n, err);
+    batch b = {.l = l, .events = l->batch + from, .states = l->states, .n = n};
+    batch_end end = run(&b, &at_fault, err);
+    *out_n = end == BATCH_COMMITTED ? n : 0;
+    if (end == BATCH_SESSION)
+        return err->status;
+    if (end != BATCH_COMMITTED)
+        return fall_back(&b, end, at_fault, err);
+    note_done(l, n);
+    adapt(l, n, b.n_handled == n, feed_now_ms() - began_ms);
+    return PBUS_OK;
+}

@@ -1,0 +1,255 @@
+/* Many events in one transaction: all that holds for one in a transaction of its own holds for them, whatever one of them does. */
+#include "stage.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "proc_fixture.h"
+
+static pbus_subscription batched(stage *s, pbus_handler *handler)
+{
+    pbus_subscription sub = stage_subscription(s, handler);
+    sub.batch_size = 100;
+    sub.n_threads = 2;
+    return sub;
+}
+
+/* Each of n events had its effect once, and each key kept its order; values are "KEY:NUMBER". */
+static void expect_exactly(stage *s, int n)
+{
+    stage_expect_soon(s, 0, "SELECT count(*) FROM postbus_inbox.waiting");
+    assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM effect"), n);
+    assert_int_equal(pg_number(s->conn, "SELECT count(DISTINCT value) FROM effect"), n);
+    assert_int_equal(
+        pg_number(s->conn, "SELECT count(*) FROM (SELECT split_part(value, ':', 2)::int AS v,"
+                           " lag(split_part(value, ':', 2)::int) OVER (PARTITION BY key ORDER BY n) AS before"
+                           " FROM effect) x WHERE v < before"),
+        0);
+}
+
+static void expect_settled(stage *s, int n)
+{
+    char all[100];
+    snprintf(all, sizeof all, "SELECT sum(next_offset)::bigint - %d FROM postbus_inbox.position", n);
+    stage_expect_soon(s, 0, all);
+}
+
+static void many_events_share_a_transaction_and_each_has_its_effect_once(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = batched(s, stage_insert);
+    pbus_worker_counts counts;
+    stage_produce_many(s->topic, 2000, 20);
+    stage_start(s, &sub, 1);
+    expect_settled(s, 2000);
+    assert_true(pbus_worker_count(s->worker, "main", &counts));
+    stage_stop(s);
+    expect_exactly(s, 2000);
+    assert_int_equal(counts.n_handled, 2000);
+    assert_in_range(pg_number(s->conn, "SELECT count(DISTINCT xmin::text) FROM effect"), 1, 500);
+    pg_run(s->conn, "UPDATE postbus_inbox.position SET next_offset = 0");
+    stage_start(s, &sub, 1);
+    expect_settled(s, 2000);
+    expect_exactly(s, 2000);
+}
+
+/* What the value asks for is done to the transaction of the batch, each time or the first time. */
+static pbus_outcome disturbing(const pbus_delivery *event, PGconn *tx, void *arg)
+{
+    const char *wish = strrchr(event->value, ':') + 1;
+    pbus_outcome outcome = stage_insert(event, tx, arg);
+    if (strcmp(wish, "commit") == 0)
+        PQclear(PQexec(tx, "COMMIT"));
+    if (strcmp(wish, "commit and begin") == 0)
+        PQclear(PQexec(tx, "COMMIT; BEGIN"));
+    if (strcmp(wish, "poison") == 0)
+        return pbus_retry("never", 0);
+    if (strcmp(wish, "reject") == 0)
+        return pbus_dead("no such account");
+    if (event->attempt > 1)
+        return outcome;
+    if (strcmp(wish, "rollback") == 0)
+        PQclear(PQexec(tx, "ROLLBACK; BEGIN"));
+    if (strcmp(wish, "error") == 0)
+        PQclear(PQexec(tx, "SELECT 1 / 0"));
+    if (strcmp(wish, "unfinished") == 0)
+        PQsendQuery(tx, "SELECT pg_sleep(100)");
+    if (strcmp(wish, "killed") == 0)
+        PQclear(PQexec(tx, "SELECT pg_terminate_backend(pg_backend_pid())"));
+    if (strcmp(wish, "deferred") == 0)
+        PQclear(PQexec(tx, "INSERT INTO promise VALUES (1)"));
+    if (strcmp(wish, "immediate") == 0)
+        PQclear(PQexec(tx, "SET CONSTRAINTS ALL IMMEDIATE"));
+    return outcome;
+}
+
+static const char *const wishes[] = {"commit", "commit and begin", "poison", "reject",   "rollback",
+                                     "error",  "unfinished",       "killed", "deferred", "immediate"};
+enum { N_WISHES = sizeof wishes / sizeof wishes[0], N_ROUNDS = 40 };
+
+/* Ten keys, of which each has one event with a wish in the midst of others. Of a few rounds the wish comes last, so that it meets large batches. */
+static void produce_wishes(stage *s)
+{
+    char key[16], value[64];
+    for (int round = 1; round <= N_ROUNDS; round++)
+        for (int i = 0; i < N_WISHES; i++) {
+            snprintf(key, sizeof key, "k%d", i);
+            snprintf(value, sizeof value, round == 10 + 2 * i ? "%s:%d:%s" : "%s:%d:well", key, round,
+                     wishes[i]);
+            stage_produce_one(s->topic, key, value, NULL, NULL);
+        }
+    stage_produce_flush();
+}
+
+static void one_that_fails_takes_no_other_with_it(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = batched(s, disturbing);
+    sub.retry.max_attempts = 3;
+    pg_run(s->conn, "CREATE TABLE kept (n int PRIMARY KEY)");
+    pg_run(s->conn, "CREATE TABLE promise (n int REFERENCES kept DEFERRABLE INITIALLY DEFERRED)");
+    pg_run(s->conn, "GRANT ALL ON promise TO billing_app");
+    produce_wishes(s);
+    stage_start(s, &sub, 1);
+    expect_settled(s, N_WISHES * N_ROUNDS);
+    stage_expect_soon(s, 4, "SELECT count(*) FROM postbus_inbox.dead");
+    pg_expect(s->conn,
+              "commit/1 transaction_ended, commit and begin/1 transaction_ended, poison/3 exhausted, "
+              "reject/1 rejected",
+              "SELECT string_agg(concat_ws(' ', split_part(convert_from(value, 'UTF8'), ':', 3) || '/' || "
+              "attempts, reason), ', ' "
+              "ORDER BY value) FROM postbus_inbox.dead");
+    /* What the two committed stays, and is the effect of no other. */
+    expect_exactly(s, N_WISHES * N_ROUNDS - 2);
+    pg_expect(s->conn,
+              "commit/1 commit and begin/1 rollback/2 error/2 unfinished/2 killed/2 deferred/2 immediate/1",
+              "SELECT string_agg(split_part(value, ':', 3) || '/' || attempt, ' ' ORDER BY key) FROM effect "
+              "WHERE value NOT LIKE '%%:well'");
+    assert_in_range(pg_number(s->conn, "SELECT count(DISTINCT xmin::text) FROM effect"), 1,
+                    N_WISHES * N_ROUNDS / 2);
+}
+
+static pbus_outcome stubborn_once(const pbus_delivery *event, PGconn *tx, void *arg)
+{
+    pbus_outcome outcome = stage_insert(event, tx, arg);
+    return strcmp(event->value, "k0:1") == 0 && event->attempt < 3 ? pbus_retry("not yet", 1500) : outcome;
+}
+
+static void events_behind_one_that_waits_are_set_aside_in_batches(void **state)
+{
+    stage *s = *state;
+    pbus_worker_counts counts;
+    pbus_subscription sub = batched(s, stubborn_once);
+    sub.n_threads = 1;
+    stage_produce_many(s->topic, 600, 3);
+    stage_start(s, &sub, 1);
+    expect_settled(s, 600);
+    assert_true(pbus_worker_count(s->worker, "main", &counts));
+    assert_int_equal(counts.n_retries >= 1, 1);
+    stage_expect_soon(s, 600, "SELECT count(*) FROM effect");
+    expect_exactly(s, 600);
+}
+
+static void repeated_and_unreadable_events_of_a_batch_are_told_apart(void **state)
+{
+    stage *s = *state;
+    pbus_worker_counts counts;
+    const pbus_condition filter[] = {{"value:n", PBUS_TEST_PRESENT, NULL}};
+    pbus_subscription sub = batched(s, stage_insert);
+    sub.filter = filter;
+    sub.n_conditions = 1;
+    for (int i = 0; i < 300; i++) {
+        char id[40], value[32];
+        snprintf(id, sizeof id, "00000000-0000-4000-8000-%012d", i / 3);
+        snprintf(value, sizeof value, "{\"n\": %d}", i / 3);
+        stage_produce_one(s->topic, "k", i % 60 == 0 ? "no JSON" : value, NULL, i % 60 == 0 ? NULL : id);
+    }
+    stage_produce_flush();
+    stage_start(s, &sub, 1);
+    expect_settled(s, 300);
+    assert_true(pbus_worker_count(s->worker, "main", &counts));
+    assert_int_equal(counts.n_handled, 100);
+    assert_int_equal(counts.n_duplicates, 195);
+    assert_int_equal(counts.n_dead, 5);
+    assert_int_equal(stage_notices(s, PBUS_NOTICE_DEAD), 5);
+    assert_int_equal(pg_number(s->conn, "SELECT count(DISTINCT value) FROM effect"), 100);
+    assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM effect"), 100);
+    assert_int_equal(
+        pg_number(s->conn,
+                  "SELECT count(*) FROM postbus_inbox.dead WHERE reason = 'unreadable' AND attempts = 0"),
+        5);
+}
+
+static bool is_waiting_at_gate(void *arg)
+{
+    stage *s = arg;
+    pthread_mutex_lock(&s->lock);
+    bool waits = s->n_at_gate > 0;
+    pthread_mutex_unlock(&s->lock);
+    return waits;
+}
+
+static void a_batch_that_was_abandoned_leaves_nothing(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = batched(s, stage_gated);
+    sub.n_threads = 1;
+    for (int i = 0; i < 100; i++)
+        stage_produce_one(s->topic, "k", i == 60 ? "wait" : "v", NULL, NULL);
+    stage_produce_flush();
+    stage_start(s, &sub, 1);
+    assert_true(wait_until(is_waiting_at_gate, s, STAGE_DEADLINE_MS));
+    int64_t n_before = pg_number(s->conn, "SELECT count(*) FROM effect");
+    assert_int_equal(pbus_worker_stop(s->worker, 100, &s->err), PBUS_ERROR_BUSY);
+    stage_open_gate(s);
+    stage_stop(s);
+    assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM effect"), n_before);
+    assert_in_range(n_before, 0, 59);
+    stage_start(s, &sub, 1);
+    expect_settled(s, 100);
+    assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM effect"), 100);
+    assert_int_equal(pg_number(s->conn, "SELECT max(attempt) FROM effect"), 1);
+}
+
+static void killed_while_they_handle_batches_subscribers_lose_and_repeat_nothing(void **state)
+{
+    stage *s = *state;
+    const int n = 5000;
+    proc_fixture *two[2] = {NULL, NULL};
+    const char *argv[] = {POSTBUS_TEST_SUBJECT,
+                          s->conninfo,
+                          kafka_fixture_brokers(stage_kafka),
+                          s->topic,
+                          s->topic,
+                          "100",
+                          "100",
+                          NULL};
+    stage_produce_many(s->topic, n, 23);
+    for (int round = 0; round < 3; round++) {
+        char sql[80];
+        proc_fixture_free(two[round % 2]); /* SIGKILL; at first there is none */
+        two[round % 2] = proc_fixture_start(argv, NULL);
+        snprintf(sql, sizeof sql, "SELECT least(count(*), %d) FROM effect", 600 * (round + 1));
+        stage_expect_soon(s, 600 * (round + 1), sql);
+    }
+    expect_settled(s, n);
+    expect_exactly(s, n);
+    assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM postbus_inbox.dead"), 0);
+    for (int i = 0; i < 2; i++)
+        proc_fixture_free(two[i]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STAGE_TEST(many_events_share_a_transaction_and_each_has_its_effect_once),
+        STAGE_TEST(one_that_fails_takes_no_other_with_it),
+        STAGE_TEST(events_behind_one_that_waits_are_set_aside_in_batches),
+        STAGE_TEST(repeated_and_unreadable_events_of_a_batch_are_told_apart),
+        STAGE_TEST(a_batch_that_was_abandoned_leaves_nothing),
+        STAGE_TEST(killed_while_they_handle_batches_subscribers_lose_and_repeat_nothing),
+    };
+    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
+    return cmocka_run_group_tests(tests, stage_group_setup, stage_group_teardown);
+}
