@@ -231,14 +231,14 @@ static bool skip_within(run *r, const type *t, const place *at)
 {
     size_t index = 0;
     bool good = true;
+    if (t->kind == TYPE_UNION)
+        return read_index(r, at, "branch", t->n_branches, &index) && skip(r, t->branches[index], at);
     r->depth_left--;
     if (t->kind == TYPE_RECORD)
         for (size_t i = 0; i < t->n_fields && good; i++) {
             const place within = {.up = at, .kind = PLACE_FIELD, .name = t->fields[i].name};
             good = skip(r, t->fields[i].type, &within);
         }
-    else if (t->kind == TYPE_UNION)
-        good = read_index(r, at, "branch", t->n_branches, &index) && skip(r, t->branches[index], at);
     else
         good = skip_blocks(r, t, at);
     r->depth_left++;
@@ -468,10 +468,18 @@ static bool run_plan(run *r, const plan *p, const place *at)
         return false;
     if (p->kind == PLAN_SCALAR)
         return run_scalar(r, p, at);
+    /* Unions do not make a value deeper, since none stands directly in another: what the encoder takes is read, also by who has more of
+     * them. */
+    if (p->kind == PLAN_BRANCHES)
+        return run_branches(r, p, at);
+    if (p->kind == PLAN_WRAP)
+        return run_wrap(r, p, at);
     bool good = false;
     r->depth_left--;
     switch (p->kind) {
     case PLAN_SCALAR:
+    case PLAN_BRANCHES:
+    case PLAN_WRAP:
         break;
     case PLAN_FIXED:
         good = run_fixed(r, p, at);
@@ -487,12 +495,6 @@ static bool run_plan(run *r, const plan *p, const place *at)
         break;
     case PLAN_MAP:
         good = run_map(r, p, at);
-        break;
-    case PLAN_BRANCHES:
-        good = run_branches(r, p, at);
-        break;
-    case PLAN_WRAP:
-        good = run_wrap(r, p, at);
         break;
     case PLAN_FAULT:
         good = run_fails(r, PBUS_ERROR_INCOMPATIBLE, at, "%s", p->reason);

@@ -4,6 +4,9 @@
 
 #include "plan.h"
 
+/* How many records, arrays, maps and unions can be open: a union around each of the others. */
+#define DECODE_MAX_OPEN (2 * PBUS_SCHEMA_MAX_DEPTH)
+
 struct pbus_decoder {
     pbus_schema *writer, *reader;
     plans plans;

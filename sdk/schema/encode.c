@@ -113,7 +113,8 @@ static bool encode_real(encoding *e, const type *t, const json_t *json, const pl
     double value;
     if (json_is_number(json))
         value = json_number_value(json);
-    else if (!json_is_string(json) || !number_of_word(json_string_value(json), &value))
+    else if (!json_is_string(json) ||
+             !number_of_word(json_string_value(json), json_string_length(json), &value))
         return encode_refuse(e, at, "%s is no %s", encode_show(json).text, t->name);
     if (t->kind == TYPE_DOUBLE) {
         uint64_t wire;
@@ -165,6 +166,12 @@ static bool put_decimal(encoding *e, const type *t, const json_t *json, const pl
         if (n_digits > 16 || (n_digits == 16 && text[size - 1] != '0'))
             return encode_refuse(
                 e, at, "%s has more than 15 digits, which JSON numbers do not keep; write it as a string",
+                text);
+        /* An integer of more than 64 bits: which one is not known any more. */
+        if (fabs(json_real_value(json)) >= 9223372036854775808.0)
+            return encode_refuse(
+                e, at,
+                "%s is above 2^63, where JSON numbers are not kept to the last digit; write it as a string",
                 text);
     } else if (!text) {
         return encode_refuse(e, at, "%s is no decimal number", encode_show(json).text);
@@ -370,7 +377,7 @@ static bool encode_kind(encoding *e, const type *t, const json_t *json, const pl
 
 bool encode_json(encoding *e, const type *t, const json_t *json, const place *at)
 {
-    if (e->depth > PBUS_SCHEMA_MAX_DEPTH)
+    if (e->depth >= PBUS_SCHEMA_MAX_DEPTH)
         e->status = failure(e->err, PBUS_ERROR_LIMIT, "%s: values are nested deeper than %u",
                             place_show(at).text, PBUS_SCHEMA_MAX_DEPTH);
     else if (e->values_left == 0 || e->out.size > PBUS_SCHEMA_MAX_VALUE_BYTES)

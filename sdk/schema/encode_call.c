@@ -3,6 +3,7 @@
 
 #include "encode.h"
 #include "failure.h"
+#include "json_text.h"
 
 /* Steps that a text may take, trials of unions' branches included: honest ones take a few for each value, and a value has a byte at least. */
 #define ENCODE_STEPS 1000000u
@@ -11,7 +12,7 @@
 static pbus_status encode_text(const pbus_schema *schema, const char *json, size_t size, encoding *e)
 {
     json_error_t why;
-    json_t *value = json_loadb(json, size, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
+    json_t *value = json_text_read(json, size, &why);
     if (!value && json_error_code(&why) == json_error_out_of_memory)
         return failure(e->err, PBUS_ERROR_MEMORY, "no memory for the value");
     if (!value)

@@ -58,8 +58,9 @@ static int rank_of_string(const type *branch, const json_t *json)
         return human_is_time(branch->logical) ? 0 : RANK_NEVER;
     case TYPE_FLOAT:
     case TYPE_DOUBLE:
-        return number_of_word(json_string_value(json), &number) ? 8 + (branch->kind == TYPE_FLOAT)
-                                                                : RANK_NEVER;
+        return number_of_word(json_string_value(json), json_string_length(json), &number)
+                   ? 8 + (branch->kind == TYPE_FLOAT)
+                   : RANK_NEVER;
     case TYPE_BYTES:
     case TYPE_STRING:
     case TYPE_ENUM:

@@ -29,7 +29,9 @@ size_t number_put(char out[NUMBER_TEXT_BYTES], double value, bool single)
         return (size_t)snprintf(out, NUMBER_TEXT_BYTES, "%lld.0", (long long)value);
     for (int digits = single ? 6 : 15; digits <= (single ? 9 : 17); digits++) {
         snprintf(out, NUMBER_TEXT_BYTES, "%.*g", digits, value);
-        if (single ? strtof(out, NULL) == (float)value : strtod(out, NULL) == value)
+        double back = strtod(out, NULL);
+        /* Of the shortest text of a float the nearest double can be halfway to the next one, as of 7.038531e-26. */
+        if (single ? strtof(out, NULL) == (float)value && (float)back == (float)value : back == value)
             break;
     }
     size_t size = number_point(out);
@@ -47,15 +49,13 @@ const char *number_word(double value)
     return isinf(value) ? (value > 0 ? "Infinity" : "-Infinity") : NULL;
 }
 
-bool number_of_word(const char *word, double *out)
+bool number_of_word(const char *word, size_t size, double *out)
 {
-    if (strcmp(word, "NaN") == 0)
-        *out = NAN;
-    else if (strcmp(word, "Infinity") == 0)
-        *out = INFINITY;
-    else if (strcmp(word, "-Infinity") == 0)
-        *out = -INFINITY;
-    else
-        return false;
-    return true;
+    const double numbers[] = {NAN, INFINITY, -INFINITY};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (strlen(word) == size && strcmp(word, number_word(numbers[i])) == 0) {
+            *out = numbers[i];
+            return true;
+        }
+    return false;
 }

@@ -11,6 +11,10 @@
 /* Types of two schemas of the largest text meet in far fewer pairs, unless somebody means harm. */
 #define PLANS_MAX 200000u
 #define PLANS_MAX_DEPTH (2 * PBUS_SCHEMA_MAX_DEPTH)
+/* A pair costs as much as both types are large, and as the reader's have aliases: two texts within their limit could ask for gigabytes,
+ * and for minutes. */
+#define PLANS_MAX_BYTES 67108864u
+#define PLANS_MAX_COMPARISONS 20000000u
 
 struct plan_slot {
     plan *at;
@@ -18,6 +22,15 @@ struct plan_slot {
 
 static void *plan_alloc(plans *p, size_t n, size_t size)
 {
+    if (n > (PLANS_MAX_BYTES - p->n_bytes) / size) {
+        if (p->status == PBUS_OK)
+            p->status =
+                failure(p->err, PBUS_ERROR_LIMIT,
+                        "the schemas' types meet in so many ways that a decoder takes more than %u bytes",
+                        PLANS_MAX_BYTES);
+        return NULL;
+    }
+    p->n_bytes += n * size;
     void *piece = arena_alloc(&p->memory, n, size);
     if (!piece && p->status == PBUS_OK)
         p->status = failure(p->err, PBUS_ERROR_MEMORY, "no memory for the decoder");
@@ -86,6 +99,26 @@ static bool plan_fails(plans *p, plan *made, const char *format, ...)
     made->reason = copy;
     made->hopeless = true;
     return true;
+}
+
+/* What it takes to look whether a type matches, in names. */
+static uint64_t plan_names_of(const type *t)
+{
+    while (t->kind == TYPE_ARRAY || t->kind == TYPE_MAP)
+        t = t->items;
+    return 1 + t->n_aliases;
+}
+
+static bool plan_compares(plans *p, uint64_t n_names)
+{
+    p->n_comparisons += n_names;
+    if (p->n_comparisons <= PLANS_MAX_COMPARISONS)
+        return true;
+    p->status =
+        failure(p->err, PBUS_ERROR_LIMIT,
+                "the schemas' types meet in so many ways that it takes more than %u comparisons of names",
+                PLANS_MAX_COMPARISONS);
+    return false;
 }
 
 /* For each of the reader's fields the written one that it takes: by its name or, if that is not written, by its first alias that
@@ -159,11 +192,16 @@ static bool plan_written(plans *p, plan *made, const size_t *taken_by)
 
 static bool plan_record(plans *p, plan *made)
 {
+    uint64_t n_names = 0;
+    for (size_t i = 0; i < made->reader->n_fields; i++)
+        n_names += 1 + made->reader->fields[i].n_aliases;
     if (!match_names(made->writer, made->reader))
         return plan_fails(
             p, made,
             "the record %s cannot be read as %s: the names differ, and no alias says that they are the same",
             made->writer->name, made->reader->name);
+    if (!plan_compares(p, n_names))
+        return false;
     size_t *taken_by = malloc((made->writer->n_fields + 1) * sizeof *taken_by);
     bool *found = calloc(made->reader->n_fields + 1, sizeof *found);
     bool good = taken_by && found;
@@ -190,12 +228,15 @@ static bool plan_enum(plans *p, plan *made)
             "the enum %s cannot be read as %s: the names differ, and no alias says that they are the same",
             writer->name, reader->name);
     uint32_t *symbols = plan_alloc(p, writer->n_symbols, sizeof *symbols);
+    bool hopeless = writer->n_symbols > 0;
     for (size_t i = 0; i < writer->n_symbols && symbols; i++) {
         size_t at = type_find_symbol(reader, writer->symbols[i]);
         if (at == reader->n_symbols)
             at = reader->default_symbol;
         symbols[i] = at == reader->n_symbols ? PLAN_NO_SYMBOL : (uint32_t)at;
+        hopeless &= symbols[i] == PLAN_NO_SYMBOL;
     }
+    made->hopeless = hopeless;
     made->symbols = symbols;
     made->kind = PLAN_ENUM;
     return symbols != NULL;
@@ -242,6 +283,11 @@ static bool plan_branches(plans *p, plan *made)
 static bool plan_wrap(plans *p, plan *made)
 {
     const type *writer = made->writer, *reader = made->reader;
+    uint64_t n_names = 0;
+    for (size_t i = 0; i < reader->n_branches; i++)
+        n_names += 2 * plan_names_of(reader->branches[i]);
+    if (!plan_compares(p, n_names))
+        return false;
     size_t at = 0;
     while (at < reader->n_branches && !match_is_exact(writer, reader->branches[at]))
         at++;
@@ -270,6 +316,8 @@ static bool plan_fill(plans *p, plan *made)
         return plan_branches(p, made);
     if (reader->kind == TYPE_UNION)
         return plan_wrap(p, made);
+    if (!plan_compares(p, plan_names_of(reader)))
+        return false;
     if (writer->kind != reader->kind && !match_is_allowed(writer, reader))
         return plan_fails(p, made, "%s cannot be read as %s", writer->name, reader->name);
     if (plan_decimals_differ(writer, reader))

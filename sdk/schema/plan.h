@@ -51,6 +51,8 @@ typedef struct plans {
     struct plan_slot *slots; /* plans by their pair of types; open addressing */
     size_t n_slots, n_used;
     unsigned depth;
+    size_t n_bytes; /* of memory */
+    uint64_t n_comparisons;
     pbus_error *err;
     pbus_status status;
 } plans;

@@ -4,6 +4,7 @@
 
 #include "canonical.h"
 #include "failure.h"
+#include "json_text.h"
 #include "parser.h"
 
 void pbus_buffer_done(pbus_buffer *buffer)
@@ -62,8 +63,7 @@ static bool schema_note_known(pbus_schema *s, pbus_schema *const *known, size_t 
 static pbus_status schema_read_json(pbus_schema *s, pbus_error *err)
 {
     json_error_t why;
-    s->json =
-        json_loadb(s->text, s->text_size, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
+    s->json = json_text_read(s->text, s->text_size, &why);
     if (s->json)
         return PBUS_OK;
     if (json_error_code(&why) == json_error_out_of_memory)

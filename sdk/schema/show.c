@@ -19,7 +19,7 @@ typedef struct shower {
     unsigned n_tags; /* how deep the unions are */
     pbus_error *err;
     /* Whether each open union was tagged, and each other container is a record, map or array: how it is closed. */
-    char closers[PBUS_SCHEMA_MAX_DEPTH + 1];
+    char closers[DECODE_MAX_OPEN];
     unsigned depth;
 } shower;
 
@@ -119,7 +119,7 @@ static pbus_status put_content(shower *s, const pbus_datum *d)
 static pbus_status put_open(shower *s, char open, char closer)
 {
     if (s->depth == sizeof s->closers)
-        return failure(s->err, PBUS_ERROR_LIMIT, "values are nested deeper than %u", PBUS_SCHEMA_MAX_DEPTH);
+        return failure(s->err, PBUS_ERROR_LIMIT, "values are nested deeper than %u", DECODE_MAX_OPEN);
     if (open)
         bytes_put_u8(&s->out, (uint8_t)open);
     s->closers[s->depth++] = closer;

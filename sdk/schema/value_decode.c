@@ -15,7 +15,7 @@ typedef struct frame {
 
 typedef struct filler {
     avro_value_t next; /* where the next value goes */
-    frame frames[PBUS_SCHEMA_MAX_DEPTH + 1];
+    frame frames[DECODE_MAX_OPEN];
     unsigned depth;
     bytes text; /* a string with the NUL that avro-c wants */
     pbus_error *err;
@@ -33,8 +33,8 @@ static pbus_status fill_open(filler *f, const pbus_datum *d, avro_type_t wanted)
     frame *opened = &f->frames[f->depth];
     if (avro_value_get_type(&f->next) != wanted)
         return fill_fails(f, "place for this value", NULL);
-    if (f->depth == PBUS_SCHEMA_MAX_DEPTH)
-        return failure(f->err, PBUS_ERROR_LIMIT, "values are nested deeper than %u", PBUS_SCHEMA_MAX_DEPTH);
+    if (f->depth == DECODE_MAX_OPEN)
+        return failure(f->err, PBUS_ERROR_LIMIT, "values are nested deeper than %u", DECODE_MAX_OPEN);
     opened->value = f->next;
     opened->n_fields = 0;
     f->depth++;

@@ -257,7 +257,7 @@ static bool write_value(writer *w, const type *t, const avro_value_t *value, con
 {
     if (avro_value_get_type(value) != avro_c_type(t->kind))
         return refuse(w, at, "the value of avro-c is not of the type %s", t->name);
-    if (w->depth > PBUS_SCHEMA_MAX_DEPTH || w->out.size > PBUS_SCHEMA_MAX_VALUE_BYTES) {
+    if (w->depth >= PBUS_SCHEMA_MAX_DEPTH || w->out.size > PBUS_SCHEMA_MAX_VALUE_BYTES) {
         w->status = failure(w->err, PBUS_ERROR_LIMIT,
                             "%s: the value is nested deeper than %u, or has more than %u bytes",
                             place_show(at).text, PBUS_SCHEMA_MAX_DEPTH, PBUS_SCHEMA_MAX_VALUE_BYTES);

@@ -35,7 +35,8 @@
 
 /* Of a schema's text, in bytes. */
 #define PBUS_SCHEMA_MAX_BYTES 1048576u
-/* How deep types may be nested in one another, and values that are encoded. */
+/* How deep types may be nested in one another, and values that are encoded; what is encoded is not too deep to be
+ * decoded. */
 #define PBUS_SCHEMA_MAX_DEPTH 200u
 /* The most that one encoded value, or the JSON of one decoded value, may have, in bytes. */
 #define PBUS_SCHEMA_MAX_VALUE_BYTES 268435456u
@@ -171,7 +172,7 @@ PBUS_API PBUS_MUST_USE pbus_status pbus_compatibility_parse(const char *name, pb
 /* ---- Values as JSON ---- */
 
 /* Two ways to write a value as JSON. UTF-8; a number that is not finite is "NaN", "Infinity" or "-Infinity" in
- * both.
+ * both; a float or double may be written as an integer of any size.
  *
  * PBUS_JSON_AVRO is the JSON encoding of the specification: a union's value stands in an object whose only key
  * is the branch's name, {"string": "a"}, but null, which stands alone; bytes and fixed are strings whose
@@ -186,8 +187,8 @@ PBUS_API PBUS_MUST_USE pbus_status pbus_compatibility_parse(const char *name, pb
  *   time-millis, -micros    "14:03:05", "14:03:05.123" (no more digits than the type keeps)
  *   timestamp-millis, …     "2026-11-25T14:03:05.123Z", or with an offset such as +01:00; written back in Z
  *   local-timestamp-…       "2026-11-25T14:03:05.123", without a zone
- *   decimal                 "12.34" or 12.34 (a number that is no integer: of at most 15 digits); nothing is
- *                           rounded, what does not fit scale and precision is refused
+ *   decimal                 "12.34" or 12.34 (a number that is no integer of 64 bits: of at most 15 digits, and
+ *                           below 2^63); nothing is rounded, what does not fit scale and precision is refused
  *   uuid                    "0190f3e4-7c1a-8def-8000-00000000002a" (of a string, or a fixed of 16 bytes)
  *   duration                "P1M2DT3.004S": months, days, milliseconds; years, weeks, hours and minutes are
  *                           taken too
@@ -227,8 +228,9 @@ typedef struct pbus_decoder pbus_decoder;
 
 /* What one value may cost. 0 stands for the default. */
 typedef struct pbus_decode_limits {
-    size_t size;        /* sizeof(pbus_decode_limits) */
-    uint32_t max_depth; /* values in values; default and most PBUS_SCHEMA_MAX_DEPTH */
+    size_t size; /* sizeof(pbus_decode_limits) */
+    /* Values in values, where unions do not count; default and most PBUS_SCHEMA_MAX_DEPTH. */
+    uint32_t max_depth;
     /* Values of all kinds, also those that have no bytes and those that are skipped; default 1,000,000, and 16
      * more for each byte. */
     uint64_t max_values;
@@ -308,8 +310,8 @@ extern "C" {
  *   writer, reader  kept alive by the decoder; may be the same
  *   limits          may be NULL
  *   out             yours, to be given to pbus_decoder_free
- * Returns: PBUS_OK; PBUS_ERROR_INCOMPATIBLE; PBUS_ERROR_LIMIT; PBUS_ERROR_ARGUMENT; PBUS_ERROR_MEMORY.
- * Since: 0.2. */
+ * Returns: PBUS_OK; PBUS_ERROR_INCOMPATIBLE; PBUS_ERROR_LIMIT, where to work it out takes more than 64 MiB or 20
+ * million comparisons of names; PBUS_ERROR_ARGUMENT; PBUS_ERROR_MEMORY. Since: 0.2. */
 PBUS_API PBUS_MUST_USE pbus_status pbus_decoder_new(pbus_schema *writer, pbus_schema *reader,
                                                     const pbus_decode_limits *limits, pbus_decoder **out,
                                                     pbus_error *err);

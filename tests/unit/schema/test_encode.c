@@ -34,6 +34,19 @@ static void every_type_has_the_bytes_of_the_specification(void **state)
         {"\"float\"", "0.1", "cdcccc3d", NULL},
         {"\"float\"", "-0.0", "00000080", NULL},
         {"\"float\"", "3.4028234663852886e+38", "ffff7f7f", "3.4028235e+38"},
+        /* The float of 0x15AE43FD: with fewer digits the nearest double becomes another float. */
+        {"\"float\"", "7.0385306918512091e-26", "fd43ae15", "7.0385307e-26"},
+        /* Integers of more than 64 bits, as who has only doubles writes them, and a string that looks like one. */
+        {"\"double\"", "18446744073709552000", "000000000000f043", "1.8446744073709552e+19"},
+        {"\"double\"", "-9223372036854775809", "000000000000e0c3", "-9.223372036854776e+18"},
+        {"\"float\"", "100000000000000000000", "ec78ad60", "1e+20"},
+        {"{\"type\":\"map\",\"values\":[\"string\",\"double\"]}",
+         "{\"18446744073709552000\":{\"string\":\"\\\"18446744073709552000\"},\"b\":{\"double\":"
+         "18446744073709552000}}",
+         "04283138343436373434303733373039353532303030002a223138343436373434303733373039353532303030"
+         "026202000000000000f04300",
+         "{\"18446744073709552000\":{\"string\":\"\\\"18446744073709552000\"},\"b\":{\"double\":1."
+         "8446744073709552e+19}}"},
         {"\"double\"", "1.5", "000000000000f83f", NULL},
         {"\"double\"", "5e-324", "0100000000000000", "4.94065645841247e-324"},
         {"\"double\"", "1e300", "9c7500883ce4377e", "1e+300"},
@@ -90,7 +103,7 @@ static void what_does_not_fit_is_refused_with_its_path(void **state)
         {"\"int\"", "", "no JSON"},
         {"\"int\"", "{", "no JSON"},
         {"\"int\"", "1 2", "no JSON"},
-        {"\"int\"", "9223372036854775808", "no JSON"},
+        {"\"int\"", "9223372036854775808", "9.223372036854776e+18 is no int"},
         {"\"string\"", "\"\xff\"", "no JSON"},
         {"\"string\"", "\"\\ud800\"", "no JSON"},
         {R(F("a", "\"int\"")), "{\"a\":1,\"a\":2}", "no JSON"},
@@ -104,6 +117,12 @@ static void what_does_not_fit_is_refused_with_its_path(void **state)
         {"\"int\"", "-2147483649", "does not fit"},
         {"\"long\"", "1e3", "1000.0 is no long"},
         {"\"float\"", "1e39", "too large for a float"},
+        {"\"double\"", "\"NaN\\u0000\"", "is no double"},
+        {"\"long\"", "9223372036854775808", "9.223372036854776e+18 is no long"},
+        {"\"double\"", "[18446744073709552000,]", "the value is no JSON"},
+        {"\"double\"", "018446744073709552000", "the value is no JSON"},
+        {"\"string\"", "[18446744073709552000,\"", "the value is no JSON"},
+        {"\"string\"", "[18446744073709552000,\"\\", "the value is no JSON"},
         {"\"float\"", "\"1\"", "\"1\" is no float"},
         {"\"double\"", "\"nan\"", "\"nan\" is no double"},
         {"\"double\"", "null", "null is no double"},
@@ -182,6 +201,53 @@ static void values_nested_too_deep_are_refused(void **state)
     free(json);
 }
 
+/* A list of so many nodes as JSON; the caller's. */
+static char *list_of(int n)
+{
+    char *json = malloc(20000), *at = json;
+    assert_non_null(json);
+    for (int i = 0; i < n; i++)
+        at += sprintf(at, "{\"n\":");
+    at += sprintf(at, "null");
+    for (int i = 0; i < n; i++)
+        *at++ = '}';
+    *at = '\0';
+    return json;
+}
+
+static void what_is_encoded_can_be_decoded_however_deep(void **state)
+{
+    (void)state;
+    const char *list =
+        "{\"type\":\"record\",\"name\":\"L\",\"fields\":[{\"name\":\"n\",\"type\":[\"null\",\"L\"]}]}";
+    const char *tree = "{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"n\",\"type\":{\"type\":"
+                       "\"array\",\"items\":\"T\"}}]}";
+    const char *later = "{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"n\",\"type\":[\"null\",{"
+                        "\"type\":\"array\",\"items\":[\"null\",\"T\"]}]}]}";
+    char hex[401] = "";
+    for (int i = 0; i < 98; i++)
+        memcpy(hex + 2 * i, "02", 3);
+    strcat(hex, "00");
+    char *json = list_of(99);
+    assert_string_equal(stage_encode(list, json, PBUS_JSON_PLAIN), hex);
+    assert_string_equal(stage_decode(list, list, hex, PBUS_JSON_PLAIN), json);
+    free(json);
+    json = list_of(100);
+    stage_expect_failure("deeper", stage_encode(list, json, PBUS_JSON_PLAIN), "LIMIT",
+                         "nested deeper than 200");
+    free(json);
+    /* The same of one whose nodes are in arrays: 100 nodes, each array ends. */
+    memcpy(hex + 196, "02", 2);
+    memset(hex + 198, '0', 200);
+    hex[398] = '\0';
+    json = strdup(stage_decode(tree, tree, hex, PBUS_JSON_PLAIN));
+    assert_non_null(json);
+    assert_int_equal(strncmp(json, "{\"n\":[{\"n\":[", 12), 0);
+    assert_string_equal(stage_decode(tree, later, hex, PBUS_JSON_PLAIN), json);
+    assert_string_equal(stage_encode(tree, json, PBUS_JSON_PLAIN), hex);
+    free(json);
+}
+
 static void arguments_are_checked(void **state)
 {
     (void)state;
@@ -217,6 +283,7 @@ int main(void)
         cmocka_unit_test(what_does_not_fit_is_refused_with_its_path),
         cmocka_unit_test(a_failure_leaves_the_buffer_as_it_was),
         cmocka_unit_test(values_nested_too_deep_are_refused),
+        cmocka_unit_test(what_is_encoded_can_be_decoded_however_deep),
         cmocka_unit_test(arguments_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -193,7 +193,7 @@ static void limits_are_the_callers(void **state)
     pbus_decoder *decoder = NULL;
     pbus_error err;
     size_t n = 0;
-    limits.max_depth = 9;
+    limits.max_depth = 3; /* unions do not count */
     assert_int_equal(pbus_decoder_new(schema, schema, &limits, &decoder, &err), PBUS_OK);
     assert_int_equal(pbus_decoder_visit(decoder, "\2\2\0", 3, count, &n, &err), PBUS_ERROR_LIMIT);
     assert_int_equal(pbus_decoder_visit(decoder, "\2\0", 2, count, &n, &err), PBUS_OK);
@@ -209,6 +209,80 @@ static void limits_are_the_callers(void **state)
     limits.size = 1;
     assert_int_equal(pbus_decoder_new(schema, schema, &limits, &decoder, &err), PBUS_ERROR_ARGUMENT);
     pbus_schema_free(schema);
+}
+
+/* Every one of k records of one short name meets every one of k others, and their many fields are of one type: few pairs, of much each. */
+static char *meeting(const char *space, int k, int n_fields, bool is_writer)
+{
+    char *text = malloc(PBUS_SCHEMA_MAX_BYTES + 1), *at = text;
+    assert_non_null(text);
+    at += sprintf(
+        at, "{\"type\":\"record\",\"name\":\"Root\",\"fields\":[{\"name\":\"e\",\"type\":{\"type\":\"enum\","
+            "\"name\":\"e.E\",\"symbols\":[]}}");
+    if (is_writer)
+        at += sprintf(
+            at, ",{\"name\":\"u\",\"type\":{\"type\":\"record\",\"name\":\"U\",\"fields\":[{\"name\":\"u\","
+                "\"type\":[");
+    for (int i = 0; i < k; i++) {
+        if (!is_writer)
+            at += sprintf(
+                at,
+                ",{\"name\":\"g%d\",\"type\":{\"type\":\"record\",\"name\":\"n%d.U\",\"fields\":[{\"name\":"
+                "\"u\",\"type\":",
+                i, i);
+        at += sprintf(at, "%s{\"type\":\"record\",\"name\":\"%s%d.X\",\"fields\":[",
+                      is_writer && i ? "," : "", space, i);
+        for (int j = 0; j < n_fields; j++)
+            at += sprintf(at, "%s{\"name\":\"f%d\",\"type\":\"e.E\"}", j ? "," : "", j);
+        at += sprintf(at, is_writer ? "]}" : "]}}]}}");
+    }
+    if (is_writer)
+        at += sprintf(at, "]}]}}");
+    for (int i = 0; i < k && is_writer; i++)
+        at += sprintf(at, ",{\"name\":\"g%d\",\"type\":\"U\"}", i);
+    sprintf(at, "]}");
+    return text;
+}
+
+/* A union of so many enums, each with so many aliases. */
+static char *union_of_enums(const char *name, int k, int n_aliases)
+{
+    char *text = malloc(PBUS_SCHEMA_MAX_BYTES + 1), *at = text;
+    assert_non_null(text);
+    for (int i = 0; i < k; i++) {
+        at += sprintf(at, "%c{\"type\":\"enum\",\"name\":\"%s%d\",\"symbols\":[],\"aliases\":[",
+                      i ? ',' : '[', name, i);
+        for (int j = 0; j < n_aliases; j++)
+            at += sprintf(at, "%s\"q\"", j ? "," : "");
+        at += sprintf(at, "]}");
+    }
+    sprintf(at, "]");
+    return text;
+}
+
+static void expect_a_limit(char *writer_text, char *reader_text, const char *part)
+{
+    pbus_schema *writer = stage_schema(writer_text), *reader = stage_schema(reader_text);
+    pbus_decoder *decoder = NULL;
+    pbus_error err;
+    assert_int_equal(pbus_decoder_new(writer, reader, NULL, &decoder, &err), PBUS_ERROR_LIMIT);
+    assert_non_null(strstr(err.message, part));
+    const pbus_schema *earlier = writer;
+    assert_int_equal(pbus_schema_compare(reader, &earlier, 1, PBUS_COMPATIBILITY_BACKWARD, NULL, &err),
+                     PBUS_ERROR_LIMIT);
+    pbus_schema_free(writer);
+    pbus_schema_free(reader);
+    free(writer_text);
+    free(reader_text);
+}
+
+/* Texts within their limit would otherwise ask for a gigabyte, and for billions of comparisons. */
+static void schemas_that_meet_in_too_many_ways_are_refused(void **state)
+{
+    (void)state;
+    expect_a_limit(meeting("a", 200, 100, true), meeting("b", 200, 100, false), "more than 67108864 bytes");
+    expect_a_limit(union_of_enums("W", 4000, 0), union_of_enums("R", 4000, 0), "20000000 comparisons");
+    expect_a_limit(union_of_enums("W", 100, 0), union_of_enums("R", 100, 2000), "20000000 comparisons");
 }
 
 static pbus_status end_at_item(void *context, const pbus_datum *datum)
@@ -287,6 +361,7 @@ int main(void)
         cmocka_unit_test(blocks_of_said_size_are_read_and_jumped_over),
         cmocka_unit_test(values_of_no_bytes_are_counted),
         cmocka_unit_test(limits_are_the_callers),
+        cmocka_unit_test(schemas_that_meet_in_too_many_ways_are_refused),
         cmocka_unit_test(a_visitor_ends_the_decoding_when_it_wants),
         cmocka_unit_test(no_change_of_a_byte_breaks_the_decoder),
     };

@@ -213,6 +213,8 @@ static void what_is_ambiguous_or_does_not_fit_is_refused(void **state)
         {DECIMAL("4", "2"), "\"100.00\"", "has more digits than a decimal(4, 2) holds"},
         {DECIMAL("4", "2"), "100", "has more digits than a decimal(4, 2) holds"},
         {DECIMAL("30", "20"), "0.12345678901234567", "has more than 15 digits"},
+        {DECIMAL("30", "0"), "100000000000000000001", "1e+20 is above 2^63"},
+        {DECIMAL("30", "0"), "-12345678901234567890", "-1.2345678901234567e+19 has more than 15 digits"},
         {DECIMAL("4", "2"), "null", "null is no decimal number"},
         {DECIMAL("4", "2"), "true", "true is no decimal number"},
         /* UUIDs and durations. */

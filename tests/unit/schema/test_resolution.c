@@ -266,6 +266,13 @@ static void what_no_value_can_avoid_is_refused_before_any_comes(void **state)
     assert_null(decoder);
     pbus_schema_free(writer);
     pbus_schema_free(reader);
+    writer = stage_schema(ENUM("E", "\"A\",\"B\""));
+    reader = stage_schema(ENUM("E", "\"C\""));
+    assert_int_equal(pbus_decoder_new(writer, reader, NULL, &decoder, &err), PBUS_ERROR_INCOMPATIBLE);
+    assert_non_null(strstr(err.message, "the symbol A is none of the reader's enum E"));
+    assert_null(decoder);
+    pbus_schema_free(writer);
+    pbus_schema_free(reader);
 }
 
 int main(void)
