@@ -1,10 +1,7 @@
 /* postbus dead: shows dead letters of subscribers, has them tried again or removes them; never talks to a worker or to Kafka. */
 #include "dead.h"
 
-#include "database.h"
-
-#include <stdlib.h>
-#include <string.h>
+#include "subcommand.h"
 
 static const command_option options[] = {
     {.name = "json", .kind = OPTION_SWITCH, .effect = "list and show: prints one JSON object a line."},
@@ -51,77 +48,22 @@ static const command_option options[] = {
     {.name = NULL},
 };
 
-/* Which flags each subcommand takes; the others would do nothing. */
-static const struct {
-    const char *name, *flags;
-    bool wants_id;
-} subcommands[] = {
-    {"list", " json application subscription topic reason limit ", false},
-    {"show", " json value ", true},
-    {"redrive", " application subscription topic reason id older-than why dry-run yes ", false},
-    {"discard", " reason yes ", true},
+static const subcommand subcommands[] = {
+    {"list", NULL, 0, 0, " json application subscription topic reason limit ", dead_list},
+    {"show", "ID", 1, 1, " json value ", dead_show},
+    {"redrive", NULL, 0, 0, " application subscription topic reason id older-than why dry-run yes ",
+     dead_redrive},
+    {"discard", "ID", 1, 1, " reason yes ", dead_discard},
+    {.name = NULL},
 };
-
-static bool takes_flag(const char *flags, const char *name)
-{
-    char with_spaces[40];
-    snprintf(with_spaces, sizeof with_spaces, " %s ", name);
-    return strstr(flags, with_spaces) != NULL;
-}
-
-static bool is_id(const char *text)
-{
-    char *end;
-    return *text >= '1' && *text <= '9' && strtoll(text, &end, 10) > 0 && *end == '\0' && strlen(text) < 20;
-}
-
-/* EXIT_OK, and which subcommand, or what is wrong. */
-static int find(const call *c, size_t *out)
-{
-    size_t n = sizeof subcommands / sizeof subcommands[0];
-    for (*out = 0; *out < n && strcmp(subcommands[*out].name, c->words[0]) != 0;)
-        ++*out;
-    if (*out == n)
-        return misuse(c, "\"%s\" is none of list, show, redrive and discard", c->words[0]);
-    for (size_t i = 0; i < c->n_given; i++)
-        if (!takes_flag(subcommands[*out].flags, c->given[i].option->name))
-            return misuse(c, "%s takes no --%s; postbus dead --help says which does", c->words[0],
-                          c->given[i].option->name);
-    if (!subcommands[*out].wants_id)
-        return c->n_words == 1 ? EXIT_OK : misuse(c, "\"%s\" is one word too many", c->words[1]);
-    if (c->n_words < 2)
-        return misuse(c, "the dead letter is missing; write postbus dead %s ID", c->words[0]);
-    if (!is_id(c->words[1]))
-        return misuse(c, "\"%s\" is no dead letter's number; postbus dead list shows them", c->words[1]);
-    return EXIT_OK;
-}
-
-static int run_one(const call *c, PGconn *conn, size_t which)
-{
-    switch (which) {
-    case 0:
-        return dead_list(c, conn);
-    case 1:
-        return dead_show(c, conn, c->words[1]);
-    case 2:
-        return dead_redrive(c, conn);
-    default:
-        return dead_discard(c, conn, c->words[1]);
-    }
-}
 
 static int run(const call *c)
 {
-    size_t which;
-    int code = find(c, &which);
-    if (code != EXIT_OK)
-        return code;
-    PGconn *conn = database_open(c, &code);
-    if (!conn)
-        return code;
-    code = run_one(c, conn, which);
-    PQfinish(conn);
-    return code;
+    int code;
+    const subcommand *one = subcommand_find(c, subcommands, &code);
+    if (one && c->n_words > 1 && !subcommand_is_number(c, c->words[1], "dead letter", "postbus dead list"))
+        return EXIT_USAGE;
+    return one ? subcommand_run(c, one) : code;
 }
 
 const command command_dead = {

@@ -7,8 +7,8 @@
 #include "command.h"
 
 int dead_list(const call *c, PGconn *conn);
-int dead_show(const call *c, PGconn *conn, const char *id);
+int dead_show(const call *c, PGconn *conn);
 int dead_redrive(const call *c, PGconn *conn);
-int dead_discard(const call *c, PGconn *conn, const char *id);
+int dead_discard(const call *c, PGconn *conn);
 
 #endif

@@ -82,8 +82,9 @@ static void print_fields(const PGresult *row)
     }
 }
 
-int dead_show(const call *c, PGconn *conn, const char *id)
+int dead_show(const call *c, PGconn *conn)
 {
+    const char *id = c->words[1];
     const char *params[] = {id, call_has(c, "value") ? "t" : "f"};
     PGresult *row = database_query(c, conn, "the dead letter cannot be read",
                                    subscriber_sql_query("dead_show"), 2, params);

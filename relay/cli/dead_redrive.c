@@ -59,8 +59,9 @@ static int discard_one(const call *c, PGconn *conn, const char *id, const char *
     return code;
 }
 
-int dead_discard(const call *c, PGconn *conn, const char *id)
+int dead_discard(const call *c, PGconn *conn)
 {
+    const char *id = c->words[1];
     const char *why = call_text(c, "reason");
     char question[100];
     if (!why || !why[strspn(why, " \t")])

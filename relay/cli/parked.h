@@ -7,8 +7,8 @@
 #include "command.h"
 
 int parked_list(const call *c, PGconn *conn);
-int parked_show(const call *c, PGconn *conn, const char *id);
+int parked_show(const call *c, PGconn *conn);
 int parked_redrive(const call *c, PGconn *conn);
-int parked_discard(const call *c, PGconn *conn, const char *id);
+int parked_discard(const call *c, PGconn *conn);
 
 #endif

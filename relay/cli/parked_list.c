@@ -92,8 +92,9 @@ static void print_fields(const PGresult *row)
     }
 }
 
-int parked_show(const call *c, PGconn *conn, const char *id)
+int parked_show(const call *c, PGconn *conn)
 {
+    const char *id = c->words[1];
     PGresult *row = database_query(c, conn, "the event cannot be read", sql_query("parked_show"), 1, &id);
     if (!row)
         return EXIT_FAULT;

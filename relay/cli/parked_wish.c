@@ -83,8 +83,9 @@ static int wish_discard(const call *c, PGconn *conn, const char *id, const char 
     return code;
 }
 
-int parked_discard(const call *c, PGconn *conn, const char *id)
+int parked_discard(const call *c, PGconn *conn)
 {
+    const char *id = c->words[1];
     const char *why = call_text(c, "reason");
     char question[100];
     if (!why || !why[strspn(why, " \t")])

@@ -141,7 +141,7 @@ static void what_makes_no_sense_is_refused(void **state)
     stage_expect(2, POSTBUS("dead", "bury"));
     stage_says("\"bury\" is none of list, show, redrive and discard");
     stage_expect(2, POSTBUS("dead", "show"));
-    stage_says("is missing");
+    stage_says("write postbus dead show ID");
     stage_expect(2, POSTBUS("dead", "show", "0"));
     stage_says("\"0\" is no dead letter's number");
     stage_expect(2, POSTBUS("dead", "list", "--yes"));
