@@ -29,3 +29,7 @@ class Fault:
     once: bool = False            # the row is over when it has struck
     exactly_once: bool = False    # also where the other rows' relays deliver at least once
     needs_mount: bool = False     # can be run only where file systems may be mounted
+    n_members: int = 0            # subscribers that are there from the beginning: their effects are judged, too
+    habits: tuple = ()            # of their handlers: flags of postbus_chaos_subscriber
+    member_may_end: bool = False  # a handler ends its process; it is started again
+    duplicates_needed: bool = False      # a row whose topics hold no event twice proves nothing

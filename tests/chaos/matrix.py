@@ -9,19 +9,23 @@ import faults_network
 import faults_postgres
 import faults_promotion
 import faults_relay
+import faults_subscriber
 import judgement
 from row import Row
+from subscriber_row import SubscriberRow
 
-FAULTS = [*faults_relay.FAULTS, *faults_application.FAULTS, *faults_postgres.FAULTS, *faults_kafka.FAULTS,
+RELAYS = [*faults_relay.FAULTS, *faults_application.FAULTS, *faults_postgres.FAULTS, *faults_kafka.FAULTS,
           *faults_network.FAULTS, *faults_host.FAULTS, *faults_backlog.FAULTS, *faults_promotion.FAULTS]
+KINDS = {"relays": RELAYS, "subscribers": faults_subscriber.FAULTS}
+FAULTS = [fault for kind in KINDS.values() for fault in kind]
 ROW_OVERHEAD_S = 9  # servers, topics, drain and verdict of a row
 
 
-def chosen(names):
+def chosen(kind, names):
     unknown = sorted(set(names) - {fault.name for fault in FAULTS})
     if unknown:
         raise SystemExit(f"chaos: there is no fault {', '.join(unknown)}; there are {', '.join(fault.name for fault in FAULTS)}")
-    return [fault for fault in FAULTS if not names or fault.name in names]
+    return [fault for fault in FAULTS if fault.name in names] or KINDS[kind]
 
 
 def run_rows(stage, faults, seed, seconds, check_times):
@@ -37,7 +41,7 @@ def run_rows(stage, faults, seed, seconds, check_times):
             stage.say(f"chaos: {fault.name} is left out: {results[-1]['skipped']}")
             continue
         stage.say(f"chaos: {fault.name}, {row_seconds:.0f} s, seed {seed}")
-        result = Row(stage, fault, seed, row_seconds).run()
+        result = (SubscriberRow if fault.n_members else Row)(stage, fault, seed, row_seconds).run()
         result["failures"] = judgement.failures(result, check_times)
         results.append(result)
         stage.say("  " + summary(result))
@@ -54,4 +58,11 @@ def summary(result):
     return (f"{v['events']} events of {result.get('transactions', 0)} transactions ({result['transactions'] / max(result['load_s'], 1):.0f}/s), "
             f"struck {result['strikes']} times: lost {v['lost']}, extra {v['extra']}, misordered {v['overtaken'] + v['broken_replay']}, "
             f"duplicates {v['duplicates']} of at most {result['duplicates_bound']} ({result['restarts']} restarts), recovered in "
-            f"{times[len(times) // 2]} ms (median) to {times[-1]} ms")
+            f"{times[len(times) // 2]} ms (median) to {times[-1]} ms" + summary_of_effects(result.get("effects")))
+
+
+def summary_of_effects(e):
+    if not e:
+        return ""
+    return (f"; effects {e['effects']}: missing {e['unhandled']}, repeated {e['repeated']}, foreign {e['foreign'] + e['altered']}, misordered "
+            f"{e['misordered'] + e['passed']}, dead letters {e['dead']} of {e['poison']}, forgeries found {e['forgeries_caught']} of {e['forgeries']}")

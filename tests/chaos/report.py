@@ -3,7 +3,12 @@ import os
 import platform
 import re
 
-BEGIN, END = "<!-- chaos: begin -->", "<!-- chaos: end -->"
+MARKS = {"relays": ("<!-- chaos: begin -->", "<!-- chaos: end -->"),
+         "subscribers": ("<!-- chaos of subscribers: begin -->", "<!-- chaos of subscribers: end -->")}
+HEADINGS = {"relays": "| fault | what is done | times | events | transactions/s | lost | extra | misordered | duplicates, of at most in flight | "
+                      "recovered in s: median / longest | bound |",
+            "subscribers": "| fault | what is done | times | events | twice in the topics | effects | missing | repeated | foreign | misordered | "
+                           "dead letters, of those expected | recovered in s: median / longest | bound |"}
 
 
 def machine():
@@ -21,6 +26,21 @@ def times(result):
     return f"{ordered[len(ordered) // 2] / 1000:.2f} / {ordered[-1] / 1000:.2f}" if ordered else "–"
 
 
+def bound(result):
+    return "**" + "; ".join(result["failures"]) + "**" if result["failures"] else f"{result['bound_ms'] / 1000:g} s: {result['bounded_by']}"
+
+
+def subscribers_row(result):
+    if "skipped" in result:
+        return [f"`{result['name']}`", result["what"], *["–"] * 10, "not run: " + result["skipped"]]
+    v, e = result["verdict"], result.get("effects")
+    cells = [f"`{result['name']}`", result["what"], str(result["strikes"])]
+    if not v or not e:
+        return cells + ["–"] * 9 + ["**" + "; ".join(result["failures"]) + "**"]
+    return cells + [f"{e['events']:,}", f"{v['duplicates']:,}", f"{e['effects']:,}", str(e["unhandled"]), str(e["repeated"]), str(e["foreign"] + e["altered"]),
+                    str(e["misordered"] + e["passed"]), f"{e['dead']} of {e['poison']}", times(result), bound(result)]
+
+
 def row(result):
     if "skipped" in result:
         return [f"`{result['name']}`", result["what"], *["–"] * 8, "not run: " + result["skipped"]]
@@ -30,26 +50,25 @@ def row(result):
         return cells + ["–"] * 7 + ["**" + "; ".join(result["failures"]) + "**"]
     ghosts = f" (and {v['ghosts']} ghosts)" if result["ghosts"] else ""
     cells += [f"{v['events']:,}", f"{result['transactions'] / max(result['load_s'], 1):,.0f}", str(v["lost"]), f"{v['extra']}{ghosts}",
-              str(v["overtaken"] + v["broken_replay"]), f"{v['duplicates']:,} of {result['duplicates_bound']:,}", times(result),
-              "**" + "; ".join(result["failures"]) + "**" if result["failures"] else f"{result['bound_ms'] / 1000:g} s: {result['bounded_by']}"]
+              str(v["overtaken"] + v["broken_replay"]), f"{v['duplicates']:,} of {result['duplicates_bound']:,}", times(result), bound(result)]
     return cells
 
 
 def table(run):
-    lines = [BEGIN, f"`{run['command']}`, {run['date']}, {run['minutes']:.0f} minutes on {run['machine']}; PostgreSQL {run['postgresql']}, "
-             f"Kafka {run['kafka']}. Seed {run['seed']}.", "",
-             "| fault | what is done | times | events | transactions/s | lost | extra | misordered | duplicates, of at most in flight | "
-             "recovered in s: median / longest | bound |",
-             "|---|---|---|---|---|---|---|---|---|---|---|"]
-    lines += ["| " + " | ".join(row(result)) + " |" for result in run["rows"]]
-    return "\n".join([*lines, END])
+    kind = run["kind"]
+    begin, end = MARKS[kind]
+    lines = [begin, f"`{run['command']}`, {run['date']}, {run['minutes']:.0f} minutes on {run['machine']}; PostgreSQL {run['postgresql']}, "
+             f"Kafka {run['kafka']}. Seed {run['seed']}.", "", HEADINGS[kind], "|---" * (HEADINGS[kind].count("|") - 1) + "|"]
+    lines += ["| " + " | ".join((subscribers_row if kind == "subscribers" else row)(result)) + " |" for result in run["rows"]]
+    return "\n".join([*lines, end])
 
 
 def write(path, run):
     with open(path, encoding="utf-8") as page:
         text = page.read()
-    found = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.S)
+    begin, end = MARKS[run["kind"]]
+    found = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.S)
     if not found.search(text):
-        raise SystemExit(f"chaos: {path} has no place for the table: {BEGIN} and {END} are missing")
+        raise SystemExit(f"chaos: {path} has no place for the table: {begin} and {end} are missing")
     with open(path, "w", encoding="utf-8") as page:
         page.write(found.sub(lambda _: table(run), text))

@@ -97,13 +97,16 @@ class Row:
     def database(self):
         return self.postgres.conninfo(self.name)
 
-    def connect(self):
-        conn = psycopg2.connect(self.database() + " connect_timeout=3 application_name=chaos-probe")
+    def connect(self, database=None):
+        conn = psycopg2.connect((database or self.database()) + " connect_timeout=3 application_name=chaos-probe")
         conn.autocommit = True
         return conn
 
     def sql(self, text, *values):
-        conn = self.connect()
+        return self.sql_at(self.database(), text, *values)
+
+    def sql_at(self, database, text, *values):
+        conn = self.connect(database)
         try:
             with conn.cursor() as cursor:
                 cursor.execute(text, values or None)
@@ -123,7 +126,7 @@ class Row:
     def run(self):
         result = {"name": self.fault.name, "what": self.fault.what, "seed": self.seed, "bound_ms": self.fault.bound_ms,
                   "bounded_by": self.fault.bounded_by, "stale_requests": self.fault.stale_requests, "ghosts": self.fault.ghosts,
-                  "verdict": None, "drained": False}
+                  "subscribers": self.fault.n_members > 0, "duplicates_needed": self.fault.duplicates_needed, "verdict": None, "drained": False}
         try:
             self.begin()
             begin = time.monotonic()
@@ -134,6 +137,7 @@ class Row:
             self.end_relays()
             result["transactions"] = self.sql("SELECT count(DISTINCT xid) FROM postbus.outbox")[0][0]
             result["verdict"] = json.loads(self.chaos("judge", *self.lost_flags()))
+            result.update(self.further_verdicts())
         except (Failed, psycopg2.Error, OSError) as error:
             result["error"] = f"{type(error).__name__}: {error}".strip()
         finally:
@@ -142,7 +146,12 @@ class Row:
                       duplicates_bound=self.duplicates_bound())
         return result
 
-    def begin(self):
+    def further_verdicts(self):
+        """Of what reads the topics."""
+        return {}
+
+    def bring_up(self):
+        """Servers, tables, topics and relays."""
         self.use(*self.stage.servers(self.fault.servers))
         if self.fault.setup:
             self.fault.setup(self)
@@ -153,6 +162,9 @@ class Row:
         for i in range(self.fault.n_relays):
             self.add_relay(i)
         wait_for(lambda: self.leader(), "a relay to take the lead", 30)
+
+    def begin(self):
+        self.bring_up()
         self.load = Load(self.stage.build, self.path("load.log"), self.load_arguments(self.load_database or self.database()))
         self.load.start()
         self.sampler = Sampler(self)

@@ -14,7 +14,7 @@ class Stage:
         self.build = os.path.abspath(build)
         self.keep = keep
         self.delivery = delivery  # of the relays, where a row says nothing else
-        self.directory = self.postgres = None
+        self.directory = self.postgres = self.subscribers_postgres = None
         self.kafkas = {}
         self.proxies = {}
 
@@ -45,6 +45,14 @@ class Stage:
         if n == 1:
             self.proxy("kafka").say("aim " + self.kafkas[n].brokers[0].address("PROXY").rsplit(":", 1)[1])
         return self.postgres, self.kafkas[n]
+
+    def subscribers_server(self):
+        """A PostgreSQL that is the subscribers' alone, as they may have one. It looks for deadlocks early: rows have many."""
+        if not self.subscribers_postgres:
+            self.subscribers_postgres = Postgres(os.path.join(self.directory, "pg-subscribers"), ["max_wal_size=4GB", "deadlock_timeout=50ms"])
+        if not self.subscribers_postgres.running():
+            self.subscribers_postgres.start()
+        return self.subscribers_postgres
 
     def proxy(self, name):
         """The network before PostgreSQL or the one broker."""
@@ -77,8 +85,9 @@ class Stage:
     def __exit__(self, kind, *_):
         for server in [*self.kafkas.values(), *self.proxies.values()]:
             server.kill()
-        if self.postgres:
-            self.postgres.crash()
+        for postgres in (self.postgres, self.subscribers_postgres):
+            if postgres:
+                postgres.crash()
         if self.keep:
             self.say(f"chaos: data and logs are in {self.directory}")
         else:
