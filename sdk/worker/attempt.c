@@ -161,6 +161,36 @@ static void tell_retry(attempt *a, int64_t delay_ms)
     feed_due_in(f, delay_ms);
 }
 
+/* A dead letter goes to a topic as well, where the subscription wants that: in the transaction that makes it. */
+static pbus_status publish_dead(lane *l, event *e, int64_t n, pbus_error *err)
+{
+    char why[300] = "";
+    const char *topic = l->feed->sub->dead_letter_topic;
+    if (!topic)
+        return PBUS_OK;
+    pbus_status status = ledger_publish_dead(&l->session, n, topic, why, sizeof why, err);
+    if (status == PBUS_OK && *why)
+        feed_tell(l->feed, PBUS_NOTICE_UNPUBLISHED, e, n, "dead letter %lld cannot be published to %s: %s",
+                  (long long)n, topic, why);
+    return status;
+}
+
+static pbus_status bury(lane *l, event *e, const char *reason, const char *error, pbus_error *err)
+{
+    int64_t n;
+    pbus_status status = ledger_bury(&l->session, l->feed->id, e, reason, error, &n, err);
+    return status == PBUS_OK ? publish_dead(l, e, n, err) : status;
+}
+
+/* An event that had waited is dead, or waits again. */
+static pbus_status failed(attempt *a, int attempts_before, int64_t delay_ms, const char *reason,
+                          bool *out_done, pbus_error *err)
+{
+    pbus_status status =
+        ledger_failed(&a->l->session, a->e->n, attempts_before, delay_ms, reason, a->error, out_done, err);
+    return status == PBUS_OK && *out_done && reason ? publish_dead(a->l, a->e, a->e->n, err) : status;
+}
+
 static const char *reason_of(const attempt *a)
 {
     return a->outcome.verdict == PBUS_DEAD ? "rejected" : "exhausted";
@@ -185,7 +215,7 @@ static pbus_status note_read(attempt *a, pbus_error *err)
         return session_execute(s, "ROLLBACK", err); /* another member has handled it meanwhile */
     if (committed)
         reason = "transaction_ended";
-    status = reason ? ledger_bury(s, id, a->e, reason, a->error, err)
+    status = reason ? bury(a->l, a->e, reason, a->error, err)
                     : ledger_set_aside(s, id, a->e, false, delay_ms, a->error, &done, err);
     if (status == PBUS_OK)
         status = ledger_commit(s, "", 0, LEDGER_PLAIN, err);
@@ -206,12 +236,12 @@ static pbus_status note_due(attempt *a, pbus_error *err)
     const char *reason = delay_ms < 0 ? reason_of(a) : NULL;
     pbus_status status = session_execute(s, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", err);
     if (status == PBUS_OK)
-        status = ledger_failed(s, a->e->n, attempts_before, delay_ms, reason, a->error, &done, err);
+        status = failed(a, attempts_before, delay_ms, reason, &done, err);
     if (status == PBUS_OK && !done)
         status = ledger_committed(s, a->xid, &committed, err);
     if (status == PBUS_OK && committed) {
         reason = "transaction_ended";
-        status = ledger_failed(s, a->e->n, attempts_before + 1, -1, reason, a->error, &done, err);
+        status = failed(a, attempts_before + 1, -1, reason, &done, err);
     }
     if (status == PBUS_OK)
         status = ledger_commit(s, "", 0, LEDGER_PLAIN, err);
@@ -276,7 +306,7 @@ const char *attempt_unfit(const event *e, claim_state state, const char **out_er
 pbus_status attempt_bury(lane *l, event *e, const char *reason, const char *error, pbus_error *err)
 {
     e->view.attempt = 0;
-    return ledger_bury(&l->session, l->feed->id, e, reason, error, err);
+    return bury(l, e, reason, error, err);
 }
 
 void attempt_tell_buried(lane *l, event *e, const char *reason, const char *error)

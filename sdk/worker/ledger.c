@@ -286,7 +286,9 @@ static bool put_event(event_params *p, int subscription, const event *e)
     return true;
 }
 
-static pbus_status run_event(session *s, const char *query, event_params *p, bool *out_done, pbus_error *err)
+/* out: what it returned, as text. */
+static pbus_status run_event(session *s, const char *query, event_params *p, char *out, size_t size,
+                             pbus_error *err)
 {
     const statement one = {.sql = subscriber_sql_query(query),
                            .n_params = p->n,
@@ -296,8 +298,8 @@ static pbus_status run_event(session *s, const char *query, event_params *p, boo
                            .formats = p->formats};
     PGresult *result;
     pbus_status status = session_run(s, &one, 1, &result, err);
-    if (status == PBUS_OK && out_done)
-        *out_done = PQgetvalue(result, 0, 0)[0] == 't';
+    if (status == PBUS_OK)
+        snprintf(out, size, "%s", PQgetvalue(result, 0, 0));
     PQclear(result);
     return status;
 }
@@ -313,31 +315,36 @@ pbus_status ledger_set_aside(session *s, int subscription, const event *e, bool 
 {
     enum { OID_BOOL = 16 };
     event_params p = {.n = 0};
-    char delay[24];
+    char delay[24], answer[8] = "";
     snprintf(delay, sizeof delay, "%" PRId64, delay_ms);
     pbus_status status = PBUS_ERROR_MEMORY;
     if (put_event(&p, subscription, e)) {
         put(&p, OID_BOOL, only_behind ? "t" : "f", 0, false);
         put(&p, OID_INT8, delay, 0, false);
         put(&p, OID_TEXT, error, 0, false);
-        status = run_event(s, "set_aside", &p, out_done, err);
+        status = run_event(s, "set_aside", &p, answer, sizeof answer, err);
     } else
         status = failure(err, PBUS_ERROR_MEMORY, "no memory to set an event aside");
+    if (status == PBUS_OK)
+        *out_done = answer[0] == 't';
     params_done(&p);
     return status;
 }
 
 pbus_status ledger_bury(session *s, int subscription, const event *e, const char *reason, const char *error,
-                        pbus_error *err)
+                        int64_t *out_n, pbus_error *err)
 {
     event_params p = {.n = 0};
+    char answer[24] = "";
     pbus_status status;
     if (put_event(&p, subscription, e)) {
         put(&p, OID_TEXT, reason, 0, false);
         put(&p, OID_TEXT, error, 0, false);
-        status = run_event(s, "bury", &p, NULL, err);
+        status = run_event(s, "bury", &p, answer, sizeof answer, err);
     } else
         status = failure(err, PBUS_ERROR_MEMORY, "no memory for a dead letter");
+    if (status == PBUS_OK)
+        *out_n = strtoll(answer, NULL, 10);
     params_done(&p);
     return status;
 }
@@ -366,6 +373,31 @@ pbus_status ledger_failed(session *s, int64_t n, int attempts_before, int64_t de
     pbus_status status = ask(s, subscriber_sql_query("failed"), 5, values, answer, sizeof answer, err);
     if (status == PBUS_OK)
         *out_done = answer[0] == 't';
+    return status;
+}
+
+pbus_status ledger_publish_dead(session *s, int64_t n, const char *topic, char *out_why, size_t size,
+                                pbus_error *err)
+{
+    char number[24];
+    const char *values[] = {number, topic};
+    snprintf(number, sizeof number, "%" PRId64, n);
+    return ask(s, subscriber_sql_query("publish_dead"), 2, values, out_why, size, err);
+}
+
+pbus_status ledger_check_outlet(session *s, pbus_error *err)
+{
+    PGresult *result;
+    const statement one = {.sql = subscriber_sql_query("outlet")};
+    pbus_status status = session_run(s, &one, 1, &result, err);
+    if (status == PBUS_OK && PQgetvalue(result, 0, 0)[0] != 't')
+        status =
+            failure(err, PBUS_ERROR_SCHEMA, "this database has no schema postbus; run postbus migrate in it");
+    else if (status == PBUS_OK && PQgetvalue(result, 0, 1)[0] != 't')
+        status =
+            failure(err, PBUS_ERROR_PERMISSION, "the role %s may not publish; GRANT postbus_publisher to it",
+                    PQgetvalue(result, 0, 2));
+    PQclear(result);
     return status;
 }
 

@@ -40,8 +40,14 @@ PBUS_MUST_USE pbus_status ledger_commit(session *s, const char *xid, int64_t lea
 PBUS_MUST_USE pbus_status ledger_set_aside(session *s, int subscription, const event *e, bool only_behind,
                                            int64_t delay_ms, const char *error, bool *out_done,
                                            pbus_error *err);
+/* *out_n: the dead letter's number. */
 PBUS_MUST_USE pbus_status ledger_bury(session *s, int subscription, const event *e, const char *reason,
-                                      const char *error, pbus_error *err);
+                                      const char *error, int64_t *out_n, pbus_error *err);
+/* Publishes a dead letter through the outbox; out_why: "", or why that is impossible. */
+PBUS_MUST_USE pbus_status ledger_publish_dead(session *s, int64_t n, const char *topic, char *out_why,
+                                              size_t size, pbus_error *err);
+/* Whether this session can do so. PBUS_ERROR_SCHEMA: there is no outbox; PBUS_ERROR_PERMISSION: its role may not publish. */
+PBUS_MUST_USE pbus_status ledger_check_outlet(session *s, pbus_error *err);
 /* What became of an event that had been taken; delay_ms -1: it is dead. *out_done false: another was faster. */
 PBUS_MUST_USE pbus_status ledger_failed(session *s, int64_t n, int attempts_before, int64_t delay_ms,
                                         const char *reason, const char *error, bool *out_done,

@@ -53,6 +53,26 @@ static pbus_status check_topics(const pbus_subscription *given, pbus_error *err)
     return PBUS_OK;
 }
 
+/* A topic that the subscription reads itself would give it its dead letters again, without end. */
+static pbus_status check_dead_letter_topic(const pbus_subscription *given, pbus_error *err)
+{
+    const char *topic = given->dead_letter_topic;
+    if (!topic)
+        return PBUS_OK;
+    if (!is_of_names(topic, LONGEST_TOPIC) || strcmp(topic, ".") == 0 || strcmp(topic, "..") == 0)
+        return failure(
+            err, PBUS_ERROR_ARGUMENT,
+            "subscription \"%s\": dead_letter_topic \"%s\" is no topic's name: 1 to 249 of a-z A-Z "
+            "0-9 . _ -",
+            given->key, text_show(topic, strlen(topic)).text);
+    for (size_t i = 0; i < given->n_topics; i++)
+        if (strcmp(topic, given->topics[i]) == 0)
+            return failure(err, PBUS_ERROR_ARGUMENT,
+                           "subscription \"%s\" reads \"%s\", which is its dead_letter_topic", given->key,
+                           topic);
+    return PBUS_OK;
+}
+
 static pbus_status check_numbers(const pbus_subscription *given, pbus_error *err)
 {
     if (!given->handler)
@@ -85,6 +105,8 @@ static pbus_status check(const pbus_subscription *given, size_t i, pbus_error *e
                        given->key ? text_show(given->key, strlen(given->key)).text : shown(NULL),
                        LONGEST_NAME);
     pbus_status status = check_topics(given, err);
+    if (status == PBUS_OK)
+        status = check_dead_letter_topic(given, err);
     return status == PBUS_OK ? check_numbers(given, err) : status;
 }
 
@@ -130,8 +152,10 @@ static bool copy(subscription *s, const pbus_subscription *given)
     s->queue_bytes = given->queue_bytes ? given->queue_bytes : DEFAULT_QUEUE_BYTES;
     s->time_limit_ms = given->time_limit_ms;
     s->key = strdup(given->key);
+    s->dead_letter_topic = given->dead_letter_topic ? strdup(given->dead_letter_topic) : NULL;
     s->filter_json = given->filter ? filter_json(given) : NULL;
-    return s->key && (s->filter_json || !given->filter) && copy_topics(s, given);
+    return s->key && (s->dead_letter_topic || !given->dead_letter_topic) &&
+           (s->filter_json || !given->filter) && copy_topics(s, given);
 }
 
 pbus_status subscription_init(subscription *s, const pbus_subscription *given, size_t i, pbus_error *err)
@@ -157,6 +181,7 @@ void subscription_done(subscription *s)
         free(s->topics[i]);
     free(s->topics);
     free(s->key);
+    free(s->dead_letter_topic);
     free(s->filter_json);
     filter_free(s->filter);
     *s = (subscription){0};
@@ -173,10 +198,11 @@ static json_t *topics_json(const subscription *s)
 static json_t *options_json(const subscription *s)
 {
     static const char *const retries[] = {"exponential", "patient", "never"};
-    return json_pack("{s:i, s:i, s:s, s:s, s:s, s:I}", "n_threads", s->n_threads, "batch_size", s->batch_size,
-                     "order", s->unordered ? "unordered" : "ordered", "begin",
+    return json_pack("{s:i, s:i, s:s, s:s, s:s, s:I, s:s*}", "n_threads", s->n_threads, "batch_size",
+                     s->batch_size, "order", s->unordered ? "unordered" : "ordered", "begin",
                      s->begin == PBUS_BEGIN_LATEST ? "latest" : "earliest", "retry", retries[s->retry.kind],
-                     "time_limit_ms", (json_int_t)s->time_limit_ms);
+                     "time_limit_ms", (json_int_t)s->time_limit_ms, "dead_letter_topic",
+                     s->dead_letter_topic);
 }
 
 char *subscription_list_json(const subscription *list, size_t n)

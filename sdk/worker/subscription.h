@@ -5,7 +5,7 @@
 #include "filter.h"
 
 typedef struct subscription {
-    char *key;
+    char *key, *dead_letter_topic; /* the latter may be NULL */
     char **topics;
     size_t n_topics;
     filter *filter;

@@ -105,6 +105,20 @@ static void note_ids(pbus_worker *w, const PGresult *rows)
                 w->feeds[i].id = atoi(PQgetvalue(rows, row, 0));
 }
 
+/* A dead letter that cannot be published must not be found out with the first one. */
+static pbus_status check_outlets(const pbus_worker *w, session *s, pbus_error *err)
+{
+    pbus_error why;
+    for (size_t i = 0; i < w->n_subs; i++) {
+        const char *topic = w->subs[i].dead_letter_topic;
+        pbus_status status = topic ? ledger_check_outlet(s, &why) : PBUS_OK;
+        if (status != PBUS_OK)
+            return failure(err, status, "subscription \"%s\" has the dead_letter_topic %s: %s",
+                           w->subs[i].key, topic, why.message);
+    }
+    return PBUS_OK;
+}
+
 static pbus_status subscribe(pbus_worker *w, pbus_error *err)
 {
     session s = {NULL};
@@ -115,6 +129,8 @@ static pbus_status subscribe(pbus_worker *w, pbus_error *err)
     const char *values[] = {w->cfg.application, list};
     const statement one = {.sql = subscriber_sql_query("subscribe"), .n_params = 2, .values = values};
     pbus_status status = session_open(&s, w->cfg.conninfo, "postbus subscribe", 0, err);
+    if (status == PBUS_OK)
+        status = check_outlets(w, &s, err);
     if (status == PBUS_OK)
         status = session_run(&s, &one, 1, &rows, err);
     if (status == PBUS_OK)

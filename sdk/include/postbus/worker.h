@@ -174,20 +174,25 @@ typedef struct pbus_subscription {
     int64_t queue_bytes;   /* likewise; 0: 16 MiB */
     int64_t time_limit_ms; /* of a handler: what takes longer is rolled back and has failed; 0: none */
     int batch_size;        /* events in one transaction, at most: 1 to 1000; 0: 1; see pbus_handler */
+    /* Dead letters are published there as well, through the outbox (schema postbus) of the database of the effects,
+     * in the transaction that makes them. NULL: they are in the table only. Not one of `topics`. */
+    const char *dead_letter_topic;
 } pbus_subscription;
 
 /* What a worker tells. */
 typedef enum pbus_notice_kind {
-    PBUS_NOTICE_ASSIGNED = 1,    /* partitions were taken over: number */
-    PBUS_NOTICE_REVOKED = 2,     /* partitions were given up: number */
-    PBUS_NOTICE_RETRY = 3,       /* an attempt failed: number = the attempt */
-    PBUS_NOTICE_DEAD = 4,        /* an event became a dead letter: number = the attempts */
-    PBUS_NOTICE_GAP = 5,         /* events were gone before they were read: number = offsets */
-    PBUS_NOTICE_FENCED = 6,      /* another member has taken a partition over; or this one has ended the
+    PBUS_NOTICE_ASSIGNED = 1,     /* partitions were taken over: number */
+    PBUS_NOTICE_REVOKED = 2,      /* partitions were given up: number */
+    PBUS_NOTICE_RETRY = 3,        /* an attempt failed: number = the attempt */
+    PBUS_NOTICE_DEAD = 4,         /* an event became a dead letter: number = the attempts */
+    PBUS_NOTICE_GAP = 5,          /* events were gone before they were read: number = offsets */
+    PBUS_NOTICE_FENCED = 6,       /* another member has taken a partition over; or this one has ended the
                                      sessions of a member that stands still: number */
-    PBUS_NOTICE_DATABASE = 7,    /* the database failed; it is tried again */
-    PBUS_NOTICE_KAFKA = 8,       /* librdkafka reports a fault; it goes on by itself */
-    PBUS_NOTICE_UNSUBSCRIBED = 9 /* the subscription has ended, and its threads end */
+    PBUS_NOTICE_DATABASE = 7,     /* the database failed; it is tried again */
+    PBUS_NOTICE_KAFKA = 8,        /* librdkafka reports a fault; it goes on by itself */
+    PBUS_NOTICE_UNSUBSCRIBED = 9, /* the subscription has ended, and its threads end */
+    PBUS_NOTICE_UNPUBLISHED =
+        10 /* the outbox does not take a dead letter, which is in the table only: its number */
 } pbus_notice_kind;
 
 /* Valid until the function returns. */
@@ -251,8 +256,9 @@ extern "C" {
  *   out_worker  caller's; not NULL; the worker is to be released with pbus_worker_free
  *   err         may be NULL
  * Returns: PBUS_OK; PBUS_ERROR_ARGUMENT for an option, a filter or a setting of librdkafka that can never be
- *   right; PBUS_ERROR_MEMORY; PBUS_ERROR_CONNECTION, PBUS_ERROR_SCHEMA (run postbus migrate --subscriber),
- *   PBUS_ERROR_PERMISSION (the role lacks postbus_subscriber), PBUS_ERROR_DATABASE.
+ *   right; PBUS_ERROR_MEMORY; PBUS_ERROR_CONNECTION, PBUS_ERROR_SCHEMA (run postbus migrate --subscriber; with a
+ *   dead_letter_topic: postbus migrate, too), PBUS_ERROR_PERMISSION (the role lacks postbus_subscriber, or
+ *   postbus_publisher for a dead_letter_topic), PBUS_ERROR_DATABASE.
  * Threads: any. Blocks: for some round trips to the database. Since: 0.2. */
 PBUS_API PBUS_MUST_USE pbus_status pbus_worker_start(const pbus_worker_options *options,
                                                      pbus_worker **out_worker, pbus_error *err);

@@ -54,6 +54,10 @@ static void what_cannot_be_worked_is_refused(void **state)
     REFUSED("n_threads is -1", given.n_threads = -1);
     REFUSED("batch_size is -1", given.batch_size = -1);
     REFUSED("batch_size is 1001; 1 to 1000", given.batch_size = 1001);
+    REFUSED("dead_letter_topic \"no topic\" is no", given.dead_letter_topic = "no topic");
+    REFUSED("dead_letter_topic \"\" is no", given.dead_letter_topic = "");
+    REFUSED("dead_letter_topic \"..\" is no", given.dead_letter_topic = "..");
+    REFUSED("reads \"orders\"", given.dead_letter_topic = "orders");
     REFUSED("queue_events -1", given.queue_events = -1);
     REFUSED("queue_bytes -1", given.queue_bytes = -1);
     REFUSED("time_limit_ms -1", given.time_limit_ms = -1);
@@ -76,6 +80,7 @@ static void the_list_tells_all_that_can_be_seen_in_the_database(void **state)
     given.unordered = true;
     given.n_threads = 4;
     given.batch_size = 50;
+    given.dead_letter_topic = "graves";
     assert_int_equal(subscription_init(&list[1], &given, 1, NULL), PBUS_OK);
     given.key = "none";
     given.n_conditions = 0;
@@ -84,6 +89,8 @@ static void the_list_tells_all_that_can_be_seen_in_the_database(void **state)
     assert_non_null(json);
     assert_non_null(strstr(json, "\"key\":\"main\",\"topics\":[\"orders\"],\"filter\":null,\"options\":{\"n_"
                                  "threads\":1,\"batch_size\":1,\"order\":\"ordered\""));
+    assert_non_null(strstr(json, "\"time_limit_ms\":0,\"dead_letter_topic\":\"graves\"}"));
+    assert_non_null(strstr(json, "\"time_limit_ms\":0}"));
     assert_non_null(strstr(json, "\"n_threads\":4,\"batch_size\":50"));
     assert_non_null(strstr(json, "\"filter\":[{\"field\":\"type\",\"test\":\"equals\",\"text\":\"a\\\"b\"},{"
                                  "\"field\":\"key\",\"test\":\"present\"}]"));
