@@ -15,6 +15,8 @@ typedef struct bench_call {
     double seconds, warm_seconds;
     int threads;
     int partitions;
+    int batch;         /* subscribe: events in one transaction, at most; 0: one */
+    const char *field; /* of a filter that no event passes; consume: read only */
     int direct; /* switches: int, as popt sets them. latency: produce straight to the broker instead of publishing */
     int even;        /* latency: even arrivals instead of a Poisson process */
     int count_rings; /* latency: listen, and count the notifications */
@@ -23,6 +25,8 @@ typedef struct bench_call {
 /* Exit codes: 0, or 1 after a sentence on stderr. */
 int bench_produce(const bench_call *c);
 int bench_latency(const bench_call *c);
+int bench_consume(const bench_call *c);
+int bench_subscribe(const bench_call *c);
 int bench_topic_create(const bench_call *c);
 int bench_topic_delete(const bench_call *c);
 
@@ -34,6 +38,12 @@ static inline int64_t bench_now_ns(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+/* Between two looks at what threads have done. */
+static inline void bench_nap(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
 }
 
 #endif

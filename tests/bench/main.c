@@ -11,10 +11,9 @@ static const struct {
     const char *name;
     int (*run)(const bench_call *c);
 } commands[] = {
-    {"produce", bench_produce},
-    {"latency", bench_latency},
-    {"topic-create", bench_topic_create},
-    {"topic-delete", bench_topic_delete},
+    {"produce", bench_produce},           {"latency", bench_latency},
+    {"consume", bench_consume},           {"subscribe", bench_subscribe},
+    {"topic-create", bench_topic_create}, {"topic-delete", bench_topic_delete},
 };
 
 int bench_fault(const char *format, ...)
@@ -37,8 +36,8 @@ static int run(poptContext context, const bench_call *c)
     for (size_t i = 0; name && i < sizeof commands / sizeof commands[0]; i++)
         if (strcmp(commands[i].name, name) == 0)
             return commands[i].run(c);
-    return bench_fault(
-        "usage: postbus_bench produce|latency|topic-create|topic-delete --brokers … --topic …");
+    return bench_fault("usage: postbus_bench produce|latency|consume|subscribe|topic-create|topic-delete "
+                       "--brokers … --topic …");
 }
 
 int main(int argc, const char **argv)
@@ -51,12 +50,16 @@ int main(int argc, const char **argv)
         {"topic", 0, POPT_ARG_STRING, &c.topic, 0, "the topic", "NAME"},
         {"kafka", 0, POPT_ARG_ARGV, &c.kafka, 0, "a setting of the producer, on top of the relay's",
          "NAME=VALUE"},
-        {"limit", 0, POPT_ARG_INT, &c.limit, 0, "produce: at most so many records", "N"},
+        {"limit", 0, POPT_ARG_INT, &c.limit, 0, "so many records; produce: at most", "N"},
         {"rate", 0, POPT_ARG_DOUBLE, &c.rate, 0, "latency: events a second", "N"},
         {"seconds", 0, POPT_ARG_DOUBLE, &c.seconds, 0, "latency: how long", "S"},
         {"warm-seconds", 0, POPT_ARG_DOUBLE, &c.warm_seconds, 0, "latency: how long before it counts", "S"},
-        {"threads", 0, POPT_ARG_INT, &c.threads, 0, "latency: publishers", "N"},
-        {"partitions", 0, POPT_ARG_INT, &c.partitions, 0, "topic-create: its partitions", "N"},
+        {"threads", 0, POPT_ARG_INT, &c.threads, 0, "latency: publishers; consume, subscribe: what handles",
+         "N"},
+        {"batch", 0, POPT_ARG_INT, &c.batch, 0, "subscribe: events in one transaction, at most", "N"},
+        {"field", 0, POPT_ARG_STRING, &c.field, 0,
+         "subscribe: of a filter that no event passes; consume: read only", "FIELD"},
+        {"partitions", 0, POPT_ARG_INT, &c.partitions, 0, "of the topic", "N"},
         {"config", 0, POPT_ARG_ARGV, &c.config, 0, "topic-create: a setting of it", "NAME=VALUE"},
         {"direct", 0, POPT_ARG_NONE, &c.direct, 0, "latency: produce, instead of publishing in a transaction",
          NULL},

@@ -1,0 +1,55 @@
+"""Events a second that a subscriber handles, each with one row as its effect, beside a plain consumer that commits a transaction for each."""
+from processes import run
+from report import row
+
+PARTITIONS = 8
+BATCH = 500
+
+
+def fill(stage, n, topic):
+    """Records like those of a relay."""
+    stage.empty()
+    stage.fill(n, topic)
+    stage.topic(topic, PARTITIONS)
+    stage.bench("produce", "--topic", topic)
+    stage.empty()
+
+
+def rate(stage, command, topic, n, threads, *flags):
+    """From an inbox that knows nothing of the events, and no effects."""
+    stage.sql("DROP TABLE IF EXISTS bench.effect; CREATE TABLE bench.effect (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, key bytea, value bytea);"
+              "TRUNCATE postbus_inbox.subscription, postbus_inbox.source, postbus_inbox.position, postbus_inbox.inbox, postbus_inbox.waiting,"
+              " postbus_inbox.dead, postbus_inbox.gap; CHECKPOINT")
+    said = stage.bench(command, "--topic", topic, "--limit", str(n), "--threads", str(threads), "--partitions", str(PARTITIONS), *flags)
+    return said["per_second"]
+
+
+def measure(stage, options):
+    n = max(1000, options.rows // 100)
+    topic = "worker"
+    run(stage.binary("postbus"), "migrate", "--subscriber", "--database", stage.database)
+    fill(stage, n, topic)
+    plain, ours, batched, passing = {}, {}, {}, {}
+    for _ in range(options.rounds):
+        for threads in (1, 4):
+            plain.setdefault(threads, []).append(rate(stage, "consume", topic, n, threads))
+            ours.setdefault(threads, []).append(rate(stage, "subscribe", topic, n, threads))
+            batched.setdefault(threads, []).append(rate(stage, "subscribe", topic, n, threads, "--batch", str(BATCH)))
+        for field in FIELDS:
+            command = "consume" if field is None else "subscribe"
+            passing.setdefault(field, []).append(rate(stage, command, topic, n, 1, "--field", field or "none"))
+    stage.drop_topic(topic)
+    goal = {"goal": 1.0}
+    return [
+        row("one thread / a plain consumer", ours[1], plain[1], "events/s", **goal),
+        row("four threads / four plain consumers", ours[4], plain[4], "events/s", **goal),
+        row("four threads / a plain consumer", ours[4], plain[1], "events/s"),
+        row("one thread, batches / a plain consumer", batched[1], plain[1], "events/s", goal=5.0),
+        row("four threads, batches / four plain consumers", batched[4], plain[4], "events/s"),
+        row("four threads, batches / a plain consumer", batched[4], plain[1], "events/s", goal=5.0),
+        *(row(f"passed by, filter on {what} / a consumer that does nothing", passing[field], passing[None], "events/s")
+          for field, what in FIELDS.items() if field),
+    ]
+
+
+FIELDS = {None: "", "key": "the key", "value:order": "a field of JSON"}
