@@ -1,4 +1,4 @@
-/* postbus schema: Avro schemas and what they are kept for; never changes or removes one that was added. */
+/* postbus schema: Avro schemas and what they are kept for; and which topics they are bound to; never changes or removes one that was added. */
 #include "schema.h"
 
 #include "database.h"
@@ -21,6 +21,12 @@ static const command_option options[] = {
      .letter = 'n',
      .kind = OPTION_SWITCH,
      .effect = "add: says what would be done, and changes nothing."},
+    {.name = "framing",
+     .kind = OPTION_TEXT,
+     .placeholder = "FRAMING",
+     .effect =
+         "bind: how a record tells its schema: confluent (a zero byte and the schema's id; the default), "
+         "single-object (two bytes and the fingerprint) or none."},
     {.name = "json", .kind = OPTION_SWITCH, .effect = "list: prints one JSON object a line."},
     {.name = NULL},
 };
@@ -34,8 +40,10 @@ static const struct {
     {"list", " subject json ", "list", 0, 0},
     {"show", " ", "show SUBJECT [VERSION]", 1, 2},
     {"check", " compatibility subject ", "check FILE [EARLIER-FILE...]", 1, 100},
+    {"bind", " framing ", "bind TOPIC SUBJECT", 2, 2},
+    {"unbind", " ", "unbind TOPIC", 1, 1},
 };
-enum { ADD, LIST, SHOW, CHECK, N_SUBCOMMANDS };
+enum { ADD, LIST, SHOW, CHECK, BIND, UNBIND, N_SUBCOMMANDS };
 
 static bool takes_flag(const char *flags, const char *name)
 {
@@ -55,7 +63,7 @@ static int find(const call *c, size_t *out)
     for (*out = 0; *out < N_SUBCOMMANDS && strcmp(subcommands[*out].name, c->words[0]) != 0;)
         ++*out;
     if (*out == N_SUBCOMMANDS)
-        return misuse(c, "\"%s\" is none of add, list, show and check", c->words[0]);
+        return misuse(c, "\"%s\" is none of add, list, show, check, bind and unbind", c->words[0]);
     for (size_t i = 0; i < c->n_given; i++)
         if (!takes_flag(subcommands[*out].flags, c->given[i].option->name))
             return misuse(c, "%s takes no --%s; postbus schema --help says which does", c->words[0],
@@ -68,6 +76,15 @@ static int find(const call *c, size_t *out)
     if (*out == CHECK && n > 1 && call_text(c, "subject"))
         return misuse(c, "either earlier files or --subject say what to check against");
     return EXIT_OK;
+}
+
+static int check_framing(const call *c)
+{
+    const char *name = call_text(c, "framing");
+    if (!name || strcmp(name, "confluent") == 0 || strcmp(name, "single-object") == 0 ||
+        strcmp(name, "none") == 0)
+        return EXIT_OK;
+    return misuse(c, "\"%s\" is no framing; write confluent, single-object or none", name);
 }
 
 static int check_mode(const call *c)
@@ -88,6 +105,10 @@ static int run_one(const call *c, PGconn *conn, size_t which)
         return schema_list(c, conn);
     case SHOW:
         return schema_show(c, conn);
+    case BIND:
+        return schema_bind(c, conn);
+    case UNBIND:
+        return schema_unbind(c, conn);
     default:
         return schema_check_subject(c, conn);
     }
@@ -99,6 +120,8 @@ static int run(const call *c)
     int code = find(c, &which);
     if (code == EXIT_OK)
         code = check_mode(c);
+    if (code == EXIT_OK)
+        code = check_framing(c);
     if (code != EXIT_OK)
         return code;
     if (which == CHECK && !call_text(c, "subject"))
@@ -113,7 +136,8 @@ static int run(const call *c)
 
 const command command_schema = {
     .name = "schema",
-    .synopsis = "add SUBJECT FILE | list | show SUBJECT [VERSION] | check FILE [EARLIER-FILE...]",
+    .synopsis = "add SUBJECT FILE | list | show SUBJECT [VERSION] | check FILE [EARLIER-FILE...] | "
+                "bind TOPIC SUBJECT | unbind TOPIC",
     .summary = "checks Avro schemas, and keeps their versions in the database",
     .description =
         "add makes the schema of an .avsc file the newest version of a subject, mostly a topic's name and "
@@ -121,16 +145,24 @@ const command command_schema = {
         "the schema's id. One that is not compatible with the earlier versions, by the subject's mode, is "
         "refused: each place that stands "
         "against it is named, with the reason. A schema that the subject has already is not added again.\n\n"
-        "list shows the versions, show prints a schema's text as it was added.\n\n"
+        "bind makes a topic's events Avro: JSON that is published to it is checked by the subject's newest "
+        "schema before the publisher's transaction commits, and the relay encodes it with that schema. "
+        "unbind "
+        "ends that. Publishers wait for neither; the first bind of a database waits for a moment in which no "
+        "transaction that has published is open.\n\n"
+        "list shows the versions, and which topics are bound to each subject; show prints a schema's text as "
+        "it was added.\n\n"
         "check does not change anything. Without --subject it needs no database: it reads the file and, "
         "where earlier files are given (the "
         "oldest first), says whether the schema is compatible with them. It ends with 4 where it is not.\n\n"
         "The modes: backward: the new schema reads what the latest one wrote; forward: the latest one reads "
         "what the new one writes; full: "
-        "both; with -transitive: not the latest alone, but all; none: anything goes. For add, the role must "
-        "own the schema postbus; "
+        "both; with -transitive: not the latest alone, but all; none: anything goes. For add, bind and "
+        "unbind, "
+        "the role must own the schema postbus; "
         "postbus_viewer may do the rest.",
-    .examples = "postbus schema check order.avsc\npostbus schema check order-2.avsc order-1.avsc "
+    .examples = "postbus schema bind orders orders-value\npostbus schema check order.avsc\npostbus schema "
+                "check order-2.avsc order-1.avsc "
                 "--compatibility full\n"
                 "postbus schema add orders-value order.avsc --compatibility backward-transitive\npostbus "
                 "schema show orders-value 1",
@@ -138,6 +170,8 @@ const command command_schema = {
     .takes = TAKES_DATABASE,
     .least_words = 1,
     .most_words = 101,
-    .words_remedy = "write postbus schema add SUBJECT FILE, list, show SUBJECT or check FILE",
+    .words_remedy =
+        "write postbus schema add SUBJECT FILE, list, show SUBJECT, check FILE, bind TOPIC SUBJECT or "
+        "unbind TOPIC",
     .run = run,
 };

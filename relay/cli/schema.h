@@ -21,5 +21,7 @@ int schema_check_subject(const call *c, PGconn *conn);
 int schema_add(const call *c, PGconn *conn);
 int schema_list(const call *c, PGconn *conn);
 int schema_show(const call *c, PGconn *conn);
+int schema_bind(const call *c, PGconn *conn);
+int schema_unbind(const call *c, PGconn *conn);
 
 #endif

@@ -75,6 +75,28 @@ static int find_text(const versions *v, const pbus_schema *schema)
     return -1;
 }
 
+/* The functions that check JSON by the schema; and what is bound to the subject is checked by the newest from now on. */
+static bool make_check(const call *c, PGconn *conn, const pbus_schema *schema, const char *id)
+{
+    static const char failed[] = "the schema's check cannot be made";
+    char function[48];
+    pbus_error err;
+    pbus_buffer script = PBUS_BUFFER_INIT;
+    snprintf(function, sizeof function, "postbus.avro_%s", id);
+    pbus_status status = pbus_schema_check_sql(schema, function, &script, &err);
+    PGresult *made = status == PBUS_OK ? PQexec(conn, (const char *)script.data) : NULL;
+    if (status != PBUS_OK)
+        fault(c, "%s", err.message);
+    else if (PQresultStatus(made) != PGRES_COMMAND_OK)
+        database_fault(c, conn, made, failed);
+    bool good = PQresultStatus(made) == PGRES_COMMAND_OK;
+    PGresult *rebound = good ? database_query(c, conn, failed, "SELECT postbus.rebind()", 0, NULL) : NULL;
+    PQclear(made);
+    PQclear(rebound);
+    pbus_buffer_done(&script);
+    return rebound != NULL;
+}
+
 static int add_version(const call *c, PGconn *conn, const char *subject, const pbus_schema *schema)
 {
     char fingerprint[24];
@@ -83,6 +105,10 @@ static int add_version(const call *c, PGconn *conn, const char *subject, const p
     PGresult *row = database_query(c, conn, "the schema cannot be added", sql_query("schema_add"), 3, params);
     if (!row)
         return EXIT_FAULT;
+    if (!make_check(c, conn, schema, PQgetvalue(row, 0, 1))) {
+        PQclear(row);
+        return EXIT_FAULT;
+    }
     if (call_has(c, "dry-run"))
         printf("%s: would be added as version %s\n", subject, PQgetvalue(row, 0, 0));
     else

@@ -18,6 +18,7 @@ static const struct {
     {"PB003", {PBUS_ERROR_HEADERS, false, NULL}},
     {"PB004", {PBUS_ERROR_KEY, false, NULL}},
     {"PB005", {PBUS_ERROR_TYPE, false, NULL}},
+    {"PB010", {PBUS_ERROR_MISFIT, false, NULL}},
     {"25006", {PBUS_ERROR_READ_ONLY, false, "Publish in a read-write transaction on the primary."}},
     {"25P02", {PBUS_ERROR_FAILED_TRANSACTION, false, "Roll back, or roll back to a savepoint."}},
     {"42501",

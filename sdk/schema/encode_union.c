@@ -177,7 +177,7 @@ static void choose(encoding *e, const type *t, const json_t *json, const place *
         if (rank == c->rank) {
             c->other = i;
             e->out.size = kept;
-            return;
+            continue;
         }
         if (!e->out.failed && kept > start) {
             memmove(e->out.data + start, e->out.data + kept, e->out.size - kept);

@@ -12,8 +12,13 @@ WITH leaf AS (
            'CREATE TRIGGER ring AFTER INSERT ON postbus.outbox FOR EACH STATEMENT EXECUTE FUNCTION postbus.ring()' AS remedy
      WHERE NOT EXISTS (SELECT FROM trigger t WHERE t.ours AND t.tgname = 'ring')
     UNION ALL
+    SELECT 'error', 'the trigger check_event is missing on postbus.outbox, and topics are bound to schemas',
+           'What does not fit the schema of its topic is not refused, and parked.', 'SELECT postbus.guard_outbox()'
+     WHERE EXISTS (SELECT FROM postbus.binding) AND NOT EXISTS (SELECT FROM trigger t WHERE t.ours AND t.tgname = 'check_event')
+    UNION ALL
     SELECT 'error', format('our trigger %s on %s does not fire', t.tgname, t.relation),
-           'Publishers do not wake the relay: events wait for its safety poll.',
+           CASE t.tgname WHEN 'check_event' THEN 'What does not fit the schema of its topic is not refused, and parked.'
+                ELSE 'Publishers do not wake the relay: events wait for its safety poll.' END,
            format('ALTER TABLE %s ENABLE TRIGGER %I', t.relation, t.tgname)
       FROM trigger t WHERE t.ours AND t.tgenabled IN ('D', 'R')
     UNION ALL

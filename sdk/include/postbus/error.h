@@ -43,10 +43,11 @@ typedef enum pbus_status {
     /* Faults of Avro schemas and values (postbus/schema.h). Nothing was sent. */
     PBUS_ERROR_AVRO_SCHEMA = 60,  /* the text is no Avro schema */
     PBUS_ERROR_INCOMPATIBLE = 61, /* what one schema writes, the other cannot read */
-    PBUS_ERROR_MISFIT = 62,       /* the value does not fit its schema; the message has the field's path */
-    PBUS_ERROR_CORRUPT = 63,      /* the bytes are no value of the schema that is said to have written them */
-    PBUS_ERROR_LIMIT = 64,        /* nested too deep or too large: see the limits of postbus/schema.h */
-    PBUS_ERROR_FRAMING = 65       /* the bytes do not begin as the framing demands */
+    PBUS_ERROR_MISFIT =
+        62, /* the value does not fit its schema (PB010: its topic's); the message has the field's path */
+    PBUS_ERROR_CORRUPT = 63, /* the bytes are no value of the schema that is said to have written them */
+    PBUS_ERROR_LIMIT = 64,   /* nested too deep or too large: see the limits of postbus/schema.h */
+    PBUS_ERROR_FRAMING = 65  /* the bytes do not begin as the framing demands */
 } pbus_status;
 
 /* Room for one sentence or two. What does not fit is cut off. */

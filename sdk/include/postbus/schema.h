@@ -217,6 +217,19 @@ PBUS_API PBUS_MUST_USE pbus_status pbus_schema_encode_value(const pbus_schema *s
                                                             const struct avro_value *value, pbus_buffer *out,
                                                             pbus_error *err);
 
+/* Appends the SQL text, with a NUL behind it that does not count, that makes the check of JSON values in
+ * PostgreSQL: a function (v jsonb) that returns NULL where pbus_schema_encode_json would take the value in the form PBUS_JSON_PLAIN, else a text: the path of what does
+ * not fit, and the reason. `postbus schema add` runs it, so that JSON is checked before the commit.
+ *
+ * The functions are in PL/pgSQL and call those that `postbus migrate` puts into the schema postbus; EXECUTE is
+ * revoked from PUBLIC. They differ from the encoder in what jsonb does not keep: a key that is there twice (the last
+ * counts) and whether a number has an exponent; and a text with a NUL is no jsonb.
+ *   function  its name, such as "postbus.avro_7": a-z, 0-9, _ and ., at most 48; those of inner types are named
+ *             after it, with _ and a number
+ * Returns: PBUS_OK; PBUS_ERROR_ARGUMENT; PBUS_ERROR_MEMORY. A failure leaves out as it was. Since: 0.2. */
+PBUS_API PBUS_MUST_USE pbus_status pbus_schema_check_sql(const pbus_schema *schema, const char *function,
+                                                         pbus_buffer *out, pbus_error *err);
+
 #ifdef __cplusplus
 }
 #endif

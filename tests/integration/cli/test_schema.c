@@ -120,7 +120,7 @@ static void wrong_calls_are_told_what_is_right(void **state)
     stage_database("wrong");
     stage_expect(2, POSTBUS("schema"));
     stage_expect(2, POSTBUS("schema", "remove"));
-    stage_says("none of add, list, show and check");
+    stage_says("none of add, list, show, check, bind and unbind");
     stage_expect(2, POSTBUS("schema", "add", "x"));
     stage_says("write postbus schema add SUBJECT FILE");
     stage_expect(2, POSTBUS("schema", "add", "x", "y", "z"));
@@ -140,6 +140,36 @@ static void wrong_calls_are_told_what_is_right(void **state)
     stage_says("there is no version 3 of \"x\"");
     stage_expect(1, POSTBUS("schema", "check", file("one.avsc", R(A)), "--subject", "x"));
     stage_says("there is no subject \"x\"");
+}
+
+static void a_bound_topic_is_checked_by_the_newest_schema_and_listed(void **state)
+{
+    (void)state;
+    stage_database("bound");
+    stage_expect(0, POSTBUS("migrate"));
+    const char *one = file("one.avsc", R(A)), *two = file("two.avsc", R(A "," B));
+    stage_expect(1, POSTBUS("schema", "bind", "orders", "orders-value"));
+    stage_says("there is no schema of a subject \"orders-value\"");
+    stage_expect(0, POSTBUS("schema", "add", "orders-value", one, "--compatibility", "none"));
+    stage_expect(2, POSTBUS("schema", "bind", "orders", "orders-value", "--framing", "protobuf"));
+    stage_says("\"protobuf\" is no framing");
+    stage_expect(0, POSTBUS("schema", "bind", "orders", "orders-value"));
+    stage_says("orders: bound to orders-value, in the framing confluent\n");
+    stage_expect(0, POSTBUS("schema", "bind", "orders-2", "orders-value", "--framing", "none"));
+    stage_expect(0, POSTBUS("schema", "list"));
+    stage_says("orders (confluent), orders-2 (none)\n");
+    stage_expect(0, POSTBUS("schema", "list", "--json"));
+    stage_says("\"topics\":[{\"topic\":\"orders\",\"framing\":\"confluent\"}");
+    stage_expect(0, POSTBUS("publish", "orders", "{\"a\":1}"));
+    stage_expect(1, POSTBUS("publish", "orders", "{\"a\":\"x\"}"));
+    stage_says("does not fit the schema of the topic \"orders\": a: \"x\" is no int");
+    stage_expect(0, POSTBUS("schema", "add", "orders-value", two));
+    stage_expect(1, POSTBUS("publish", "orders", "{\"a\":1}"));
+    stage_says("b: the field is missing");
+    stage_expect(0, POSTBUS("schema", "unbind", "orders"));
+    stage_expect(1, POSTBUS("schema", "unbind", "orders"));
+    stage_says("\"orders\" is not bound");
+    stage_expect(0, POSTBUS("publish", "orders", "{\"a\":1}"));
 }
 
 static int open_all(void **state)
@@ -166,6 +196,7 @@ int main(void)
         cmocka_unit_test(files_are_checked_without_a_database),
         cmocka_unit_test(versions_are_kept_and_the_incompatible_refused),
         cmocka_unit_test(a_text_has_one_id_under_every_subject),
+        cmocka_unit_test(a_bound_topic_is_checked_by_the_newest_schema_and_listed),
         cmocka_unit_test(wrong_calls_are_told_what_is_right),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);

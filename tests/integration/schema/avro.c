@@ -1,0 +1,579 @@
+/* JSON for a topic with an Avro schema is checked before the commit: by the same rules as the encoder's, with the path of what does not fit. */
+#include "stage.h"
+
+#include <postbus/schema.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define R(name, fields) "{\"type\":\"record\",\"name\":\"" name "\",\"fields\":[" fields "]}"
+#define F(name, type) "{\"name\":\"" name "\",\"type\":" type "}"
+#define FD(name, type, value) "{\"name\":\"" name "\",\"type\":" type ",\"default\":" value "}"
+#define ARRAY(items) "{\"type\":\"array\",\"items\":" items "}"
+#define MAP(values) "{\"type\":\"map\",\"values\":" values "}"
+#define LOGICAL(type, logical) "{\"type\":\"" type "\",\"logicalType\":\"" logical "\"}"
+#define DECIMAL(p, s) "{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":" p ",\"scale\":" s "}"
+#define FIXED(name, size) "{\"type\":\"fixed\",\"name\":\"" name "\",\"size\":" size "}"
+#define FIXED_OF(name, size, more) "{\"type\":\"fixed\",\"name\":\"" name "\",\"size\":" size "," more "}"
+#define ENUM(name, symbols) "{\"type\":\"enum\",\"name\":\"" name "\",\"symbols\":[" symbols "]}"
+#define TREE                                                                                                 \
+    R("x.Tree", F("value", "\"int\"") "," F("left", "[\"null\",\"Tree\"]") "," FD(                           \
+                    "right", "[\"null\",\"x.Tree\"]", "null"))
+
+static const char *const schemas[] = {
+    "\"null\"",
+    "\"boolean\"",
+    "\"int\"",
+    "\"long\"",
+    "\"float\"",
+    "\"double\"",
+    "\"bytes\"",
+    "\"string\"",
+    FIXED("F", "2"),
+    FIXED_OF("F", "4", "\"logicalType\":\"decimal\",\"precision\":6,\"scale\":2"),
+    FIXED_OF("F", "12", "\"logicalType\":\"duration\""),
+    FIXED_OF("F", "16", "\"logicalType\":\"uuid\""),
+    ENUM("E", "\"A\",\"B\""),
+    LOGICAL("string", "uuid"),
+    LOGICAL("int", "date"),
+    LOGICAL("int", "time-millis"),
+    LOGICAL("long", "time-micros"),
+    LOGICAL("long", "timestamp-millis"),
+    LOGICAL("long", "timestamp-micros"),
+    LOGICAL("long", "local-timestamp-millis"),
+    LOGICAL("long", "local-timestamp-micros"),
+    DECIMAL("4", "2"),
+    DECIMAL("20", "0"),
+    DECIMAL("30", "10"),
+    ARRAY("\"int\""),
+    ARRAY(ARRAY("\"string\"")),
+    MAP("\"int\""),
+    MAP("[\"null\",\"string\"]"),
+    R("R", ""),
+    R("R", F("a", "\"int\"")),
+    R("R", F("a", "\"int\"") "," FD("b", "\"string\"", "\"\"")),
+    R("R", FD("a", "[\"null\",\"int\"]", "null") "," FD("b", ARRAY(R("I", F("c", "\"long\""))), "[]")),
+    TREE,
+    "[]",
+    "[\"null\"]",
+    "[\"null\",\"string\"]",
+    "[\"null\",\"int\",\"string\"]",
+    "[\"string\",\"bytes\"]",
+    "[\"int\",\"long\",\"float\",\"double\"]",
+    "[\"string\",\"double\"]",
+    "[\"float\",\"null\"]",
+    "[\"string\",\"bytes\",\"float\"]",
+    "[\"null\"," ENUM("x.E", "\"A\"") ",\"string\"]",
+    "[\"null\"," ARRAY("\"int\"") "," MAP("\"int\"") "]",
+    "[" R("A", F("a", "\"int\"")) "," R("B", F("b", "\"int\"")) "]",
+    "[" R("x.A", F("a", "\"int\"")) "," R("x.B", F("a", "\"int\"")) "," MAP("\"string\"") "]",
+    "[" R("x.A", F("a", "\"int\"")) "," R("y.A", F("a", "\"string\"")) "]",
+    "[" DECIMAL("4", "2") "," FIXED_OF("D", "4",
+                                       "\"logicalType\":\"decimal\",\"precision\":6,\"scale\":1") ",\"int\"]",
+    "[\"null\"," LOGICAL("long", "timestamp-millis") "," LOGICAL("string", "uuid") "]",
+    "[\"null\"," FIXED("F", "2") "," FIXED("G", "3") "]",
+};
+#define N_SCHEMAS (sizeof schemas / sizeof *schemas)
+
+static const char *const values[] = {
+    "null",
+    "true",
+    "false",
+    "0",
+    "-1",
+    "5",
+    "5.0",
+    "5.5",
+    "-0.0",
+    "2147483647",
+    "2147483648",
+    "-2147483648",
+    "-2147483649",
+    "9007199254740992.0",
+    "9007199254740994.0",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "9223372036854775808",
+    "100000000000000000000",
+    "3.4e38",
+    "3.5e38",
+    "340282356779733661637539395458142568447",
+    "340282356779733661637539395458142568449",
+    "1.7e308",
+    "12.34",
+    "12.345",
+    "12.340",
+    "99.99",
+    "100",
+    "-99.99",
+    "123456789012345.5",
+    "12345678901234.5",
+    "0.000000000001",
+    "\"\"",
+    "\"a\"",
+    "\"A\"",
+    "\"B\"",
+    "\"C\"",
+    "\"NaN\"",
+    "\"Infinity\"",
+    "\"-Infinity\"",
+    "\"nan\"",
+    "\"AP8=\"",
+    "\"AP8\"",
+    "\"AP9=\"",
+    "\"AP8A\"",
+    "\"AA==\"",
+    "\"AB==\"",
+    "\"AP-_\"",
+    "\"AAAAAAAAAAAAAAAAAAAAAA==\"",
+    "\"00000000-0000-0000-0000-00000000000a\"",
+    "\"00000000-0000-0000-0000-00000000000G\"",
+    "\"00000000-0000-0000-0000-00000000000A\"",
+    "\"000000000000-0000-0000-0000-0000000a\"",
+    "\"1970-01-01\"",
+    "\"2026-02-29\"",
+    "\"2024-02-29\"",
+    "\"2100-02-29\"",
+    "\"0000-01-01\"",
+    "\"0001-01-01\"",
+    "\"9999-12-31\"",
+    "\"2026-13-01\"",
+    "\"2026-04-31\"",
+    "\"2026-4-3\"",
+    "\"1970-01-01T\"",
+    "\"14:03:05\"",
+    "\"14:03:05.1\"",
+    "\"14:03:05.123\"",
+    "\"14:03:05.1234\"",
+    "\"14:03:05.1230\"",
+    "\"14:03:05.123456\"",
+    "\"14:03:05.1234560\"",
+    "\"14:03:05.1234567\"",
+    "\"24:00:00\"",
+    "\"23:59:60\"",
+    "\"14:03\"",
+    "\"14:03:05.\"",
+    "\"2026-11-25T14:03:05Z\"",
+    "\"2026-11-25 14:03:05Z\"",
+    "\"2026-11-25T14:03:05\"",
+    "\"2026-11-25T14:03:05.123+01:00\"",
+    "\"2026-11-25T14:03:05-01\"",
+    "\"2026-11-25T14:03:05+24:00\"",
+    "\"2026-11-25T14:03:05+01:60\"",
+    "\"2026-11-25T14:03:05.123456Z\"",
+    "\"2026-11-25t14:03:05Z\"",
+    "\"2026-02-30T14:03:05Z\"",
+    "\"2026-11-25T14:03:05.123000Z\"",
+    "\"2026-11-25T14:03:05z\"",
+    "\"12.34\"",
+    "\"12.345\"",
+    "\"12.3400\"",
+    "\"1.2e1\"",
+    "\"1234e-2\"",
+    "\"1e2\"",
+    "\"99.99\"",
+    "\"100\"",
+    "\"-12.34\"",
+    "\"+12.34\"",
+    "\".5\"",
+    "\"5.\"",
+    "\"1e\"",
+    "\"0\"",
+    "\"000012.34\"",
+    "\"12345678901234567890\"",
+    "\"123456789012345678901\"",
+    "\" 1\"",
+    "\"1 \"",
+    "\"P\"",
+    "\"P1M\"",
+    "\"P1M2DT3.004S\"",
+    "\"PT\"",
+    "\"PT1S\"",
+    "\"P1D1M\"",
+    "\"P1Y2M3W4DT5H6M7S\"",
+    "\"PT1.0005S\"",
+    "\"PT1.0010S\"",
+    "\"P4294967295M\"",
+    "\"P4294967296M\"",
+    "\"P357913942Y\"",
+    "\"PT1.5H\"",
+    "\"P1H\"",
+    "\"p1m\"",
+    "[]",
+    "[1]",
+    "[1,\"a\"]",
+    "[1,2,2147483648]",
+    "[[]]",
+    "[[\"a\",\"b\"],[\"c\",1]]",
+    "[null]",
+    "{}",
+    "{\"a\":1}",
+    "{\"a\":null}",
+    "{\"a\":\"x\"}",
+    "{\"b\":1}",
+    "{\"a\":1,\"b\":2}",
+    "{\"a\":1,\"b\":\"x\"}",
+    "{\"a\":1,\"c\":2}",
+    "{\"a\":{\"int\":1}}",
+    "{\"a\":null,\"b\":[{\"c\":1},{\"c\":2}]}",
+    "{\"a\":null,\"b\":[{\"c\":1},{\"c\":\"x\"}]}",
+    "{\"b\":[{}]}",
+    "{\"b\":[{\"c\":1,\"d\":1}]}",
+    "{\"int\":1}",
+    "{\"string\":\"a\"}",
+    "{\"string\":1}",
+    "{\"null\":null}",
+    "{\"null\":1}",
+    "{\"array\":[1]}",
+    "{\"map\":1}",
+    "{\"map\":{\"a\":1}}",
+    "{\"map\":{\"a\":\"b\"}}",
+    "{\"A\":{\"a\":1}}",
+    "{\"B\":{\"a\":1}}",
+    "{\"x.A\":{\"a\":1}}",
+    "{\"x.A\":{\"a\":\"x\"}}",
+    "{\"y.A\":{\"a\":\"x\"}}",
+    "{\"x.B\":{\"b\":1}}",
+    "{\"E\":\"A\"}",
+    "{\"x.E\":\"B\"}",
+    "{\"bytes\":\"AP8=\"}",
+    "{\"double\":1}",
+    "{\"G\":\"AP8A\"}",
+    "{\"int\":5,\"null\":null}",
+    "{\"value\":1,\"left\":null}",
+    "{\"value\":1,\"left\":{\"value\":2,\"left\":null}}",
+    "{\"value\":1,\"left\":{\"value\":2}}",
+    "{\"value\":1,\"left\":{\"Tree\":{\"value\":2,\"left\":null}}}",
+    "{\"value\":1,\"left\":{\"value\":2,\"left\":{\"value\":\"x\",\"left\":null}}}",
+    "{\"value\":1,\"left\":null,\"right\":{\"x.Tree\":{\"value\":\"3\",\"left\":null}}}",
+    "{\"\\u00e9\":1}",
+    "{\"a b\":\"x\"}",
+};
+#define N_VALUES (sizeof values / sizeof *values)
+
+static pbus_schema *parse(const char *text)
+{
+    pbus_schema *schema = NULL;
+    pbus_error err;
+    if (pbus_schema_parse(text, strlen(text), NULL, 0, &schema, &err) != PBUS_OK)
+        fail_msg("%s: %s", text, err.message);
+    return schema;
+}
+
+static void run_check_sql(PGconn *owner, const pbus_schema *schema, const char *function)
+{
+    pbus_buffer script = PBUS_BUFFER_INIT;
+    pbus_error err;
+    assert_int_equal(pbus_schema_check_sql(schema, function, &script, &err), PBUS_OK);
+    PGresult *made = PQexec(owner, (const char *)script.data);
+    if (PQresultStatus(made) != PGRES_COMMAND_OK)
+        fail_msg("%s\n%s", PQerrorMessage(owner), (const char *)script.data);
+    PQclear(made);
+    pbus_buffer_done(&script);
+}
+
+/* What stands before the reason. */
+static size_t path_size(const char *message)
+{
+    const char *end = strstr(message, ": ");
+    return end ? (size_t)(end - message) : strlen(message);
+}
+
+static void expect_same(const char *schema_text, const char *value, const char *database, pbus_status status,
+                        const char *encoder)
+{
+    const char *said = database ? database : "it fits";
+    if ((status == PBUS_OK) != (database == NULL))
+        fail_msg("%s of %s: the database says: %s; the encoder: %s", value, schema_text, said, encoder);
+    /* Of a map's members, jsonb has its own order: the first one that does not fit may be another; and the encoder's messages are
+     * ASCII. */
+    bool any_first = strstr(schema_text, "\"map\"") && strpbrk(value, ",\\");
+    if (database && !any_first &&
+        (path_size(database) != path_size(encoder) || strncmp(database, encoder, path_size(encoder)) != 0))
+        fail_msg("%s of %s: the database says: %s; the encoder: %s", value, schema_text, said, encoder);
+}
+
+static void judge_all(PGconn *owner, const char *schema_text)
+{
+    pbus_schema *schema = parse(schema_text);
+    pbus_buffer bytes = PBUS_BUFFER_INIT;
+    run_check_sql(owner, schema, "postbus.avro_0");
+    for (size_t i = 0; i < N_VALUES; i++) {
+        pbus_error err = {.message = "it fits"};
+        PGresult *row =
+            PQexecParams(owner, "SELECT postbus.avro_0($1::jsonb)", 1, NULL, &values[i], NULL, NULL, 0);
+        if (PQresultStatus(row) != PGRES_TUPLES_OK)
+            fail_msg("%s of %s: %s", values[i], schema_text, PQerrorMessage(owner));
+        pbus_status status =
+            pbus_schema_encode_json(schema, values[i], strlen(values[i]), PBUS_JSON_PLAIN, &bytes, &err);
+        expect_same(schema_text, values[i], PQgetisnull(row, 0, 0) ? NULL : PQgetvalue(row, 0, 0), status,
+                    status == PBUS_OK ? "it fits" : err.message);
+        PQclear(row);
+    }
+    pbus_buffer_done(&bytes);
+    pbus_schema_free(schema);
+}
+
+static void the_database_takes_what_the_encoder_takes_and_refuses_at_the_same_path(void **state)
+{
+    (void)state;
+    PGconn *owner = stage_connect("owner", "main");
+    pg_run(owner, "SET search_path = pg_catalog, pg_temp");
+    for (size_t i = 0; i < N_SCHEMAS; i++)
+        judge_all(owner, schemas[i]);
+    pg_run(owner, "DROP FUNCTION postbus.avro_0(jsonb)");
+    PQfinish(owner);
+}
+
+/* As postbus schema add does. Returns the id. */
+static int add(PGconn *owner, const char *subject, const char *text)
+{
+    char function[48];
+    pbus_schema *schema = parse(text);
+    pg_run(owner, "BEGIN; INSERT INTO postbus.subject VALUES ('%s', 'none') ON CONFLICT DO NOTHING", subject);
+    int id = (int)pg_number(
+        owner,
+        "WITH one AS (INSERT INTO postbus.schema (fingerprint, text, digest)"
+        " VALUES (%lld, '%s', sha256('%s')) RETURNING id)"
+        " INSERT INTO postbus.subject_version (subject, version, schema_id)"
+        " SELECT '%s', (SELECT count(*) + 1 FROM postbus.subject_version WHERE subject = '%s'), id"
+        " FROM one RETURNING schema_id",
+        (long long)(int64_t)pbus_schema_fingerprint(schema), text, text, subject, subject);
+    snprintf(function, sizeof function, "postbus.avro_%d", id);
+    run_check_sql(owner, schema, function);
+    pg_run(owner, "SELECT postbus.rebind(); COMMIT");
+    pbus_schema_free(schema);
+    return id;
+}
+
+#define ORDER R("Order", F("id", "\"long\"") "," F("lines", ARRAY(R("Line", F("price", DECIMAL("8", "2"))))))
+#define ORDER_2                                                                                              \
+    R("Order", F("id", "\"long\"") "," F("lines", ARRAY(R("Line", F("price", DECIMAL("8", "2"))))) "," F(    \
+                   "note", "\"string\""))
+
+static void expect_misfit(PGconn *conn, const char *publish, const char *says)
+{
+    pg_refusal r = pg_refusal_of(conn, "%s", publish);
+    if (strcmp(r.sqlstate, "PB010") != 0 || !strstr(r.message, says) || !r.hint[0])
+        fail_msg("%s: %s %s", publish, r.sqlstate, r.message);
+}
+
+static void what_does_not_fit_is_refused_in_its_transaction_whichever_way_it_is_published(void **state)
+{
+    (void)state;
+    PGconn *owner = stage_connect("owner", "main"), *publisher = stage_connect("publisher", "main");
+    add(owner, "orders-value", ORDER);
+    pg_run(owner, "SELECT postbus.bind('orders', 'orders-value')");
+    int64_t before = pg_number(owner, "SELECT count(*) FROM postbus.outbox");
+    pg_run(publisher, "BEGIN; SELECT postbus.publish('orders', "
+                      "'{\"id\":1,\"lines\":[{\"price\":\"1.50\"}]}'::text); SAVEPOINT s");
+    expect_misfit(publisher,
+                  "SELECT postbus.publish('orders', "
+                  "'{\"id\":1,\"lines\":[{\"price\":\"1\"},{\"price\":\"1.505\"}]}'::jsonb)",
+                  "the topic \"orders\": lines[1].price: \"1.505\" has more than 2 digits behind the point");
+    pg_run(publisher, "ROLLBACK TO s");
+    expect_misfit(publisher,
+                  "INSERT INTO postbus.outbox (topic, value) VALUES ('other', 'x'), ('orders', "
+                  "'{\"id\":true,\"lines\":[]}')",
+                  "id: true is no long");
+    pg_run(publisher, "ROLLBACK TO s");
+    expect_misfit(publisher, "SELECT postbus.publish_batch('{other,orders}', '{x,y}')",
+                  "the value: it is no JSON");
+    pg_run(publisher, "ROLLBACK TO s");
+    expect_misfit(publisher, "SELECT postbus.publish('orders', '\\xff'::bytea)", "the value: it is no JSON");
+    pg_run(publisher, "ROLLBACK TO s");
+    expect_misfit(publisher, "SELECT postbus.publish('orders', '{\"id\":1,\"lines\":[],\"x\":1}'::text)",
+                  "the value: the record Order has no field \"x\"");
+    pg_run(publisher, "ROLLBACK TO s");
+    expect_misfit(publisher, "SELECT postbus.publish('orders', ''::text)", "the value: it is no JSON");
+    pg_run(publisher, "ROLLBACK TO s; SELECT postbus.publish('orders', NULL::text, key => 'k'); COMMIT");
+    assert_int_equal(pg_number(owner, "SELECT count(*) FROM postbus.outbox") - before, 2);
+    pg_run(publisher, "SELECT postbus.publish('unbound', 'no JSON'::text)");
+    assert_true(pg_number(owner, "SELECT postbus.unbind('orders')::int") == 1);
+    assert_true(pg_number(owner, "SELECT postbus.unbind('orders')::int") == 0);
+    pg_run(publisher, "SELECT postbus.publish('orders', 'no JSON'::text)");
+    PQfinish(owner);
+    PQfinish(publisher);
+}
+
+static void a_session_that_has_published_already_follows_the_newest_schema(void **state)
+{
+    (void)state;
+    PGconn *owner = stage_connect("owner", "main"), *publisher = stage_connect("publisher", "main");
+    static const char publish[] = "SELECT postbus.publish('evolving', '{\"id\":1,\"lines\":[]}'::text)";
+    pg_run(publisher, "%s; %s", publish, publish);
+    add(owner, "evolving-value", R("Order", F("id", "\"long\"")));
+    pg_run(owner, "SELECT postbus.bind('evolving', 'evolving-value')");
+    expect_misfit(publisher, publish, "has no field \"lines\"");
+    add(owner, "evolving-value", R("Evolving", F("id", "\"int\"") "," F("lines", ARRAY("\"int\""))));
+    pg_run(publisher, "%s", publish);
+    add(owner, "evolving-value", ORDER_2);
+    expect_misfit(publisher, publish, "note: the field is missing and has no default");
+    pg_run(owner, "SELECT postbus.unbind('evolving')");
+    pg_run(publisher, "%s", publish);
+    PQfinish(owner);
+    PQfinish(publisher);
+}
+
+static void avro_that_is_framed_already_is_let_through_if_its_schema_is_the_subjects(void **state)
+{
+    (void)state;
+    PGconn *owner = stage_connect("owner", "main"), *publisher = stage_connect("publisher", "main");
+    int id = add(owner, "framed-value", R("Framed", F("id", "\"long\"")));
+    int stranger = add(owner, "stranger-value", R("Stranger", F("id", "\"long\"")));
+    char *print =
+        pg_text(owner,
+                "SELECT string_agg(lpad(to_hex((fingerprint >> (8 * i)) & 255), 2, '0'), '' ORDER BY i)"
+                " FROM postbus.schema, generate_series(0, 7) i WHERE id = %d",
+                id);
+    pg_run(owner, "SELECT postbus.bind('framed', 'framed-value'); SELECT postbus.bind('single', "
+                  "'framed-value', 'single-object');"
+                  "SELECT postbus.bind('bare', 'framed-value', 'none')");
+    pg_run(publisher, "SELECT postbus.publish('framed', '\\x00%08x02'::bytea)", id);
+    pg_run(publisher, "SELECT postbus.publish('single', '\\xc301%s02'::bytea)", print);
+    pg_run(
+        publisher,
+        "SELECT postbus.publish('bare', '\\x02'::bytea, headers => '{\"content-type\": \"avro/binary\"}')");
+    pg_run(publisher,
+           "SELECT postbus.publish(t, '{\"id\":1}'::text) FROM unnest('{framed,single,bare}'::text[]) t");
+    char text[200];
+    snprintf(text, sizeof text, "SELECT postbus.publish('framed', '\\x00%08x02'::bytea)", stranger);
+    expect_misfit(publisher, text, "which the subject does not have");
+    expect_misfit(publisher, "SELECT postbus.publish('framed', '\\x000000'::bytea)", "3 bytes are too few");
+    expect_misfit(publisher, "SELECT postbus.publish('single', '\\xc301010203040506070802'::bytea)",
+                  "the fingerprint 0807060504030201");
+    expect_misfit(publisher, "SELECT postbus.publish('single', '\\xc301'::bytea)", "2 bytes are too few");
+    snprintf(text, sizeof text, "SELECT postbus.publish('single', '\\x00%08x02'::bytea)", id);
+    expect_misfit(publisher, text, "it is no JSON");
+    expect_misfit(publisher, "SELECT postbus.publish('bare', '\\x02'::bytea)", "it is no JSON");
+    free(print);
+    PQfinish(owner);
+    PQfinish(publisher);
+}
+
+/* max_stack_depth is PostgreSQL's default. */
+static void values_nested_deeper_than_the_encoder_takes_are_refused_and_no_deeper_stack_is_needed(
+    void **state)
+{
+    (void)state;
+    PGconn *owner = stage_connect("owner", "main"), *publisher = stage_connect("publisher", "main");
+    add(owner, "deep-value",
+        "{\"type\":\"record\",\"name\":\"L\",\"fields\":[" FD("n", "[\"null\",\"L\"]", "null") "]}");
+    pg_run(owner, "SELECT postbus.bind('deep', 'deep-value')");
+    static const char nested[] =
+        "SELECT postbus.publish('deep', repeat('{\"n\":', %d) || '{}' || repeat('}', %d))";
+    char text[200];
+    pg_run(publisher, nested, 98, 98);
+    snprintf(text, sizeof text, nested, 101, 101);
+    expect_misfit(publisher, text, "values are nested deeper than 200");
+    snprintf(text, sizeof text, nested, 1000, 1000);
+    expect_misfit(publisher, text, "values are nested deeper than 200");
+    PQfinish(owner);
+    PQfinish(publisher);
+}
+
+static void publishers_can_neither_make_nor_change_a_check(void **state)
+{
+    (void)state;
+    PGconn *owner = stage_connect("owner", "main"), *publisher = stage_connect("publisher", "main");
+    int id = add(owner, "guarded-value", R("Guarded", F("id", "\"long\"")));
+    pg_run(owner, "SELECT postbus.bind('guarded', 'guarded-value')");
+    pg_expect_refused(publisher, "42501", "SELECT postbus.bind('x', 'guarded-value')");
+    pg_expect_refused(publisher, "42501", "SELECT postbus.unbind('guarded')");
+    pg_expect_refused(publisher, "42501", "SELECT postbus.rebind()");
+    pg_expect_refused(publisher, "42501", "SELECT postbus.avro_%d('{}')", id);
+    pg_expect_refused(publisher, "42501", "SELECT postbus.check_json('guarded', '{}')");
+    pg_expect_refused(publisher, "42501", "DELETE FROM postbus.binding");
+    pg_expect_refused(publisher, "42501", "UPDATE postbus.binding_change SET n = 0");
+    pg_expect_refused(publisher, "42501", "ALTER TABLE postbus.outbox DISABLE TRIGGER check_event");
+    pg_expect_refused(publisher, "42501",
+                      "CREATE FUNCTION postbus.bound_topics(int) RETURNS int LANGUAGE sql AS 'SELECT 1'");
+    pg_expect_refused(
+        publisher, "42501",
+        "INSERT INTO postbus.outbox (topic, value, created_at) VALUES ('guarded', 'x', '2000-01-01')");
+    /* Its own operators and functions, ahead of PostgreSQL's: the check does not see them. */
+    pg_run(publisher,
+           "CREATE SCHEMA mine; CREATE FUNCTION mine.no(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT "
+           "false';"
+           "CREATE OPERATOR mine.= (LEFTARG = text, RIGHTARG = text, FUNCTION = mine.no);"
+           "CREATE FUNCTION mine.jsonb_typeof(jsonb) RETURNS text LANGUAGE sql AS $$ SELECT 'object' $$;"
+           "SET search_path = mine, pg_catalog");
+    expect_misfit(publisher, "SELECT postbus.publish('guarded', '[]'::pg_catalog.text)",
+                  "an array is no object");
+    PQfinish(owner);
+    PQfinish(publisher);
+}
+
+static void a_wrong_binding_is_refused(void **state)
+{
+    (void)state;
+    PGconn *owner = stage_connect("owner", "main");
+    pg_refusal r = pg_refusal_of(owner, "SELECT postbus.bind('orders', 'nowhere')");
+    assert_string_equal(r.sqlstate, "PB011");
+    assert_non_null(strstr(r.message, "no schema of a subject \"nowhere\""));
+    pg_run(
+        owner,
+        "INSERT INTO postbus.subject VALUES ('by-hand', 'none');"
+        "WITH s AS (INSERT INTO postbus.schema (fingerprint, text, digest) VALUES (1, '\"int\"', '\\x01') "
+        "RETURNING id)"
+        " INSERT INTO postbus.subject_version (subject, version, schema_id) SELECT 'by-hand', 1, id FROM s");
+    pg_expect_refused(owner, "PB011", "SELECT postbus.bind('orders', 'by-hand')");
+    add(owner, "good-value", "[\"int\",\"null\"]");
+    pg_expect_refused(owner, "PB001", "SELECT postbus.bind('no topic', 'good-value')");
+    pg_expect_refused(owner, "23514", "SELECT postbus.bind('orders', 'good-value', 'protobuf')");
+    assert_int_equal(pg_number(owner, "SELECT count(*) FROM postbus.binding WHERE topic = 'orders'"), 0);
+    PQfinish(owner);
+}
+
+/* A restore's copies and a leaf's kept rows are written with their own created_at. */
+static void copies_of_earlier_events_are_not_judged(void **state)
+{
+    (void)state;
+    PGconn *owner = stage_connect("owner", "main");
+    add(owner, "copied-value", R("Copied", F("id", "\"long\"")));
+    pg_run(owner, "SELECT postbus.bind('copied', 'copied-value')");
+    pg_expect_refused(owner, "PB010", "INSERT INTO postbus.outbox (topic, value) VALUES ('copied', 'x')");
+    pg_run(owner, "INSERT INTO postbus.outbox (topic, value, created_at) VALUES ('copied', 'x', now() - "
+                  "interval '1 day')");
+    PQfinish(owner);
+}
+
+static void the_first_binding_makes_no_publisher_wait_behind_an_open_transaction(void **state)
+{
+    (void)state;
+    pg_fixture_create_outbox(stage_pg, "fresh");
+    PGconn *owner = stage_connect("owner", "fresh"), *publisher = stage_connect("publisher", "fresh"),
+           *other = stage_connect("publisher", "fresh");
+    add(owner, "v", "\"int\"");
+    pg_run(publisher, "BEGIN; SELECT postbus.publish('t', 'x'::text)");
+    assert_int_equal(PQsendQuery(owner, "SELECT postbus.bind('t', 'v')"), 1);
+    for (int i = 0; i < 50; i++) /* while it tries; a publisher that could not get on would never be done */
+        pg_run(other, "SET statement_timeout = '30s'; SELECT postbus.publish('t', 'x'::text)");
+    pg_run(publisher, "COMMIT");
+    PGresult *bound = PQgetResult(owner);
+    assert_int_equal(PQresultStatus(bound), PGRES_TUPLES_OK);
+    PQclear(bound);
+    assert_null(PQgetResult(owner));
+    pg_expect_refused(other, "PB010", "SELECT postbus.publish('t', 'x'::text)");
+    pg_run(other, "SELECT postbus.publish('t', '7'::text)");
+    PQfinish(owner);
+    PQfinish(publisher);
+    PQfinish(other);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_database_takes_what_the_encoder_takes_and_refuses_at_the_same_path),
+        cmocka_unit_test(what_does_not_fit_is_refused_in_its_transaction_whichever_way_it_is_published),
+        cmocka_unit_test(a_session_that_has_published_already_follows_the_newest_schema),
+        cmocka_unit_test(avro_that_is_framed_already_is_let_through_if_its_schema_is_the_subjects),
+        cmocka_unit_test(
+            values_nested_deeper_than_the_encoder_takes_are_refused_and_no_deeper_stack_is_needed),
+        cmocka_unit_test(publishers_can_neither_make_nor_change_a_check),
+        cmocka_unit_test(a_wrong_binding_is_refused),
+        cmocka_unit_test(copies_of_earlier_events_are_not_judged),
+        cmocka_unit_test(the_first_binding_makes_no_publisher_wait_behind_an_open_transaction),
+    };
+    return cmocka_run_group_tests(tests, stage_start, stage_stop);
+}
