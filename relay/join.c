@@ -226,7 +226,9 @@ static void on_progress(void *arg, PGresult *res)
         fences_start(&y->fences, number_at(res, P_FLOOR));
         settler_start(&y->settler, y->cfg, y->session, &y->queue, &y->fences, y->epoch,
                       number_at(res, P_PUBLISHED));
-        reader_start(&y->reader, y->cfg, y->session, &y->queue, &y->bell, &y->settler, &y->fences);
+        bindings_start(&y->ship.bindings, y->session);
+        reader_start(&y->reader, y->cfg, y->session, &y->queue, &y->bell, &y->settler, &y->fences,
+                     &y->ship.bindings);
         lanes_start(&y->lanes, y->cfg, y->session, &y->ship, &y->settler, &y->parking, &y->queue.bytes);
         parking_start(&y->parking, y->cfg, &y->ship, &y->settler, &y->lanes, &y->redrive, &y->queue);
         redrive_start(&y->redrive, y->cfg, y->session, &y->ship.topics, &y->parking, &y->lanes, &y->settler,

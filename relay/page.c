@@ -107,6 +107,20 @@ void page_charge(page *p, size_t *account)
     *account += p->bytes;
 }
 
+void page_add_copy(page *p, size_t size)
+{
+    p->bytes += size;
+    if (p->account)
+        *p->account += size;
+}
+
+void page_drop_copy(page *p, size_t size)
+{
+    p->bytes -= size;
+    if (p->account)
+        *p->account -= size;
+}
+
 int64_t page_extra(const page *p, int i, int column)
 {
     if (PQgetisnull(p->result, i, N_COLUMNS + column))

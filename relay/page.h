@@ -43,6 +43,7 @@ typedef struct row {
     uint8_t waits_for;
     bool suspect : 1; /* it, or one in its request, was refused for good: to be sent alone */
     bool alone : 1;   /* alone.c has it */
+    bool copied : 1;  /* ROW_SENT: librdkafka has a copy of its own of what leaves, page_add_copy */
     bool clear : 1;   /* nothing before it is with the other producer */
 } row;
 
@@ -81,6 +82,9 @@ page *page_new(PGresult *result);
 void page_free(page *p);
 /* Adds the page's bytes to an account for as long as it holds what PostgreSQL sent. */
 void page_charge(page *p, size_t *account);
+/* A record of the page's has a copy of so many bytes, until its report: they count as the page's. */
+void page_add_copy(page *p, size_t size);
+void page_drop_copy(page *p, size_t size);
 /* A bigint of a further column, behind those of page_event: 0 is the first; NULL counts as 0. */
 int64_t page_extra(const page *p, int i, int column);
 page_event page_read(const page *p, int i);

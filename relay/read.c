@@ -35,7 +35,7 @@ static void forget_read(reader *r)
 }
 
 void reader_start(reader *r, const config *cfg, session *pg, batch_queue *queue, doorbell *bell,
-                  settler *sets, fences *bounds)
+                  settler *sets, fences *bounds, bindings *schemas)
 {
     reader_drop(r);
     uint64_t n_reads = r->n_reads, n_rows = r->n_rows, n_batches = r->n_batches, n_barriers = r->n_barriers;
@@ -45,6 +45,7 @@ void reader_start(reader *r, const config *cfg, session *pg, batch_queue *queue,
                   .bell = bell,
                   .settler = sets,
                   .fences = bounds,
+                  .bindings = schemas,
                   .page_rows = (int)cfg->page_rows,
                   .span_ids = cfg->page_rows,
                   .large = true, /* until a snapshot's statement has looked */
@@ -272,6 +273,7 @@ static void on_snapshot(void *arg, PGresult *res)
     r->last_id = strtoll(PQgetvalue(res, 0, 1), NULL, 10);
     r->log_end = strtoull(PQgetvalue(res, 0, 2), NULL, 10);
     r->large = PQgetvalue(res, 0, 3)[0] == 't';
+    bindings_seen(r->bindings, strtoll(PQgetvalue(res, 0, 5), NULL, 10));
     if (!r->seen)
         fault(r, "a snapshot is not of the expected form");
     PQclear(res);

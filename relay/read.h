@@ -3,6 +3,7 @@
 #define POSTBUS_RELAY_READ_H
 
 #include "batch.h"
+#include "binding.h"
 #include "config.h"
 #include "doorbell.h"
 #include "fences.h"
@@ -30,8 +31,9 @@ typedef struct reader {
     settler *settler;
     bool opening; /* the answers of a read are on their way */
     fences *fences;
-    int page_rows;    /* shrinks while values are large */
-    int64_t span_ids; /* how many ids a page is asked for, of which at most page_rows can be rows */
+    bindings *bindings; /* told what each read has seen */
+    int page_rows;      /* shrinks while values are large */
+    int64_t span_ids;   /* how many ids a page is asked for, of which at most page_rows can be rows */
 
     /* The further pages under way, in their order. The first n_stale are of no use: a page before them was cut short. */
     page_range asked[READER_PAGES_ASKED];
@@ -63,7 +65,7 @@ typedef struct reader {
 
 /* A new session has begun: nothing is known but what the queue holds. */
 void reader_start(reader *r, const config *cfg, session *pg, batch_queue *queue, doorbell *bell,
-                  settler *sets, fences *bounds);
+                  settler *sets, fences *bounds, bindings *schemas);
 /* Forgets the read under way (the session is gone). */
 void reader_drop(reader *r);
 /* Sends what is due: a barrier, or, if it may read, a further page of the last batch, or a read. CLOCK_NEVER or when to come again. */

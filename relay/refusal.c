@@ -10,6 +10,7 @@ const refusal_reason refusals[] = {
     [REFUSAL_BEHIND_KEY] = {RD_KAFKA_RESP_ERR_NO_ERROR, "behind_key", false},
     [REFUSAL_BEHIND_STOP] = {RD_KAFKA_RESP_ERR_NO_ERROR, "topic_stopped", false},
     [REFUSAL_MALFORMED] = {RD_KAFKA_RESP_ERR_NO_ERROR, "malformed_headers", false},
+    [REFUSAL_MISFIT] = {RD_KAFKA_RESP_ERR_NO_ERROR, "schema_misfit", false},
     {RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, "record_too_large", false},
     {RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE, "record_too_large", false},
     {RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE, "record_too_large", false},

@@ -18,6 +18,7 @@ enum {
     REFUSAL_BEHIND_KEY,
     REFUSAL_BEHIND_STOP,
     REFUSAL_MALFORMED,
+    REFUSAL_MISFIT,
     REFUSAL_FIRST_ERROR
 };
 extern const refusal_reason refusals[];

@@ -72,6 +72,7 @@ static void leave(relay *y)
     redrive_drop(&y->redrive);
     retention_stop(&y->retention);
     reader_drop(&y->reader);
+    bindings_drop(&y->ship.bindings);
     topic_table_close_lanes(&y->ship.topics);
     batch_queue_done(&y->queue);
     session_free(y->session);
@@ -283,6 +284,8 @@ static const char *fault_of(const relay *y)
 {
     if (y->reader.fault)
         return y->reader.fault;
+    if (y->ship.bindings.fault)
+        return y->ship.bindings.fault;
     if (y->redrive.fault)
         return y->redrive.fault;
     if (y->parking.out_of_memory || y->settler.out_of_memory)

@@ -208,23 +208,45 @@ static ship_answer not_taken(ship *s, topic *t, row *r, rd_kafka_resp_err_t err)
     return SHIP_WAIT;
 }
 
+/* What leaves: of a topic that is bound to a schema, JSON as Avro. */
+static binding_answer value_of(ship *s, topic *t, const page_event *e, page_bytes *out)
+{
+    *out = e->value;
+    if (!s->bindings.list)
+        return BINDING_AS_IS;
+    if (t->binding_generation != s->bindings.generation) {
+        t->binding = bindings_find(&s->bindings, t->name);
+        t->binding_generation = s->bindings.generation;
+    }
+    return t->binding ? bindings_encode(&s->bindings, t->binding, e, out) : BINDING_AS_IS;
+}
+
+static ship_answer never(row *r, int refusal)
+{
+    r->refusal_at = refusal;
+    r->suspect = true;
+    return SHIP_SUSPECT;
+}
+
 static ship_answer produce(ship *s, rd_kafka_t *rk, topic *t, row *r, const page_event *e)
 {
     bool ok;
+    page_bytes value;
     if (transaction_is_on(&s->transaction) && !transaction_takes(&s->transaction, r, clock_now_us()))
         return SHIP_WAIT;
+    binding_answer bound = value_of(s, t, e, &value);
+    if (bound == BINDING_NO_MEMORY)
+        return SHIP_WAIT;
+    if (bound == BINDING_MISFIT)
+        return never(r, REFUSAL_MISFIT);
     rd_kafka_headers_t *headers = record_headers(&s->maker, e, &ok);
-    if (!ok) {
-        r->refusal_at = REFUSAL_MALFORMED;
-        r->suspect = true;
-        return SHIP_SUSPECT;
-    }
-    /* Flags 0: the value stays ours, in the page, until its report. */
+    if (!ok)
+        return never(r, REFUSAL_MALFORMED);
+    /* Flags 0: the value stays ours, in the page, until its report. What was encoded is copied. */
     rd_kafka_vu_t vus[] = {
         {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = t->handle},
-        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = 0},
-        {.vtype = RD_KAFKA_VTYPE_VALUE,
-         .u.mem = {.ptr = (void *)(uintptr_t)e->value.data, .size = e->value.size}},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = bound == BINDING_ENCODED ? RD_KAFKA_MSG_F_COPY : 0},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {.ptr = (void *)(uintptr_t)value.data, .size = value.size}},
         {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {.ptr = (void *)(uintptr_t)e->key.data, .size = e->key.size}},
         {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = timestamp_of(s, t, e)},
         {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = r},
@@ -237,6 +259,9 @@ static ship_answer produce(ship *s, rd_kafka_t *rk, topic *t, row *r, const page
     if (!error) {
         int slot = rk == s->alone || r->alone ? FLIGHT_ALONE : FLIGHT_PLACED + (int)first_flight_chosen();
         r->state = ROW_SENT;
+        r->copied = bound == BINDING_ENCODED;
+        if (r->copied)
+            page_add_copy(r->page, value.size);
         r->flight = flights_sent(&t->flights, slot, s->now_us);
         if (transaction_is_on(&s->transaction))
             transaction_sent(&s->transaction, r, t, clock_now_us());
@@ -251,7 +276,7 @@ static ship_answer produce(ship *s, rd_kafka_t *rk, topic *t, row *r, const page
 
 ship_answer ship_row(ship *s, topic *t, row *r, const page_event *e, bool from_lane)
 {
-    if (s->broken || !s->producer)
+    if (s->broken || !s->producer || s->bindings.stale)
         return SHIP_WAIT;
     if (!from_lane && (t->state == TOPIC_MISSING || t->lane_open))
         return SHIP_PARK;
@@ -292,7 +317,7 @@ static bool start_alone(ship *s)
 
 ship_answer ship_alone(ship *s, topic *t, row *r, const page_event *e)
 {
-    if (s->broken || !s->producer)
+    if (s->broken || !s->producer || s->bindings.stale)
         return SHIP_WAIT;
     if (t->state != TOPIC_READY)
         return SHIP_LATER;
@@ -370,6 +395,10 @@ static void report_in_transaction(ship *s, row *r, const rd_kafka_message_t *m)
 static void report(ship *s, const rd_kafka_message_t *m)
 {
     row *r = m->_private;
+    if (r->copied) {
+        r->copied = false;
+        page_drop_copy(r->page, m->len);
+    }
     if (transaction_is_on(&s->transaction)) {
         report_in_transaction(s, r, m);
         return;
@@ -597,6 +626,7 @@ void ship_done(ship *s)
     ship_reset(s, 0, 0);
     topic_table_free(&s->topics);
     record_maker_done(&s->maker);
+    bindings_done(&s->bindings);
     if (s->has_orphan)
         s->gate->database = NULL;
     else

@@ -4,6 +4,7 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include "binding.h"
 #include "gate.h"
 #include "page.h"
 #include "record.h"
@@ -14,6 +15,7 @@ typedef struct ship {
     const config *cfg;
     topic_table topics;
     record_maker maker;
+    bindings bindings; /* nothing leaves while they are stale */
     rd_kafka_t *producer;
     rd_kafka_queue_t *queue;
     bool transactional;        /* the next producer is: for exactly-once delivery, or to find out about one */

@@ -1,4 +1,5 @@
 /* JSON for a topic with an Avro schema is checked before the commit: by the same rules as the encoder's, with the path of what does not fit. */
+#include "avro_subject.h"
 #include "stage.h"
 
 #include <postbus/schema.h>
@@ -251,27 +252,6 @@ static const char *const values[] = {
 };
 #define N_VALUES (sizeof values / sizeof *values)
 
-static pbus_schema *parse(const char *text)
-{
-    pbus_schema *schema = NULL;
-    pbus_error err;
-    if (pbus_schema_parse(text, strlen(text), NULL, 0, &schema, &err) != PBUS_OK)
-        fail_msg("%s: %s", text, err.message);
-    return schema;
-}
-
-static void run_check_sql(PGconn *owner, const pbus_schema *schema, const char *function)
-{
-    pbus_buffer script = PBUS_BUFFER_INIT;
-    pbus_error err;
-    assert_int_equal(pbus_schema_check_sql(schema, function, &script, &err), PBUS_OK);
-    PGresult *made = PQexec(owner, (const char *)script.data);
-    if (PQresultStatus(made) != PGRES_COMMAND_OK)
-        fail_msg("%s\n%s", PQerrorMessage(owner), (const char *)script.data);
-    PQclear(made);
-    pbus_buffer_done(&script);
-}
-
 /* What stands before the reason. */
 static size_t path_size(const char *message)
 {
@@ -295,9 +275,9 @@ static void expect_same(const char *schema_text, const char *value, const char *
 
 static void judge_all(PGconn *owner, const char *schema_text)
 {
-    pbus_schema *schema = parse(schema_text);
+    pbus_schema *schema = avro_schema(schema_text);
     pbus_buffer bytes = PBUS_BUFFER_INIT;
-    run_check_sql(owner, schema, "postbus.avro_0");
+    avro_make_check(owner, schema, "postbus.avro_0");
     for (size_t i = 0; i < N_VALUES; i++) {
         pbus_error err = {.message = "it fits"};
         PGresult *row =
@@ -325,27 +305,6 @@ static void the_database_takes_what_the_encoder_takes_and_refuses_at_the_same_pa
     PQfinish(owner);
 }
 
-/* As postbus schema add does. Returns the id. */
-static int add(PGconn *owner, const char *subject, const char *text)
-{
-    char function[48];
-    pbus_schema *schema = parse(text);
-    pg_run(owner, "BEGIN; INSERT INTO postbus.subject VALUES ('%s', 'none') ON CONFLICT DO NOTHING", subject);
-    int id = (int)pg_number(
-        owner,
-        "WITH one AS (INSERT INTO postbus.schema (fingerprint, text, digest)"
-        " VALUES (%lld, '%s', sha256('%s')) RETURNING id)"
-        " INSERT INTO postbus.subject_version (subject, version, schema_id)"
-        " SELECT '%s', (SELECT count(*) + 1 FROM postbus.subject_version WHERE subject = '%s'), id"
-        " FROM one RETURNING schema_id",
-        (long long)(int64_t)pbus_schema_fingerprint(schema), text, text, subject, subject);
-    snprintf(function, sizeof function, "postbus.avro_%d", id);
-    run_check_sql(owner, schema, function);
-    pg_run(owner, "SELECT postbus.rebind(); COMMIT");
-    pbus_schema_free(schema);
-    return id;
-}
-
 #define ORDER R("Order", F("id", "\"long\"") "," F("lines", ARRAY(R("Line", F("price", DECIMAL("8", "2"))))))
 #define ORDER_2                                                                                              \
     R("Order", F("id", "\"long\"") "," F("lines", ARRAY(R("Line", F("price", DECIMAL("8", "2"))))) "," F(    \
@@ -362,7 +321,7 @@ static void what_does_not_fit_is_refused_in_its_transaction_whichever_way_it_is_
 {
     (void)state;
     PGconn *owner = stage_connect("owner", "main"), *publisher = stage_connect("publisher", "main");
-    add(owner, "orders-value", ORDER);
+    avro_add(owner, "orders-value", ORDER);
     pg_run(owner, "SELECT postbus.bind('orders', 'orders-value')");
     int64_t before = pg_number(owner, "SELECT count(*) FROM postbus.outbox");
     pg_run(publisher, "BEGIN; SELECT postbus.publish('orders', "
@@ -402,12 +361,12 @@ static void a_session_that_has_published_already_follows_the_newest_schema(void 
     PGconn *owner = stage_connect("owner", "main"), *publisher = stage_connect("publisher", "main");
     static const char publish[] = "SELECT postbus.publish('evolving', '{\"id\":1,\"lines\":[]}'::text)";
     pg_run(publisher, "%s; %s", publish, publish);
-    add(owner, "evolving-value", R("Order", F("id", "\"long\"")));
+    avro_add(owner, "evolving-value", R("Order", F("id", "\"long\"")));
     pg_run(owner, "SELECT postbus.bind('evolving', 'evolving-value')");
     expect_misfit(publisher, publish, "has no field \"lines\"");
-    add(owner, "evolving-value", R("Evolving", F("id", "\"int\"") "," F("lines", ARRAY("\"int\""))));
+    avro_add(owner, "evolving-value", R("Evolving", F("id", "\"int\"") "," F("lines", ARRAY("\"int\""))));
     pg_run(publisher, "%s", publish);
-    add(owner, "evolving-value", ORDER_2);
+    avro_add(owner, "evolving-value", ORDER_2);
     expect_misfit(publisher, publish, "note: the field is missing and has no default");
     pg_run(owner, "SELECT postbus.unbind('evolving')");
     pg_run(publisher, "%s", publish);
@@ -419,8 +378,8 @@ static void avro_that_is_framed_already_is_let_through_if_its_schema_is_the_subj
 {
     (void)state;
     PGconn *owner = stage_connect("owner", "main"), *publisher = stage_connect("publisher", "main");
-    int id = add(owner, "framed-value", R("Framed", F("id", "\"long\"")));
-    int stranger = add(owner, "stranger-value", R("Stranger", F("id", "\"long\"")));
+    int id = avro_add(owner, "framed-value", R("Framed", F("id", "\"long\"")));
+    int stranger = avro_add(owner, "stranger-value", R("Stranger", F("id", "\"long\"")));
     char *print =
         pg_text(owner,
                 "SELECT string_agg(lpad(to_hex((fingerprint >> (8 * i)) & 255), 2, '0'), '' ORDER BY i)"
@@ -457,8 +416,8 @@ static void values_nested_deeper_than_the_encoder_takes_are_refused_and_no_deepe
 {
     (void)state;
     PGconn *owner = stage_connect("owner", "main"), *publisher = stage_connect("publisher", "main");
-    add(owner, "deep-value",
-        "{\"type\":\"record\",\"name\":\"L\",\"fields\":[" FD("n", "[\"null\",\"L\"]", "null") "]}");
+    avro_add(owner, "deep-value",
+             "{\"type\":\"record\",\"name\":\"L\",\"fields\":[" FD("n", "[\"null\",\"L\"]", "null") "]}");
     pg_run(owner, "SELECT postbus.bind('deep', 'deep-value')");
     static const char nested[] =
         "SELECT postbus.publish('deep', repeat('{\"n\":', %d) || '{}' || repeat('}', %d))";
@@ -476,7 +435,7 @@ static void publishers_can_neither_make_nor_change_a_check(void **state)
 {
     (void)state;
     PGconn *owner = stage_connect("owner", "main"), *publisher = stage_connect("publisher", "main");
-    int id = add(owner, "guarded-value", R("Guarded", F("id", "\"long\"")));
+    int id = avro_add(owner, "guarded-value", R("Guarded", F("id", "\"long\"")));
     pg_run(owner, "SELECT postbus.bind('guarded', 'guarded-value')");
     pg_expect_refused(publisher, "42501", "SELECT postbus.bind('x', 'guarded-value')");
     pg_expect_refused(publisher, "42501", "SELECT postbus.unbind('guarded')");
@@ -518,7 +477,7 @@ static void a_wrong_binding_is_refused(void **state)
         "RETURNING id)"
         " INSERT INTO postbus.subject_version (subject, version, schema_id) SELECT 'by-hand', 1, id FROM s");
     pg_expect_refused(owner, "PB011", "SELECT postbus.bind('orders', 'by-hand')");
-    add(owner, "good-value", "[\"int\",\"null\"]");
+    avro_add(owner, "good-value", "[\"int\",\"null\"]");
     pg_expect_refused(owner, "PB001", "SELECT postbus.bind('no topic', 'good-value')");
     pg_expect_refused(owner, "23514", "SELECT postbus.bind('orders', 'good-value', 'protobuf')");
     assert_int_equal(pg_number(owner, "SELECT count(*) FROM postbus.binding WHERE topic = 'orders'"), 0);
@@ -530,7 +489,7 @@ static void copies_of_earlier_events_are_not_judged(void **state)
 {
     (void)state;
     PGconn *owner = stage_connect("owner", "main");
-    add(owner, "copied-value", R("Copied", F("id", "\"long\"")));
+    avro_add(owner, "copied-value", R("Copied", F("id", "\"long\"")));
     pg_run(owner, "SELECT postbus.bind('copied', 'copied-value')");
     pg_expect_refused(owner, "PB010", "INSERT INTO postbus.outbox (topic, value) VALUES ('copied', 'x')");
     pg_run(owner, "INSERT INTO postbus.outbox (topic, value, created_at) VALUES ('copied', 'x', now() - "
@@ -544,7 +503,7 @@ static void the_first_binding_makes_no_publisher_wait_behind_an_open_transaction
     pg_fixture_create_outbox(stage_pg, "fresh");
     PGconn *owner = stage_connect("owner", "fresh"), *publisher = stage_connect("publisher", "fresh"),
            *other = stage_connect("publisher", "fresh");
-    add(owner, "v", "\"int\"");
+    avro_add(owner, "v", "\"int\"");
     pg_run(publisher, "BEGIN; SELECT postbus.publish('t', 'x'::text)");
     assert_int_equal(PQsendQuery(owner, "SELECT postbus.bind('t', 'v')"), 1);
     for (int i = 0; i < 50; i++) /* while it tries; a publisher that could not get on would never be done */

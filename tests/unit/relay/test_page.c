@@ -146,6 +146,26 @@ static void the_answer_is_let_go_with_the_last_row(void **state)
     assert_int_equal(account, 7);
 }
 
+static void copies_of_its_records_count_as_the_pages_until_they_are_dropped(void **state)
+{
+    (void)state;
+    made_row rows[] = {made_row_plain(1), made_row_plain(2)};
+    size_t account = 0;
+    page *p = page_new(made_result(rows, 2));
+    page_charge(p, &account);
+    size_t alone = account;
+    page_add_copy(p, 1000);
+    page_add_copy(p, 500);
+    assert_int_equal(account, alone + 1500);
+    page_drop_copy(p, 1000);
+    page_row_done(p, &p->rows[0], ROW_ACKED);
+    assert_int_equal(account, alone + 500);
+    page_drop_copy(p, 500);
+    page_row_done(p, &p->rows[1], ROW_ACKED);
+    assert_int_equal(account, 0);
+    page_free(p);
+}
+
 static void a_page_that_is_thrown_away_weighs_nothing_any_more(void **state)
 {
     (void)state;
@@ -170,6 +190,7 @@ int main(void)
         cmocka_unit_test(a_row_without_a_time_is_refused),
         cmocka_unit_test(a_row_without_a_topic_is_refused),
         cmocka_unit_test(the_answer_is_let_go_with_the_last_row),
+        cmocka_unit_test(copies_of_its_records_count_as_the_pages_until_they_are_dropped),
         cmocka_unit_test(a_page_that_is_thrown_away_weighs_nothing_any_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
