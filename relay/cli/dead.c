@@ -43,6 +43,11 @@ static const command_option options[] = {
      .placeholder = "TEXT",
      .effect = "redrive: a remark for postbus_inbox.audit."},
     {.name = "value", .kind = OPTION_SWITCH, .effect = "show: with the value and the headers."},
+    {.name = "schema",
+     .kind = OPTION_TEXT,
+     .placeholder = "FILE",
+     .effect = "show --value: the schema, an .avsc file, of a value that is Avro and that the database has "
+               "none for."},
     {.name = "dry-run", .kind = OPTION_SWITCH, .effect = "redrive: says how many, and does nothing."},
     {.name = "yes", .letter = 'y', .kind = OPTION_SWITCH, .effect = "redrive and discard: does not ask."},
     {.name = NULL},
@@ -50,7 +55,7 @@ static const command_option options[] = {
 
 static const subcommand subcommands[] = {
     {"list", NULL, 0, 0, " json application subscription topic reason limit ", dead_list},
-    {"show", "ID", 1, 1, " json value ", dead_show},
+    {"show", "ID", 1, 1, " json value schema ", dead_show},
     {"redrive", NULL, 0, 0, " application subscription topic reason id older-than why dry-run yes ",
      dead_redrive},
     {"discard", "ID", 1, 1, " reason yes ", dead_discard},
@@ -74,7 +79,8 @@ const command command_dead = {
         "For the database of an application that subscribes (postbus migrate --subscriber).\n\n"
         "list shows the events that a subscription gave up, the newest first; show shows one with the "
         "history "
-        "of its attempts, and with --value what was in it.\n\n"
+        "of its attempts, and with --value what was in it: Avro as JSON, where its frame names a schema that "
+        "postbus schema keeps in this database, or with --schema.\n\n"
         "redrive has them tried again: all, or those that the flags choose, in their order, with all their "
         "attempts ahead and their history kept. A running worker takes them up within a second; those of a "
         "subscription that nobody works wait. While one waits or is tried, later events of its key wait "

@@ -1,6 +1,7 @@
 /* postbus dead list and show: prints dead letters; never a payload that was not asked for. */
 #include "dead.h"
 
+#include "avro_text.h"
 #include "database.h"
 #include "postbus_sql.h"
 #include "row_json.h"
@@ -72,14 +73,49 @@ int dead_list(const call *c, PGconn *conn)
     return EXIT_OK;
 }
 
-static void print_fields(const PGresult *row)
+static void print_fields(const PGresult *row, const char *avro)
 {
     for (int i = 0; i < PQnfields(row); i++) {
-        char *text = PQgetisnull(row, 0, i) ? NULL : row_text(row, 0, i);
-        if (text)
+        bool decoded = avro && i == PQfnumber(row, "value");
+        char *text = PQgetisnull(row, 0, i) || decoded ? NULL : row_text(row, 0, i);
+        if (decoded)
+            printf("%-13s %s\n", "value_avro", avro);
+        else if (text)
             printf("%-13s %s\n", PQfname(row, i), text);
         free(text);
     }
+}
+
+static void print_json(const PGresult *row, const char *avro)
+{
+    json_t *all = row_json(row, 0),
+           *decoded = avro ? json_loads(avro, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : NULL;
+    if (decoded) {
+        json_object_del(all, "value");
+        json_object_set_new(all, "value_avro", decoded);
+    }
+    json_dumpf(all, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    putchar('\n');
+    json_decref(all);
+}
+
+static int print_one(const call *c, const PGresult *row)
+{
+    avro_text avro;
+    size_t size = 0, avro_size;
+    int column = PQfnumber(row, "value");
+    int code = avro_text_start(&avro, c, c->cfg.database, call_text(c, "schema"));
+    unsigned char *value = code == EXIT_OK && !PQgetisnull(row, 0, column)
+                               ? PQunescapeBytea((const unsigned char *)PQgetvalue(row, 0, column), &size)
+                               : NULL;
+    const char *text = code == EXIT_OK ? avro_text_of(&avro, value, size, &avro_size) : NULL;
+    if (code == EXIT_OK && call_has(c, "json"))
+        print_json(row, text);
+    else if (code == EXIT_OK)
+        print_fields(row, text);
+    PQfreemem(value);
+    avro_text_done(&avro);
+    return code;
 }
 
 int dead_show(const call *c, PGconn *conn)
@@ -93,10 +129,8 @@ int dead_show(const call *c, PGconn *conn)
     int code = EXIT_OK;
     if (PQntuples(row) == 0)
         code = fault(c, "there is no dead letter %s; postbus dead list shows those there are", id);
-    else if (call_has(c, "json"))
-        row_print_json(row, 0);
     else
-        print_fields(row);
+        code = print_one(c, row);
     PQclear(row);
     return code;
 }

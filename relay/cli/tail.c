@@ -1,4 +1,5 @@
 /* postbus tail: a plain consumer that prints; never joins a group and never commits an offset. */
+#include "avro_text.h"
 #include "clock.h"
 #include "command.h"
 #include "config_kafka.h"
@@ -45,6 +46,18 @@ static const command_option options[] = {
     {.name = "json",
      .kind = OPTION_SWITCH,
      .effect = "Prints each record as a JSON object on a line of its own."},
+    {.name = "raw", .kind = OPTION_SWITCH, .effect = "Prints values as they are, also those that are Avro."},
+    {.name = "schema",
+     .kind = OPTION_TEXT,
+     .placeholder = "FILE",
+     .effect =
+         "The schema, an .avsc file, of values without a frame, and of framed ones where no database is "
+         "given."},
+    {.name = "database",
+     .kind = OPTION_TEXT,
+     .placeholder = "CONNINFO",
+     .effect = "Where the schemas of framed values are looked up; also POSTBUS_DATABASE. It is connected to "
+               "once a value looks like one, and tail goes on without it where that fails."},
     {.name = "exit-at-end",
      .letter = 'e',
      .kind = OPTION_SWITCH,
@@ -57,7 +70,9 @@ typedef struct tailing {
     rd_kafka_t *consumer;
     tail_position from;
     const char *format; /* NULL: JSON */
-    int64_t left;       /* records still to print; -1: no end */
+    bool raw;
+    avro_text avro;
+    int64_t left; /* records still to print; -1: no end */
     bool exit_at_end;
     int stop_fd;
     rd_kafka_topic_partition_list_t *partitions;
@@ -267,10 +282,13 @@ static int take(tailing *t, const rd_kafka_message_t *record, bool *out_ended)
     if (record->err)
         return fault(t->c, "%s: %s", record->rkt ? rd_kafka_topic_name(record->rkt) : "Kafka",
                      rd_kafka_message_errstr(record));
+    tail_avro avro = {.json = NULL};
+    if (!t->raw)
+        avro.json = avro_text_of(&t->avro, record->payload, record->len, &avro.size);
     if (t->format)
-        tail_format_print(stdout, t->format, record);
+        tail_format_print(stdout, t->format, record, &avro);
     else
-        tail_format_json(stdout, record);
+        tail_format_json(stdout, record, &avro);
     if (t->left > 0)
         t->left--;
     *out_ended = t->left == 0;
@@ -318,6 +336,7 @@ static int read_flags(tailing *t)
     const call *c = t->c;
     const char *from = call_text(c, "from"), *wrong;
     t->exit_at_end = call_has(c, "exit-at-end");
+    t->raw = call_has(c, "raw");
     t->left = call_count(c, "count", -1);
     if (!from)
         from = t->exit_at_end ? "beginning" : "end";
@@ -326,6 +345,9 @@ static int read_flags(tailing *t)
                       "--from is \"%s\"; write beginning, end, a time such as 2026-01-31T12:00:00Z, or an "
                       "age such as 15min",
                       from);
+    if (t->raw && (call_has(c, "schema") || call_has(c, "database")))
+        return misuse(c, "--raw looks for no schema; leave out --%s",
+                      call_has(c, "schema") ? "schema" : "database");
     if (call_has(c, "format") && call_has(c, "json"))
         return misuse(c, "--format and --json both say how to print; use one of the two");
     t->format = call_has(c, "json") ? NULL : call_text(c, "format");
@@ -340,24 +362,37 @@ static int read_flags(tailing *t)
     return EXIT_OK;
 }
 
+static int read_topics(tailing *t)
+{
+    int code;
+    t->stop_fd = stop_open();
+    if (t->stop_fd < 0)
+        return fault(t->c, "signals cannot be received: %s", strerror(errno));
+    t->consumer = consumer_new(t->c, &code);
+    if (!t->consumer) {
+        close(t->stop_fd);
+        return code;
+    }
+    t->partitions = rd_kafka_topic_partition_list_new(16);
+    code = tail(t);
+    rd_kafka_topic_partition_list_destroy(t->partitions);
+    rd_kafka_consumer_close(t->consumer);
+    rd_kafka_destroy(t->consumer);
+    close(t->stop_fd);
+    return code;
+}
+
 static int run(const call *c)
 {
     tailing t = {.c = c};
     int code = read_flags(&t);
     if (code != EXIT_OK)
         return code;
-    t.stop_fd = stop_open();
-    if (t.stop_fd < 0)
-        return fault(c, "signals cannot be received: %s", strerror(errno));
-    t.consumer = consumer_new(c, &code);
-    if (!t.consumer)
-        return code;
-    t.partitions = rd_kafka_topic_partition_list_new(16);
-    code = tail(&t);
-    rd_kafka_topic_partition_list_destroy(t.partitions);
-    rd_kafka_consumer_close(t.consumer);
-    rd_kafka_destroy(t.consumer);
-    close(t.stop_fd);
+    const char *database = call_text(c, "database");
+    code = avro_text_start(&t.avro, c, database ? database : c->cfg.database, call_text(c, "schema"));
+    if (code == EXIT_OK)
+        code = read_topics(&t);
+    avro_text_done(&t.avro);
     return code;
 }
 
@@ -369,7 +404,12 @@ const command command_tail = {
         "Prints the records of one or more topics as a plain consumer: it joins no group and commits "
         "nothing. A topic that does "
         "not exist yet is waited for, and partitions that are added while it runs are read too. Of the "
-        "settings of librdkafka those for connecting are used.",
+        "settings of librdkafka those for connecting are used.\n\n"
+        "A value in Confluent's or Avro's single-object framing is printed as JSON where its schema is "
+        "found: "
+        "in the schemas that postbus schema keeps, by its id or fingerprint, or in a file. With --json it is "
+        "the "
+        "member value_avro.",
     .examples = "postbus tail orders\n"
                 "postbus tail orders payments --from 15min --json\n"
                 "postbus tail orders --exit-at-end --format '%k %v\\n'",

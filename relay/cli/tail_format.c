@@ -88,7 +88,7 @@ static void put_bytes(FILE *to, const void *bytes, size_t size)
         fputs("NULL", to);
 }
 
-static void put_directive(FILE *to, char letter, const rd_kafka_message_t *r)
+static void put_directive(FILE *to, char letter, const rd_kafka_message_t *r, const tail_avro *avro)
 {
     char text[40];
     switch (letter) {
@@ -109,7 +109,7 @@ static void put_directive(FILE *to, char letter, const rd_kafka_message_t *r)
         put_bytes(to, r->key, r->key_len);
         break;
     case 'v':
-        put_bytes(to, r->payload, r->len);
+        put_bytes(to, avro->json ? avro->json : r->payload, avro->json ? avro->size : r->len);
         break;
     case 'h':
         put_headers(to, r);
@@ -136,11 +136,11 @@ static char escaped(char letter)
     return letter == 'n' ? '\n' : letter == 't' ? '\t' : letter == '0' ? '\0' : '\\';
 }
 
-void tail_format_print(FILE *to, const char *format, const rd_kafka_message_t *record)
+void tail_format_print(FILE *to, const char *format, const rd_kafka_message_t *record, const tail_avro *avro)
 {
     for (; *format; format++) {
         if (*format == '%')
-            put_directive(to, *++format, record);
+            put_directive(to, *++format, record, avro);
         else if (*format == '\\')
             fputc(escaped(*++format), to);
         else
@@ -191,7 +191,7 @@ static json_t *headers_json(const rd_kafka_message_t *record)
     return list;
 }
 
-void tail_format_json(FILE *to, const rd_kafka_message_t *record)
+void tail_format_json(FILE *to, const rd_kafka_message_t *record, const tail_avro *avro)
 {
     char when[40];
     time_text(record, when, sizeof when);
@@ -199,7 +199,12 @@ void tail_format_json(FILE *to, const rd_kafka_message_t *record)
         json_pack("{s:s, s:i, s:I, s:s}", "topic", rd_kafka_topic_name(record->rkt), "partition",
                   (int)record->partition, "offset", (json_int_t)record->offset, "timestamp", when);
     set_bytes(object, "key", record->key, record->key_len);
-    set_bytes(object, "value", record->payload, record->len);
+    json_t *decoded =
+        avro->json ? json_loadb(avro->json, avro->size, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : NULL;
+    if (decoded)
+        json_object_set_new(object, "value_avro", decoded);
+    else
+        set_bytes(object, "value", record->payload, record->len);
     json_object_set_new(object, "headers", headers_json(record));
     json_dumpf(object, to, JSON_COMPACT | JSON_PRESERVE_ORDER);
     fputc('\n', to);

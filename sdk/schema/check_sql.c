@@ -366,7 +366,7 @@ static void put_function(script *s, const type *t)
     put(s,
         "DECLARE e text; f jsonb; k text; tagged text; one text; other text;\nBEGIN\n"
         "IF depth >= %u THEN RETURN ': values are nested deeper than %u'; END IF;\n",
-        PBUS_SCHEMA_MAX_DEPTH, PBUS_SCHEMA_MAX_DEPTH);
+        PBUS_SCHEMA_MAX_DEPTH - 1, PBUS_SCHEMA_MAX_DEPTH); /* what stands in it is one deeper */
     if (t->kind == TYPE_RECORD)
         put_record(s, t);
     else if (t->kind == TYPE_ARRAY)

@@ -192,8 +192,8 @@ DECLARE
 BEGIN
     IF jsonb_typeof(v) = 'number' THEN
         n := v;
-        IF (scale(n) > 0 OR n NOT BETWEEN -9223372036854775808 AND 9223372036854775807)
-           AND length(btrim(replace(abs(trim_scale(n))::text, '.', ''), '0')) > 15 THEN
+        IF n NOT BETWEEN -9223372036854775808 AND 9223372036854775807
+           OR (scale(n) > 0 AND length(btrim(replace(abs(trim_scale(n))::text, '.', ''), '0')) > 15) THEN
             RETURN ': ' || postbus.avro_shown(v) || ' has more digits than JSON numbers keep; write it as a string';
         END IF;
     ELSIF jsonb_typeof(v) = 'string' AND t ~ '^[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]{1,4})?$' THEN

@@ -2,7 +2,10 @@
 #include "cmocka_all.h"
 
 #include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "pg_query.h"
 #include "stage.h"
@@ -31,6 +34,40 @@ static void some_are_dead(const char *database)
 static int64_t count(const char *table)
 {
     return pg_number(conn, "SELECT count(*) FROM postbus_inbox.%s", table);
+}
+
+static void a_value_that_is_avro_is_shown_as_json_where_its_schema_is_found(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/postbus-dead-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    dprintf(fd, "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"a\",\"type\":\"int\"}]}");
+    close(fd);
+    some_are_dead("dead_avro");
+    pg_run(conn, "UPDATE postbus_inbox.dead SET value = '\\x000000000106' WHERE n = 1");
+    stage_expect(0, POSTBUS("dead", "show", "1", "--value")); /* without the schema postbus */
+    stage_does_not_say("value_avro");
+    stage_expect(0, POSTBUS("dead", "show", "1", "--value", "--json"));
+    stage_says("\"value\":\"\\u0000");
+    stage_expect(0, POSTBUS("migrate"));
+    stage_expect(0, POSTBUS("schema", "add", "orders-value", path));
+    stage_expect(0, POSTBUS("dead", "show", "1", "--value"));
+    stage_says("value_avro    {\"a\":3}\n");
+    stage_expect(0, POSTBUS("dead", "show", "1", "--value", "--json"));
+    stage_says("\"value_avro\":{\"a\":3}");
+    stage_does_not_say("\"value\":");
+    stage_expect(0, POSTBUS("dead", "show", "1"));
+    stage_does_not_say("value_avro");
+    stage_expect(0, POSTBUS("dead", "show", "2", "--value", "--schema", path));
+    stage_says("\"secret\"");
+    stage_does_not_say("value_avro");
+    pg_run(conn, "UPDATE postbus_inbox.dead SET value = '\\x0a' WHERE n = 2");
+    stage_expect(0, POSTBUS("dead", "show", "2", "--value", "--schema", path));
+    stage_says("value_avro    {\"a\":5}\n");
+    stage_expect(2, POSTBUS("dead", "list", "--schema", path));
+    unlink(path);
+    PQfinish(conn);
 }
 
 static void lists_show_reasons_and_payloads_only_where_asked(void **state)
@@ -173,6 +210,7 @@ static void subscriptions_are_shown_with_how_they_are(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_value_that_is_avro_is_shown_as_json_where_its_schema_is_found),
         cmocka_unit_test(lists_show_reasons_and_payloads_only_where_asked),
         cmocka_unit_test(a_redrive_moves_what_was_chosen_in_its_order),
         cmocka_unit_test(a_discard_needs_a_reason_and_a_second_word),

@@ -3,13 +3,17 @@
 
 #include <jansson.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* clang-format off: the second needs the first */
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 /* clang-format on */
 
+#include "pg_query.h"
 #include "proc_fixture.h"
 #include "stage.h"
 
@@ -40,7 +44,8 @@ static void produce(const char *topic, const void *key, size_t key_size, const v
 
 static int open_all(void **state)
 {
-    (void)state;
+    if (stage_open(state) != 0)
+        return -1;
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set(conf, "test.mock.num.brokers", "1", NULL, 0);
     producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
@@ -55,10 +60,8 @@ static int open_all(void **state)
 
 static int close_all(void **state)
 {
-    (void)state;
     rd_kafka_destroy(producer);
-    free(stage_said);
-    return 0;
+    return stage_close(state);
 }
 
 static void records_are_printed_from_the_beginning_to_the_end(void **state)
@@ -68,6 +71,51 @@ static void records_are_printed_from_the_beginning_to_the_end(void **state)
     assert_string_equal(stage_said, "2023-11-14T22:13:20.123Z orders/0@0 k1 one\n"
                                     "2023-11-14T22:13:20.123Z orders/0@1 NULL NULL\n"
                                     "2023-11-14T22:13:20.123Z orders/0@2 \xff a\nb\n");
+}
+
+static void avro_is_printed_as_json_where_its_schema_is_found(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/postbus-tail-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    dprintf(fd, "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"a\",\"type\":\"int\"}]}");
+    close(fd);
+    stage_database("tail_avro");
+    stage_expect(0, POSTBUS("migrate"));
+    stage_expect(0, POSTBUS("schema", "add", "avro-value", path));
+    PGconn *conn = stage_connect();
+    unsigned char single[11] = {0xC3, 1, [10] = 8};
+    uint64_t fingerprint = (uint64_t)pg_number(conn, "SELECT fingerprint FROM postbus.schema");
+    for (int i = 0; i < 8; i++)
+        single[2 + i] = (unsigned char)(fingerprint >> (8 * i));
+    PQfinish(conn);
+    make_topic("avro");
+    produce("avro", "framed", 6, "\0\0\0\0\1\6", 6);
+    produce("avro", "single", 6, single, sizeof single);
+    produce("avro", "bare", 4, "\12", 1);
+    produce("avro", "unknown", 7, "\0\0\0\0\11\6", 6);
+    produce("avro", "longer", 6, "\0\0\0\0\1\6\6", 7);
+    produce("avro", "text", 4, "{\"a\":1}", 7);
+    stage_expect(0, POSTBUS("tail", "avro", "--exit-at-end", "--format", "%k=%v;"));
+    assert_memory_equal(stage_said, "framed={\"a\":3};single={\"a\":4};bare=\n;unknown=", 45);
+    stage_expect(0, POSTBUS("tail", "avro", "--exit-at-end", "--json", "--schema", path));
+    stage_says("\"key\":\"framed\",\"value_avro\":{\"a\":3},");
+    stage_says("\"key\":\"bare\",\"value_avro\":{\"a\":5},");
+    stage_says("\"key\":\"unknown\",\"value\":\"\\u0000\\u0000\\u0000\\u0000\\t\\u0006\",");
+    stage_says("\"key\":\"longer\",\"value\":");
+    stage_says("\"key\":\"text\",\"value\":\"{\\\"a\\\":1}\",");
+    stage_expect(0, POSTBUS("tail", "avro", "--exit-at-end", "--json", "--raw"));
+    stage_does_not_say("value_avro");
+    stage_expect(0, POSTBUS("tail", "avro", "--exit-at-end", "--json", "--database", "host=/nowhere"));
+    stage_says("postbus tail: values that are Avro are printed as they are: ");
+    stage_does_not_say("value_avro");
+    unsetenv("POSTBUS_DATABASE");
+    stage_expect(0, POSTBUS("tail", "avro", "--exit-at-end", "--json", "--schema", path));
+    stage_says("\"key\":\"framed\",\"value_avro\":{\"a\":3},");
+    stage_expect(2, POSTBUS("tail", "avro", "--raw", "--schema", path));
+    stage_expect(1, POSTBUS("tail", "avro", "--schema", "/nowhere/x.avsc"));
+    unlink(path);
 }
 
 static void a_count_ends_it(void **state)
@@ -165,6 +213,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_are_printed_from_the_beginning_to_the_end),
+        cmocka_unit_test(avro_is_printed_as_json_where_its_schema_is_found),
         cmocka_unit_test(a_count_ends_it),
         cmocka_unit_test(null_and_empty_are_told_apart_by_their_sizes),
         cmocka_unit_test(json_is_an_object_a_line_and_bytes_are_base64),
