@@ -297,7 +297,9 @@ END $$;
 COMMENT ON FUNCTION postbus_inbox.place(int[], int[], bigint[], bigint[], bigint[], text) IS 'For the worker: takes partitions over and says where reading goes on.';
 
 -- In this and in what follows rows are looked up one by one, whatever the planner believes: a plan that was made while a leaf was empty is kept while it
--- grows to millions. Without jit, which takes the cost of a scan that cannot be avoided for real, and a second for each event.
+-- grows to millions. Without jit, which takes the cost of a scan that cannot be avoided for real, and a second for each event. The claim
+-- has one plan for all calls: where leaves are looked up PostgreSQL takes plans for known values to be cheaper, and plans each call, which takes longer
+-- than to run it.
 
 -- Claims events for this transaction. state: 0 new, 1 handled before, 2 an earlier event of its key waits, 3 so old that nobody knows. Two transactions that
 -- claim one event: the second waits for the end of the first. While a leaf is announced rows go into both, so that whoever
@@ -305,7 +307,7 @@ COMMENT ON FUNCTION postbus_inbox.place(int[], int[], bigint[], bigint[], bigint
 CREATE FUNCTION postbus_inbox.claim(p_subscription int, p_source int[], p_identity uuid[], p_partition int[], p_offset bigint[], p_record_ms bigint[],
                                     p_queue bigint[])
 RETURNS TABLE (place int, state int, xid xid8)
-LANGUAGE plpgsql SET enable_seqscan = off SET jit = off SET enable_hashjoin = off SET enable_mergejoin = off
+LANGUAGE plpgsql SET enable_seqscan = off SET jit = off SET enable_hashjoin = off SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     fresh boolean[];
