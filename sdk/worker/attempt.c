@@ -67,6 +67,7 @@ bool attempt_call(attempt *a)
     a->outcome = sub->handler(&a->e->view, tx, sub->arg);
     a->outcome.reason[PBUS_REASON_SIZE - 1] = '\0';
     int64_t took_ms = feed_now_ms() - began_ms;
+    a->l->handling_ms = took_ms;
     PGTransactionStatusType state = PQtransactionStatus(tx);
     a->ended = state == PQTRANS_IDLE;
     set_error(a, a->outcome.reason);

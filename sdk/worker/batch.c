@@ -4,7 +4,8 @@
 #include "attempt.h"
 #include "failure.h"
 
-/* What a transaction should take at most: so long are its locks held, and so long does the event wait that came first. */
+/* What the handlers of a transaction should take at most: so long are its locks held, and so long does the event wait that came first. The commit does not
+ * count: where that is slow, batches are worth most. */
 enum { AIM_MS = 100 };
 
 typedef struct batch {
@@ -101,7 +102,9 @@ static batch_end run(batch *b, size_t *out_i, pbus_error *err)
                                              l->feed->sub->time_limit_ms, b->states, b->xid, err);
     if (status != PBUS_OK)
         return sqlstate_is_transient(err->sqlstate) ? BATCH_REFUSED : BATCH_SESSION;
+    int64_t began_ms = feed_now_ms();
     batch_end end = handle_all(b, out_i, err);
+    l->handling_ms = feed_now_ms() - began_ms;
     if (end != BATCH_COMMITTED)
         return end;
     status = ledger_commit(&l->session, b->xid, 0, attempt_limits(l) | LEDGER_BATCH, err);
@@ -127,10 +130,10 @@ static pbus_status fall_back(batch *b, batch_end end, size_t i, pbus_error *err)
 
 /* Grows while whole batches are handled in good time, and shrinks where they take longer. Not over duplicates: where a handler has killed the session all
  * is read again, a little further each time, until the one at fault comes by itself; what was done before must not carry it into a batch. */
-static void adapt(lane *l, size_t n, bool all_handled, int64_t took_ms)
+static void adapt(lane *l, size_t n, bool all_handled)
 {
     size_t most = (size_t)l->feed->sub->batch_size;
-    if (took_ms > AIM_MS)
+    if (l->handling_ms > AIM_MS)
         l->pace = n > 1 ? n / 2 : 1;
     else if (all_handled && n >= l->pace)
         l->pace = l->pace * 2 < most ? l->pace * 2 : most;
@@ -153,19 +156,18 @@ static void note_done(lane *l, size_t n)
 static pbus_status read_one(lane *l, event *e, size_t *out_n, pbus_error *err)
 {
     bool handled;
-    int64_t began_ms = feed_now_ms();
+    l->handling_ms = 0; /* a duplicate has none */
     pbus_status status = attempt_read(l, e, &handled, err);
     *out_n = status == PBUS_OK;
     note_done(l, 1);
     if (status == PBUS_OK)
-        adapt(l, 1, handled, feed_now_ms() - began_ms);
+        adapt(l, 1, handled);
     return status;
 }
 
 pbus_status batch_read(lane *l, size_t from, size_t n, size_t *out_n, pbus_error *err)
 {
     size_t at_fault = 0;
-    int64_t began_ms = feed_now_ms();
     n = choose(l, n);
     if (n == 1)
         return read_one(l, l->batch[from], out_n, err);
@@ -177,6 +179,6 @@ pbus_status batch_read(lane *l, size_t from, size_t n, size_t *out_n, pbus_error
     if (end != BATCH_COMMITTED)
         return fall_back(&b, end, at_fault, err);
     note_done(l, n);
-    adapt(l, n, b.n_handled == n, feed_now_ms() - began_ms);
+    adapt(l, n, b.n_handled == n);
     return PBUS_OK;
 }

@@ -16,6 +16,7 @@ struct lane {
     claim_state *states;     /* likewise */
     size_t pace;             /* how many go into a transaction at this moment */
     size_t n_sure, n_singly; /* after a failure: so many may go together, and then so many one by one */
+    int64_t handling_ms;     /* how long the handlers of the last transaction took */
     size_t due_turns;        /* so many that waited come before one that was read */
     uint32_t random;         /* a state of its own: for jitter and pauses */
     pthread_cond_t has_work; /* these three under the feed's lock */

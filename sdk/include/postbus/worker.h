@@ -113,7 +113,7 @@ static inline pbus_outcome pbus_dead(const char *reason)
  * With a batch_size above 1, tx may already hold what was written for other events, and is committed after others
  * still. All of that is rolled back where one of them fails, and done again with fewer of them, in the end one by one:
  * handlers are called again then, with the same attempt, and what is said above holds for each event. A batch takes
- * what has been read and never waits for more; it grows while its transactions stay below 100 ms. A handler's
+ * what has been read and never waits for more; it grows while its handlers take less than 100 ms. A handler's
  * COMMIT fails in a batch (SQLSTATE PB021), and so does SET CONSTRAINTS ALL IMMEDIATE (name the constraints). */
 typedef pbus_outcome pbus_handler(const pbus_delivery *event, PGconn *tx, void *arg);
 

@@ -47,7 +47,7 @@ static void many_events_share_a_transaction_and_each_has_its_effect_once(void **
     stage_stop(s);
     expect_exactly(s, 2000);
     assert_int_equal(counts.n_handled, 2000);
-    assert_in_range(pg_number(s->conn, "SELECT count(DISTINCT xmin::text) FROM effect"), 1, 500);
+    assert_in_range(pg_number(s->conn, "SELECT count(DISTINCT xmin::text) FROM effect"), 1, 1900);
     pg_run(s->conn, "UPDATE postbus_inbox.position SET next_offset = 0");
     stage_start(s, &sub, 1);
     expect_settled(s, 2000);
@@ -127,7 +127,7 @@ static void one_that_fails_takes_no_other_with_it(void **state)
               "SELECT string_agg(split_part(value, ':', 3) || '/' || attempt, ' ' ORDER BY key) FROM effect "
               "WHERE value NOT LIKE '%%:well'");
     assert_in_range(pg_number(s->conn, "SELECT count(DISTINCT xmin::text) FROM effect"), 1,
-                    N_WISHES * N_ROUNDS / 2);
+                    N_WISHES * N_ROUNDS - 20);
 }
 
 static pbus_outcome stubborn_once(const pbus_delivery *event, PGconn *tx, void *arg)
@@ -240,10 +240,30 @@ static void killed_while_they_handle_batches_subscribers_lose_and_repeat_nothing
         proc_fixture_free(two[i]);
 }
 
+/* As with a standby far away: batches are worth most then. */
+static void a_slow_commit_makes_no_small_batches(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = batched(s, stage_insert);
+    sub.n_threads = 1;
+    pg_run(s->conn,
+           "CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+           " IF current_setting('test.lingered', true) IS DISTINCT FROM 'yes' THEN"
+           " PERFORM pg_sleep(0.15), set_config('test.lingered', 'yes', true); END IF; RETURN NULL; END $$");
+    pg_run(s->conn, "CREATE CONSTRAINT TRIGGER linger AFTER INSERT ON effect DEFERRABLE INITIALLY DEFERRED"
+                    " FOR EACH ROW EXECUTE FUNCTION linger()");
+    stage_produce_many(s->topic, 300, 5);
+    stage_start(s, &sub, 1);
+    expect_settled(s, 300);
+    expect_exactly(s, 300);
+    assert_in_range(pg_number(s->conn, "SELECT count(DISTINCT xmin::text) FROM effect"), 1, 150);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         STAGE_TEST(many_events_share_a_transaction_and_each_has_its_effect_once),
+        STAGE_TEST(a_slow_commit_makes_no_small_batches),
         STAGE_TEST(one_that_fails_takes_no_other_with_it),
         STAGE_TEST(events_behind_one_that_waits_are_set_aside_in_batches),
         STAGE_TEST(repeated_and_unreadable_events_of_a_batch_are_told_apart),
