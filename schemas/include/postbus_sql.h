@@ -23,7 +23,8 @@ const char *subscriber_sql_query(const char *name);
 #define SQL_LOCK_LEADER 8101821198368076545LL
 #define SQL_LOCK_LEASE 1886352244 /* the first of two keys; the second is the length of the leader's lease */
 #define SQL_LOCK_MIGRATE 8101821198368076546LL
-#define SQL_LOCK_ROTATE 8101821198368076547LL /* of the inbox's leaves */
+#define SQL_LOCK_RETENTION 8101821198368076547LL /* of the outbox's leaves */
 #define SQL_LOCK_MIGRATE_SUBSCRIBER 8101821198368076548LL
+#define SQL_LOCK_ROTATE 8101821198368076549LL /* of the inbox's leaves */
 
 #endif

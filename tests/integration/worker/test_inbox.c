@@ -7,6 +7,7 @@
 
 #include "pg_fixture.h"
 #include "pg_query.h"
+#include "postbus_sql.h"
 #include "stage.h"
 #include "wait_until.h"
 
@@ -210,6 +211,18 @@ static void nobody_waits_while_the_oldest_leaf_is_read(void **state)
     assert_string_equal(value, "emptied");
 }
 
+/* An application may publish and subscribe in one database. */
+static void the_outboxs_retention_does_not_hold_up_the_inbox(void **state)
+{
+    inbox *i = *state;
+    pg_run(i->admin, "BEGIN");
+    pg_run(i->admin, "SELECT pg_advisory_xact_lock(%lld)", SQL_LOCK_RETENTION);
+    pg_expect(i->member[0], "current", "SELECT postbus_inbox.rotate()");
+    pg_run(i->admin, "SELECT pg_advisory_xact_lock(%lld)", SQL_LOCK_ROTATE);
+    pg_expect(i->member[0], "busy", "SELECT postbus_inbox.rotate()");
+    pg_run(i->admin, "COMMIT");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +230,7 @@ int main(void)
         INBOX_TEST(a_claim_that_looked_before_the_inbox_turned_begins_again),
         INBOX_TEST(one_record_of_the_future_makes_no_dead_letters_of_what_comes),
         INBOX_TEST(nobody_waits_while_the_oldest_leaf_is_read),
+        INBOX_TEST(the_outboxs_retention_does_not_hold_up_the_inbox),
     };
     cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     return cmocka_run_group_tests(tests, group_setup, group_teardown);

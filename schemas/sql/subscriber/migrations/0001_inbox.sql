@@ -511,7 +511,7 @@ DECLARE
     following smallint;
     used boolean;
 BEGIN
-    IF NOT pg_try_advisory_xact_lock(8101821198368076547) THEN
+    IF NOT pg_try_advisory_xact_lock(8101821198368076549) THEN
         RETURN 'busy';
     END IF;
     SELECT * INTO r FROM postbus_inbox.rotation;
