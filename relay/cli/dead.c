@@ -90,7 +90,8 @@ const command command_dead = {
         "Who did it is written to postbus_inbox.audit. redrive asks before more than 10, discard always; "
         "where "
         "there is no terminal to ask on, they want --yes. The role postbus_operator may do all of it, "
-        "postbus_viewer list and show.",
+        "postbus_viewer list and show. What --value shows is the application's: only the role "
+        "postbus_subscriber may see it.",
     .examples = "postbus dead list --application shop --reason exhausted\npostbus dead show 4711 --value\n"
                 "postbus dead redrive --subscription invoices --older-than \"1 hour\" --dry-run\n"
                 "postbus dead discard 4711 --reason \"invoiced by hand\" --yes",

@@ -170,6 +170,42 @@ static void roles_may_do_what_they_should(void **state)
     PQfinish(conn);
 }
 
+/* Columns, the whole row, and the way that a command takes. */
+static void payloads_are_seen_by_the_subscribers_role_alone(void **state)
+{
+    (void)state;
+    static const char *const lookers_on[] = {"postbus_viewer", "postbus_operator"};
+    static const char *const payloads[] = {"SELECT value FROM postbus_inbox.dead",
+                                           "SELECT header_names FROM postbus_inbox.dead",
+                                           "SELECT header_values FROM postbus_inbox.dead",
+                                           "SELECT d FROM postbus_inbox.dead d",
+                                           "SELECT value FROM postbus_inbox.waiting",
+                                           "SELECT header_names FROM postbus_inbox.waiting",
+                                           "SELECT header_values FROM postbus_inbox.waiting",
+                                           "SELECT w FROM postbus_inbox.waiting w",
+                                           "SELECT postbus_inbox.dead_payload(1)",
+                                           "SELECT postbus_inbox.take(1)"};
+    some_are_dead("dead_payloads");
+    for (size_t i = 0; i < sizeof lookers_on / sizeof lookers_on[0]; i++) {
+        pg_run(conn, "SET ROLE %s", lookers_on[i]);
+        for (size_t k = 0; k < sizeof payloads / sizeof payloads[0]; k++)
+            pg_expect_refused(conn, "42501", "%s", payloads[k]);
+        setenv("PGOPTIONS", i == 0 ? "-c role=postbus_viewer" : "-c role=postbus_operator", 1);
+        stage_expect(0, POSTBUS("subscriptions"));
+        stage_expect(0, POSTBUS("dead", "list"));
+        stage_expect(0, POSTBUS("dead", "show", "1"));
+        stage_says("value_bytes   6");
+        stage_expect(1, POSTBUS("dead", "show", "1", "--value"));
+        stage_says("permission denied");
+        stage_does_not_say("secret");
+    }
+    setenv("PGOPTIONS", "-c role=postbus_subscriber", 1);
+    stage_expect(0, POSTBUS("dead", "show", "1", "--value"));
+    stage_says("\"secret\"");
+    unsetenv("PGOPTIONS");
+    PQfinish(conn);
+}
+
 static void what_makes_no_sense_is_refused(void **state)
 {
     (void)state;
@@ -215,6 +251,7 @@ int main(void)
         cmocka_unit_test(a_redrive_moves_what_was_chosen_in_its_order),
         cmocka_unit_test(a_discard_needs_a_reason_and_a_second_word),
         cmocka_unit_test(roles_may_do_what_they_should),
+        cmocka_unit_test(payloads_are_seen_by_the_subscribers_role_alone),
         cmocka_unit_test(what_makes_no_sense_is_refused),
         cmocka_unit_test(subscriptions_are_shown_with_how_they_are),
     };

@@ -190,6 +190,7 @@ CREATE TABLE postbus_inbox.dead (
     type          text,
     key           bytea,
     value         bytea,
+    value_bytes   int GENERATED ALWAYS AS (octet_length(value)) STORED,
     header_names  bytea[] NOT NULL,
     header_values bytea[] NOT NULL,
     record_ms     bigint NOT NULL,
@@ -214,6 +215,7 @@ COMMENT ON COLUMN postbus_inbox.dead.event_id IS 'The event id, where the record
 COMMENT ON COLUMN postbus_inbox.dead.type IS 'The event''s type.';
 COMMENT ON COLUMN postbus_inbox.dead.key IS 'The record''s key.';
 COMMENT ON COLUMN postbus_inbox.dead.value IS 'The record''s value.';
+COMMENT ON COLUMN postbus_inbox.dead.value_bytes IS 'Its length.';
 COMMENT ON COLUMN postbus_inbox.dead.header_names IS 'The names of the record''s headers, in their order.';
 COMMENT ON COLUMN postbus_inbox.dead.header_values IS 'Their values.';
 COMMENT ON COLUMN postbus_inbox.dead.record_ms IS 'The record''s timestamp.';
@@ -556,4 +558,10 @@ GRANT SELECT, INSERT ON postbus_inbox.inbox, postbus_inbox.dead, postbus_inbox.g
 GRANT SELECT, INSERT, UPDATE, DELETE ON postbus_inbox.waiting TO postbus_subscriber;
 GRANT SELECT ON postbus_inbox.rotation TO postbus_subscriber;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA postbus_inbox TO postbus_subscriber;
-GRANT SELECT ON ALL TABLES IN SCHEMA postbus_inbox TO postbus_viewer, postbus_operator;
+-- Payloads are the application's: whoever looks on sees keys, types and errors, no values and no headers.
+GRANT SELECT ON postbus_inbox.subscription, postbus_inbox.source, postbus_inbox.position, postbus_inbox.gap, postbus_inbox.inbox, postbus_inbox.rotation,
+                postbus_inbox.migration TO postbus_viewer, postbus_operator;
+GRANT SELECT (n, subscription, source, partition, kafka_offset, identity, queue, event_id, type, key, record_ms, attempts, due_at, first_at, last_error,
+              history) ON postbus_inbox.waiting TO postbus_viewer, postbus_operator;
+GRANT SELECT (n, subscription, source, partition, kafka_offset, identity, queue, event_id, type, key, value_bytes, record_ms, attempts, first_at, last_error,
+              history, reason, died_at) ON postbus_inbox.dead TO postbus_viewer, postbus_operator;

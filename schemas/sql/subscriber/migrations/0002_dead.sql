@@ -19,17 +19,17 @@ COMMENT ON COLUMN postbus_inbox.audit.what IS 'What was chosen: application, sub
 COMMENT ON COLUMN postbus_inbox.audit.n_events IS 'How many dead letters.';
 COMMENT ON COLUMN postbus_inbox.audit.why IS 'The reason that was given.';
 
--- Dead letters as operators choose them; what is NULL does not matter.
+-- The numbers of dead letters as operators choose them; what is NULL does not matter.
 CREATE FUNCTION postbus_inbox.chosen(p_application text, p_subscription text, p_topic text, p_reason text, p_n bigint, p_older_than interval)
-RETURNS SETOF postbus_inbox.dead
+RETURNS SETOF bigint
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT d.* FROM postbus_inbox.dead d JOIN postbus_inbox.subscription s ON s.id = d.subscription JOIN postbus_inbox.source o ON o.id = d.source
+    SELECT d.n FROM postbus_inbox.dead d JOIN postbus_inbox.subscription s ON s.id = d.subscription JOIN postbus_inbox.source o ON o.id = d.source
      WHERE (p_application IS NULL OR s.application = p_application) AND (p_subscription IS NULL OR s.key = p_subscription)
        AND (p_topic IS NULL OR o.topic = p_topic) AND (p_reason IS NULL OR d.reason = p_reason) AND (p_n IS NULL OR d.n = p_n)
        AND (p_older_than IS NULL OR d.died_at < clock_timestamp() - p_older_than)
 $$;
-COMMENT ON FUNCTION postbus_inbox.chosen(text, text, text, text, bigint, interval) IS 'Dead letters of an application, a subscription, a topic, a reason, a number, or longer dead than an interval.';
+COMMENT ON FUNCTION postbus_inbox.chosen(text, text, text, text, bigint, interval) IS 'The numbers of the dead letters of an application, a subscription, a topic, a reason, a number, or longer dead than an interval.';
 
 -- Makes dead letters wait again, due now, with all their attempts ahead and their history kept: in their order, each behind what waits of its key.
 CREATE FUNCTION postbus_inbox.redrive(application text DEFAULT NULL, subscription text DEFAULT NULL, topic text DEFAULT NULL, reason text DEFAULT NULL,
@@ -38,12 +38,13 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
+    event_n bigint;
     event postbus_inbox.dead;
     behind boolean;
     n_events bigint := 0;
 BEGIN
-    FOR event IN SELECT c.* FROM postbus_inbox.chosen(application, subscription, topic, reason, n, older_than) c ORDER BY c.n LOOP
-        DELETE FROM postbus_inbox.dead d WHERE d.n = event.n;
+    FOR event_n IN SELECT c.n FROM postbus_inbox.chosen(application, subscription, topic, reason, n, older_than) c (n) ORDER BY c.n LOOP
+        DELETE FROM postbus_inbox.dead d WHERE d.n = event_n RETURNING d.* INTO event;
         CONTINUE WHEN NOT FOUND;  -- another operator was faster
         behind := event.queue IS NOT NULL AND postbus_inbox.is_queued(event.subscription, event.queue);
         INSERT INTO postbus_inbox.waiting (subscription, source, partition, kafka_offset, identity, queue, event_id, type, key, value, header_names,
@@ -87,8 +88,18 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION postbus_inbox.discard(bigint, text) IS 'Removes a dead letter for good. false: there is none of that number.';
 
-REVOKE ALL ON FUNCTION postbus_inbox.chosen(text, text, text, text, bigint, interval), postbus_inbox.discard(bigint, text),
+-- By the rights of whoever asks, which are looked at when it is called: one statement shows a dead letter to those who may see this and to those who may not.
+CREATE FUNCTION postbus_inbox.dead_payload(p_n bigint, OUT value bytea, OUT header_names bytea[], OUT header_values bytea[])
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    SELECT d.value, d.header_names, d.header_values INTO value, header_names, header_values FROM postbus_inbox.dead d WHERE d.n = p_n;
+END $$;
+COMMENT ON FUNCTION postbus_inbox.dead_payload(bigint) IS 'What is in a dead letter, for those who may read the column.';
+
+REVOKE ALL ON FUNCTION postbus_inbox.dead_payload(bigint), postbus_inbox.chosen(text, text, text, text, bigint, interval), postbus_inbox.discard(bigint, text),
                        postbus_inbox.redrive(text, text, text, text, bigint, interval, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION postbus_inbox.chosen(text, text, text, text, bigint, interval) TO postbus_viewer, postbus_operator;
+GRANT EXECUTE ON FUNCTION postbus_inbox.dead_payload(bigint) TO postbus_subscriber, postbus_viewer, postbus_operator;
 GRANT EXECUTE ON FUNCTION postbus_inbox.discard(bigint, text), postbus_inbox.redrive(text, text, text, text, bigint, interval, text) TO postbus_operator;
 GRANT SELECT ON postbus_inbox.audit TO postbus_viewer, postbus_operator;
