@@ -211,6 +211,27 @@ static void nobody_waits_while_the_oldest_leaf_is_read(void **state)
     assert_string_equal(value, "emptied");
 }
 
+/* A handler that takes long keeps the lock of its claim; once the leaf is long overdue that is not waited for. */
+static void a_leaf_that_is_always_read_is_emptied_all_the_same(void **state)
+{
+    inbox *i = *state;
+    pg_run(i->member[0], "%s", claim(1));
+    for (int k = 0; k < 3; k++)
+        open_next_leaf(i);
+    pg_run(i->member[0], "BEGIN");
+    assert_int_equal(pg_number(i->member[0], "%s", claim(2)), 0);
+    pg_run(i->admin, "UPDATE postbus_inbox.rotation SET opened_at = now() - retention * 0.4");
+    pg_expect(i->admin, "busy", "SELECT postbus_inbox.rotate()");
+    make_it_time(i);
+    pg_expect(i->admin, "thinned", "SELECT postbus_inbox.rotate()");
+    assert_int_equal(pg_number(i->admin, "SELECT count(*) FROM postbus_inbox.inbox"), 0);
+    assert_int_equal(pg_number(i->admin, "SELECT count(horizon_ms) FROM postbus_inbox.source"), 1);
+    pg_expect(i->admin, "announced", "SELECT postbus_inbox.rotate()");
+    pg_run(i->member[0], "COMMIT");
+    rotate_until(i, "opened");
+    assert_int_equal(pg_number(i->member[1], "%s", claim(2)), 1);
+}
+
 /* An application may publish and subscribe in one database. */
 static void the_outboxs_retention_does_not_hold_up_the_inbox(void **state)
 {
@@ -230,6 +251,7 @@ int main(void)
         INBOX_TEST(a_claim_that_looked_before_the_inbox_turned_begins_again),
         INBOX_TEST(one_record_of_the_future_makes_no_dead_letters_of_what_comes),
         INBOX_TEST(nobody_waits_while_the_oldest_leaf_is_read),
+        INBOX_TEST(a_leaf_that_is_always_read_is_emptied_all_the_same),
         INBOX_TEST(the_outboxs_retention_does_not_hold_up_the_inbox),
     };
     cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
