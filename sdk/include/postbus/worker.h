@@ -104,8 +104,8 @@ static inline pbus_outcome pbus_dead(const char *reason)
  *
  * tx is in an open transaction, READ COMMITTED, and stays the worker's: the handler must not commit it, roll it
  * back or close it (savepoints are its own affair). One that ends the transaction is caught: what it committed
- * stays, but the event becomes a dead letter with the reason transaction_ended (one that had waited for another
- * attempt can be taken up again by other threads before that: its COMMIT gave up the lock); where it rolled back the
+ * stays, but the event becomes a dead letter with the reason transaction_ended (one that had waited is taken up
+ * again where the handler has not returned, or its process has died, an hour later); where it rolled back the
  * attempt has failed. Nothing but PBUS_ACK keeps what was written. A statement that failed makes PBUS_ACK a failed
  * attempt; a deadlock or a serialization failure is tried again at once, up to ten times, and counts as no
  * attempt. Nothing that is set in the session may be left behind; error messages of tx are verbose.

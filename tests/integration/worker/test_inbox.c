@@ -211,6 +211,28 @@ static void nobody_waits_while_the_oldest_leaf_is_read(void **state)
     assert_string_equal(value, "emptied");
 }
 
+static void what_a_handler_committed_by_itself_is_taken_by_nobody_else(void **state)
+{
+    static const char *const take = "SELECT coalesce(max((event).n), 0) FROM postbus_inbox.take(1)";
+    inbox *i = *state;
+    pg_run(i->member[0],
+           "SELECT postbus_inbox.set_aside(1, 1, 0, 5, gen_random_uuid(), 7, NULL, NULL, 'k', 'v', "
+           "'{}', '{}', 0, false, 0, 'first')");
+    pg_run(i->member[0], "BEGIN");
+    int64_t n = pg_number(i->member[0], "%s", take);
+    assert_int_not_equal(n, 0);
+    pg_run(i->member[0], "ROLLBACK");
+    pg_run(i->member[0], "BEGIN");
+    assert_int_equal(pg_number(i->member[0], "%s", take), n);
+    pg_run(i->member[0], "COMMIT");
+    assert_int_equal(pg_number(i->member[1], "%s", take), 0);
+    pg_expect(i->member[0], "t",
+              "SELECT postbus_inbox.failed(%lld, 2, NULL, 'transaction_ended', 'it was committed')",
+              (long long)n);
+    assert_int_equal(pg_number(i->admin, "SELECT count(*) FROM postbus_inbox.dead"), 1);
+    assert_int_equal(pg_number(i->admin, "SELECT count(*) FROM postbus_inbox.waiting"), 0);
+}
+
 /* A handler that takes long keeps the lock of its claim; once the leaf is long overdue that is not waited for. */
 static void a_leaf_that_is_always_read_is_emptied_all_the_same(void **state)
 {
@@ -251,6 +273,7 @@ int main(void)
         INBOX_TEST(a_claim_that_looked_before_the_inbox_turned_begins_again),
         INBOX_TEST(one_record_of_the_future_makes_no_dead_letters_of_what_comes),
         INBOX_TEST(nobody_waits_while_the_oldest_leaf_is_read),
+        INBOX_TEST(what_a_handler_committed_by_itself_is_taken_by_nobody_else),
         INBOX_TEST(a_leaf_that_is_always_read_is_emptied_all_the_same),
         INBOX_TEST(the_outboxs_retention_does_not_hold_up_the_inbox),
     };

@@ -204,8 +204,6 @@ static void a_handler_that_ends_its_transaction_is_caught(void **state)
 {
     stage *s = *state;
     pbus_subscription sub = stage_subscription(s, self_willed);
-    sub.n_threads =
-        1; /* another thread could take up "waited commit" once its handler has given up the lock */
     static const char *const values[] = {"commit",        "commit and begin", "commit and retry",
                                          "waited commit", "rollback",         "error",
                                          "serialization", "unfinished",       "savepoint"};

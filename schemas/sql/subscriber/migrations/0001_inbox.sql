@@ -441,12 +441,13 @@ $$;
 COMMENT ON FUNCTION postbus_inbox.bury(int, int, int, bigint, uuid, bigint, uuid, text, bytea, bytea, bytea[], bytea[], bigint, text, text) IS
 'For the worker: makes a dead letter of an event.';
 
--- Takes one event that is due for this transaction, and counts the attempt in it. The lock lets others append to its queue.
+-- Takes one event that is due for this transaction, and counts the attempt in it. The lock lets others append to its queue. A handler that commits by itself
+-- gives up that lock, but commits the later due_at, too: nobody else takes the event before the worker, which has noticed, has made a dead letter of it.
 CREATE FUNCTION postbus_inbox.take(p_subscription int) RETURNS TABLE (xid xid8, event postbus_inbox.waiting)
 LANGUAGE plpgsql SET enable_seqscan = off SET jit = off
 AS $$
 BEGIN
-    UPDATE postbus_inbox.waiting w SET attempts = w.attempts + 1
+    UPDATE postbus_inbox.waiting w SET attempts = w.attempts + 1, due_at = clock_timestamp() + interval '1 hour'
      WHERE w.n = (SELECT d.n FROM postbus_inbox.waiting d WHERE d.subscription = p_subscription AND d.due_at <= clock_timestamp()
                    ORDER BY d.due_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
     RETURNING w.* INTO event;
