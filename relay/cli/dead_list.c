@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum list_column {
     L_N,
@@ -25,16 +26,49 @@ enum list_column {
     L_TOTAL
 };
 
+/* What events bring into types and errors must not command the terminal: control characters are shown and not sent. The connection's
+ * text is UTF-8, in which those above U+007F begin with 0xC2. */
+static void print_text(const char *text)
+{
+    for (; *text; text++) {
+        unsigned char byte = (unsigned char)*text;
+        bool high = byte == 0xC2 && (unsigned char)text[1] >= 0x80 && (unsigned char)text[1] < 0xA0;
+        if (high)
+            byte = (unsigned char)*++text;
+        if (byte == '\n')
+            fputs("\\n", stdout);
+        else if (high || byte < 0x20 || byte == 0x7F)
+            printf("\\x%02X", byte);
+        else
+            putchar(byte);
+    }
+}
+
+/* Of a text that may have been cut the last character, which may be a part of one. */
+static void trim_last(char *text)
+{
+    size_t size = strlen(text);
+    while (size > 0 && (text[size - 1] & 0xC0) == 0x80)
+        size--;
+    if (size > 0 && (text[size - 1] & 0x80))
+        size--;
+    text[size] = '\0';
+}
+
 static void print_row(const PGresult *rows, int row)
 {
     char error[200] = "-";
     char *key = row_text(rows, row, L_KEY);
     if (!PQgetisnull(rows, row, L_ERROR))
         one_line(PQgetvalue(rows, row, L_ERROR), error, sizeof error);
-    printf("%-10s %-16s %-16s %-20s %-18s %-18s %8s  %s  %s\n", PQgetvalue(rows, row, L_N),
+    if (strlen(error) + 1 == sizeof error)
+        trim_last(error);
+    printf("%-10s %-16s %-16s %-20s %-18s %-18s %8s  %s  ", PQgetvalue(rows, row, L_N),
            PQgetvalue(rows, row, L_APPLICATION), PQgetvalue(rows, row, L_SUBSCRIPTION),
            PQgetvalue(rows, row, L_TOPIC), key ? key : "", PQgetvalue(rows, row, L_REASON),
-           PQgetvalue(rows, row, L_ATTEMPTS), PQgetvalue(rows, row, L_DIED_AT), error);
+           PQgetvalue(rows, row, L_ATTEMPTS), PQgetvalue(rows, row, L_DIED_AT));
+    print_text(error);
+    putchar('\n');
     free(key);
 }
 
@@ -78,10 +112,11 @@ static void print_fields(const PGresult *row, const char *avro)
     for (int i = 0; i < PQnfields(row); i++) {
         bool decoded = avro && i == PQfnumber(row, "value");
         char *text = PQgetisnull(row, 0, i) || decoded ? NULL : row_text(row, 0, i);
-        if (decoded)
-            printf("%-13s %s\n", "value_avro", avro);
-        else if (text)
-            printf("%-13s %s\n", PQfname(row, i), text);
+        if (decoded || text) {
+            printf("%-13s ", decoded ? "value_avro" : PQfname(row, i));
+            print_text(decoded ? avro : text);
+            putchar('\n');
+        }
         free(text);
     }
 }

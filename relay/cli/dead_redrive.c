@@ -34,8 +34,13 @@ int dead_redrive(const call *c, PGconn *conn)
         return EXIT_FAULT;
     long long n = strtoll(PQgetvalue(row, 0, 0), NULL, 10);
     PQclear(row);
+    const char *id = call_text(c, "id");
+    bool others = params[0] || params[1] || params[2] || params[3] || params[5];
+    if (id && n == 0)
+        return fault(c, "there is no dead letter %s%s; postbus dead list shows those there are", id,
+                     others ? " that the other flags choose" : "");
     if (call_has(c, "dry-run") || n == 0) {
-        printf("%lld dead letters would be tried again\n", n);
+        printf("%lld dead letters %s tried again\n", n, n == 0 ? "are" : "would be");
         return EXIT_OK;
     }
     snprintf(question, sizeof question, "Have %lld dead letters tried again?", n);

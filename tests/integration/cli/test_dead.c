@@ -9,6 +9,7 @@
 
 #include "pg_query.h"
 #include "stage.h"
+#include "wait_until.h"
 
 static PGconn *conn;
 
@@ -103,6 +104,68 @@ static void lists_show_reasons_and_payloads_only_where_asked(void **state)
     PQfinish(conn);
 }
 
+/* A producer of another kind: its clock counts nanoseconds, and what it sends ends up in the handler's error. */
+static void what_events_bring_along_does_no_harm_to_who_looks(void **state)
+{
+    (void)state;
+    some_are_dead("dead_strange");
+    pg_run(conn, "SELECT postbus_inbox.bury(s.id, o.id, 0, 14, gen_random_uuid(), NULL, NULL, E'a\\x1b]0;b', "
+                 "'\\x1b9b', '', '{}', '{}', "
+                 "1700000000000000000, 'exhausted', E'no number: \\x1b[2J\\u009b2J\xc3\xa9\\nsecond' || "
+                 "repeat('\xc3\xa9', 200))"
+                 " FROM postbus_inbox.subscription s, postbus_inbox.source o"
+                 " WHERE s.key = 'invoices' AND o.subscription = s.id");
+    stage_expect(0, POSTBUS("dead", "show", "14"));
+    stage_says("a\\x1B]0;b");
+    stage_says("no number: \\x1B[2J\\x9B2J\xc3\xa9\\nsecond");
+    stage_says("1700000000000000000");
+    stage_does_not_say("\x1b");
+    stage_expect(0, POSTBUS("dead", "list", "--limit", "1"));
+    stage_says("no number: \\x1B[2J\\x9B2J\xc3\xa9 second");
+    stage_does_not_say("\x1b");
+    stage_does_not_say("\xc3\n");
+    stage_expect(0, POSTBUS("dead", "show", "14", "--json"));
+    json_t *one = json_loads(stage_said, 0, NULL);
+    assert_non_null(one);
+    assert_string_equal(json_string_value(json_object_get(one, "created_at")), "1700000000000000000");
+    assert_string_equal(json_string_value(json_object_get(one, "type")), "a\x1b]0;b");
+    json_decref(one);
+    PQfinish(conn);
+}
+
+/* It waits for the first one, or it has gone past it. */
+static bool waits_or_is_done(void *pid)
+{
+    return pg_number(conn,
+                     "SELECT count(*) FROM pg_stat_activity WHERE pid = %d AND query LIKE '%%n => 4%%' AND "
+                     "(state = 'idle' OR "
+                     "wait_event_type = 'Lock')",
+                     *(int *)pid) == 1;
+}
+
+/* Of one key two at once would be tried at the same time. */
+static void two_redrives_leave_the_events_of_a_key_behind_one_another(void **state)
+{
+    (void)state;
+    some_are_dead("dead_at_once");
+    PGconn *first = stage_connect(), *other = stage_connect();
+    pg_run(first, "BEGIN");
+    pg_expect(first, "1", "SELECT postbus_inbox.redrive(n => 1)::text");
+    assert_int_equal(PQsendQuery(other, "SELECT postbus_inbox.redrive(n => 4)"), 1);
+    int pid = PQbackendPID(other);
+    assert_true(wait_until(waits_or_is_done, &pid, 60000));
+    pg_run(first, "COMMIT");
+    PQclear(PQgetResult(other));
+    pg_expect(conn, "1 4",
+              "SELECT string_agg(kafka_offset::text, ' ' ORDER BY n) FROM postbus_inbox.waiting");
+    pg_expect(
+        conn, "1",
+        "SELECT string_agg(kafka_offset::text, ' ') FROM postbus_inbox.waiting WHERE due_at IS NOT NULL");
+    PQfinish(first);
+    PQfinish(other);
+    PQfinish(conn);
+}
+
 static void a_redrive_moves_what_was_chosen_in_its_order(void **state)
 {
     (void)state;
@@ -130,7 +193,13 @@ static void a_redrive_moves_what_was_chosen_in_its_order(void **state)
               "kafka_offset = 5");
     pg_expect(conn, "fixed", "SELECT why FROM postbus_inbox.audit WHERE what->>'n' = '5' AND n_events = 1");
     stage_expect(0, POSTBUS("dead", "redrive", "--older-than", "1 hour"));
-    stage_says("0 dead letters");
+    stage_says("0 dead letters are tried again");
+    stage_expect(1, POSTBUS("dead", "redrive", "--id", "99"));
+    stage_says("there is no dead letter 99");
+    stage_expect(1, POSTBUS("dead", "redrive", "--id", "99", "--dry-run"));
+    stage_expect(1, POSTBUS("dead", "redrive", "--id", "2", "--topic", "refunds"));
+    stage_says("that the other flags choose");
+    stage_expect(0, POSTBUS("dead", "redrive", "--id", "2", "--dry-run"));
     PQfinish(conn);
 }
 
@@ -248,6 +317,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_value_that_is_avro_is_shown_as_json_where_its_schema_is_found),
         cmocka_unit_test(lists_show_reasons_and_payloads_only_where_asked),
+        cmocka_unit_test(what_events_bring_along_does_no_harm_to_who_looks),
+        cmocka_unit_test(two_redrives_leave_the_events_of_a_key_behind_one_another),
         cmocka_unit_test(a_redrive_moves_what_was_chosen_in_its_order),
         cmocka_unit_test(a_discard_needs_a_reason_and_a_second_word),
         cmocka_unit_test(roles_may_do_what_they_should),

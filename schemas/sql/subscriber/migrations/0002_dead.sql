@@ -43,6 +43,7 @@ DECLARE
     behind boolean;
     n_events bigint := 0;
 BEGIN
+    PERFORM pg_advisory_xact_lock(8101821198368076550);  -- SQL_LOCK_REDRIVE: two at once would each make an event of one key due
     FOR event_n IN SELECT c.n FROM postbus_inbox.chosen(application, subscription, topic, reason, n, older_than) c (n) ORDER BY c.n LOOP
         DELETE FROM postbus_inbox.dead d WHERE d.n = event_n RETURNING d.* INTO event;
         CONTINUE WHEN NOT FOUND;  -- another operator was faster
