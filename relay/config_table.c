@@ -232,6 +232,9 @@ void config_setting_range(const config_setting *setting, char *out, size_t out_s
     case SETTING_POLICY_OF:
         snprintf(out, out_size, "topics with block_key, skip or stop, such as orders=stop,metrics=skip");
         break;
+    case SETTING_CHOICE:
+        snprintf(out, out_size, "%s", setting->choices);
+        break;
     }
 }
 
@@ -359,10 +362,26 @@ static bool parse_count(const config_setting *setting, const char *text, int64_t
     return true;
 }
 
-bool config_setting_parse(const config_setting *setting, const char *text, config *cfg, char *message,
+/* choices are words with ", " and " or " between. */
+static bool is_choice(const char *choices, const char *text)
+{
+    size_t size = strlen(text);
+    while (*choices) {
+        size_t word = strcspn(choices, ", ");
+        if (word == size && word > 0 && memcmp(choices, text, word) == 0)
+            return true;
+        choices += word;
+        choices += strspn(choices, ", ");
+        if (strncmp(choices, "or ", 3) == 0)
+            choices += 3;
+    }
+    return false;
+}
+
+bool config_setting_parse(const config_setting *setting, const char *text, void *into, char *message,
                           size_t message_size)
 {
-    void *place = (char *)cfg + setting->offset;
+    void *place = (char *)into + setting->offset;
     bool ok = false;
     switch (setting->kind) {
     case SETTING_CONNINFO:
@@ -390,6 +409,9 @@ bool config_setting_parse(const config_setting *setting, const char *text, confi
         break;
     case SETTING_POLICY_OF:
         ok = parse_policy_of(text) && set_text(place, text);
+        break;
+    case SETTING_CHOICE:
+        ok = is_choice(setting->choices, text) && set_text(place, text);
         break;
     case SETTING_COUNT:
     case SETTING_COUNT_OR_DEFAULT:
@@ -432,6 +454,7 @@ char *config_setting_text(const config_setting *setting, const config *cfg)
         return strdup(policy_names[*(const park_policy *)place]);
     case SETTING_TEXT:
     case SETTING_POLICY_OF:
+    case SETTING_CHOICE:
     case SETTING_LISTEN: {
         const char *text = *(char *const *)place;
         return strdup(text ? text : "");

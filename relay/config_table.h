@@ -17,6 +17,7 @@ typedef enum setting_kind {
     SETTING_DELIVERY,  /* at_least_once or exactly_once */
     SETTING_POLICY,    /* block_key, skip or stop */
     SETTING_POLICY_OF, /* TOPIC=POLICY,… */
+    SETTING_CHOICE,    /* a text that is one of choices */
 } setting_kind;
 
 typedef struct config_setting {
@@ -27,8 +28,9 @@ typedef struct config_setting {
     const char *preset; /* the default, as one would write it */
     int64_t lowest, highest;
     const char *placeholder;
-    const char *effect; /* what it does, in sentences, for the reference */
-    bool of_process;    /* of the whole process: not to be said in a section */
+    const char *effect;  /* what it does, in sentences, for the reference */
+    bool of_process;     /* of the whole process: not to be said in a section */
+    const char *choices; /* "exponential, patient or never" */
 } config_setting;
 
 #define CONFIG_N_SETTINGS 30
@@ -41,8 +43,9 @@ const config_setting *config_setting_find(const char *name);
 void config_environment_name(const char *name, char *out, size_t out_size);
 void config_flag_name(const char *name, char *out, size_t out_size);
 
-/* Parses text into the setting's place in *cfg. False: the reason, without the value's name or source, is in message. */
-bool config_setting_parse(const config_setting *setting, const char *text, config *cfg, char *message,
+/* Parses text into the setting's place in *into: a config, or what else the setting's table is of. False: the reason, without the value's
+ * name or source, is in message. */
+bool config_setting_parse(const config_setting *setting, const char *text, void *into, char *message,
                           size_t message_size);
 
 /* The value as text, secrets masked; the caller frees it. */

@@ -7,10 +7,11 @@
 /* Exit codes of every command; `postbus relay` also returns those of relay_run. */
 typedef enum exit_code {
     EXIT_OK = 0,
-    EXIT_FAULT = 1,     /* it could not be done */
-    EXIT_USAGE = 2,     /* command line, environment or configuration file are wrong; nothing was done */
-    EXIT_UNSETTLED = 3, /* the relay was stopped before all it had sent was settled */
-    EXIT_FINDINGS = 4,  /* doctor: at least one check found an error; schema: it is not compatible */
+    EXIT_FAULT = 1, /* it could not be done */
+    EXIT_USAGE = 2, /* command line, environment or configuration file are wrong; nothing was done */
+    EXIT_UNSETTLED =
+        3, /* stopped before all that the relay had sent was settled, or all that was begun was handled */
+    EXIT_FINDINGS = 4, /* doctor: at least one check found an error; schema: it is not compatible */
 } exit_code;
 
 typedef enum option_kind { OPTION_SWITCH, OPTION_TEXT, OPTION_COUNT } option_kind;
@@ -53,7 +54,7 @@ typedef struct command {
 extern const command *const commands[];
 extern const command command_migrate, command_relay, command_publish, command_tail, command_status,
     command_parked, command_rebase, command_dev, command_docs, command_doctor, command_dead,
-    command_subscriptions, command_schema;
+    command_subscriptions, command_schema, command_work;
 
 /* Also finds command_docs, which is not in the overview. */
 const command *command_find(const char *name);

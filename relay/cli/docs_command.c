@@ -30,16 +30,18 @@ static int run(const call *c)
         docs_commands(stdout);
     else if (strcmp(c->words[0], "metrics") == 0)
         docs_metrics(stdout);
+    else if (strcmp(c->words[0], "work") == 0)
+        docs_work(stdout);
     else
         return misuse(
-            c, "there is no reference \"%s\"; name configuration, commands, metrics, or man and a page",
+            c, "there is no reference \"%s\"; name configuration, commands, metrics, work, or man and a page",
             c->words[0]);
     return EXIT_OK;
 }
 
 const command command_docs = {
     .name = "docs",
-    .synopsis = "configuration | commands | metrics | man PAGE",
+    .synopsis = "configuration | commands | metrics | work | man PAGE",
     .summary = "prints the reference pages",
     .description = "Prints a page of the reference in Markdown, or a manual page. docs/reference and the "
                    "manual are made with it.",
@@ -47,6 +49,6 @@ const command command_docs = {
         "postbus docs configuration > docs/reference/configuration.md\npostbus docs man relay | man -l -",
     .least_words = 1,
     .most_words = 2,
-    .words_remedy = "write postbus docs configuration, commands or metrics, or postbus docs man PAGE",
+    .words_remedy = "write postbus docs configuration, commands, metrics or work, or postbus docs man PAGE",
     .run = run,
 };

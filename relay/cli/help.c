@@ -11,7 +11,7 @@ const char *const help_exit_codes[] = {
     "1  it could not be done; the sentence on stderr says why",
     "2  the command line, the environment or the configuration file is wrong; nothing was done",
     "3  relay and dev: stopped before all that was sent had been settled; the next relay publishes that "
-    "again",
+    "again; work: stopped before all that had been begun was handled; it is begun again",
     "4  doctor: at least one check found an error; schema: it is not compatible",
     NULL,
 };

@@ -5,19 +5,13 @@
 #include <string.h>
 
 const command *const commands[] = {
-    &command_dev,
-    &command_migrate,
-    &command_relay,
-    &command_publish,
-    &command_tail,
-    &command_status,
-    &command_parked,
-    &command_rebase,
-    &command_subscriptions,
-    &command_dead,
-    &command_schema,
-    &command_doctor,
-    NULL,
+    &command_dev,    &command_migrate,
+    &command_relay,  &command_publish,
+    &command_tail,   &command_status,
+    &command_parked, &command_rebase,
+    &command_work,   &command_subscriptions,
+    &command_dead,   &command_schema,
+    &command_doctor, NULL,
 };
 
 const command *command_find(const char *name)

@@ -1,6 +1,8 @@
 /* Prints records by a format or as JSON; never changes or drops a byte of a value silently. */
 #include "tail_format.h"
 
+#include "bytes_json.h"
+
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -148,35 +150,6 @@ void tail_format_print(FILE *to, const char *format, const rd_kafka_message_t *r
     }
 }
 
-static json_t *base64(const unsigned char *bytes, size_t size)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char *text = malloc((size + 2) / 3 * 4 + 1), *at = text;
-    for (size_t i = 0; text && i < size; i += 3) {
-        unsigned group = (unsigned)bytes[i] << 16 | (i + 1 < size ? (unsigned)bytes[i + 1] << 8 : 0) |
-                         (i + 2 < size ? bytes[i + 2] : 0);
-        *at++ = digits[group >> 18];
-        *at++ = digits[group >> 12 & 63];
-        *at++ = i + 1 < size ? digits[group >> 6 & 63] : '=';
-        *at++ = i + 2 < size ? digits[group & 63] : '=';
-    }
-    json_t *json = text ? json_stringn(text, (size_t)(at - text)) : NULL;
-    free(text);
-    return json;
-}
-
-static void set_bytes(json_t *object, const char *name, const void *bytes, size_t size)
-{
-    json_t *text = bytes ? json_stringn(bytes, size) : json_null();
-    if (text) {
-        json_object_set_new(object, name, text);
-        return;
-    }
-    char longer[300];
-    snprintf(longer, sizeof longer, "%s_base64", name);
-    json_object_set_new(object, longer, base64(bytes, size));
-}
-
 /* A list of [name, value]: names may repeat, and their order counts. */
 static json_t *headers_json(const rd_kafka_message_t *record)
 {
@@ -184,8 +157,8 @@ static json_t *headers_json(const rd_kafka_message_t *record)
     header_walk w = {.headers = headers_of(record)};
     while (next_header(&w)) {
         json_t *header = json_object();
-        set_bytes(header, "name", w.name, strlen(w.name));
-        set_bytes(header, "value", w.value, w.size);
+        bytes_json_set(header, "name", w.name, strlen(w.name));
+        bytes_json_set(header, "value", w.value, w.size);
         json_array_append_new(list, header);
     }
     return list;
@@ -198,13 +171,13 @@ void tail_format_json(FILE *to, const rd_kafka_message_t *record, const tail_avr
     json_t *object =
         json_pack("{s:s, s:i, s:I, s:s}", "topic", rd_kafka_topic_name(record->rkt), "partition",
                   (int)record->partition, "offset", (json_int_t)record->offset, "timestamp", when);
-    set_bytes(object, "key", record->key, record->key_len);
+    bytes_json_set(object, "key", record->key, record->key_len);
     json_t *decoded =
         avro->json ? json_loadb(avro->json, avro->size, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : NULL;
     if (decoded)
         json_object_set_new(object, "value_avro", decoded);
     else
-        set_bytes(object, "value", record->payload, record->len);
+        bytes_json_set(object, "value", record->payload, record->len);
     json_object_set_new(object, "headers", headers_json(record));
     json_dumpf(object, to, JSON_COMPACT | JSON_PRESERVE_ORDER);
     fputc('\n', to);

@@ -1,0 +1,325 @@
+/* postbus work: runs the worker library with programs of the user as handlers; what an event's handling is, is in relay/work. */
+#include "command.h"
+#include "executor.h"
+#include "config_kafka.h"
+#include "stop.h"
+#include "work_config.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* A flag of each setting; what has a default says it. */
+#define FLAG(member, flag, kind_, preset_, lowest_, highest_, choices_, placeholder_, effect_)               \
+    {.name = flag,                                                                                           \
+     .kind = FLAG_KIND_##kind_,                                                                              \
+     .placeholder = placeholder_,                                                                            \
+     .effect = FLAG_EFFECT_##kind_(effect_, preset_)},
+#define FLAG_KIND_TEXT OPTION_TEXT
+#define FLAG_KIND_COUNT OPTION_TEXT
+#define FLAG_KIND_BYTES OPTION_TEXT
+#define FLAG_KIND_DURATION_MS OPTION_TEXT
+#define FLAG_KIND_CHOICE OPTION_TEXT
+#define FLAG_KIND_BOOL OPTION_SWITCH
+#define WITH_DEFAULT(effect, preset) effect " Default: " preset "."
+#define FLAG_EFFECT_TEXT(effect, preset) effect
+#define FLAG_EFFECT_COUNT(effect, preset) WITH_DEFAULT(effect, preset)
+#define FLAG_EFFECT_BYTES(effect, preset) WITH_DEFAULT(effect, preset)
+#define FLAG_EFFECT_DURATION_MS(effect, preset) WITH_DEFAULT(effect, preset)
+#define FLAG_EFFECT_CHOICE(effect, preset) WITH_DEFAULT(effect, preset)
+#define FLAG_EFFECT_BOOL(effect, preset) effect
+
+static const command_option options[] = {
+    WORK_PROCESS_SETTINGS(FLAG){
+        .name = "consumer",
+        .kind = OPTION_TEXT,
+        .repeated = true,
+        .placeholder = "NAME=VALUE",
+        .effect = "A setting of librdkafka for consumers, such as session.timeout.ms. Refused where it would "
+                  "break a promise."},
+    {.name = "subscription",
+     .kind = OPTION_TEXT,
+     .placeholder = "KEY",
+     .effect = "The key of the subscription that the flags describe; main, if not given."},
+    {.name = "filter",
+     .kind = OPTION_TEXT,
+     .repeated = true,
+     .placeholder = "CONDITION",
+     .effect =
+         "Only events for which it holds: \"FIELD = TEXT\", \"FIELD ~ REGEX\", or FIELD and one of present, "
+         "absent, empty, blank, value. FIELD is type, key, header:NAME or value:PATH. Several: all must "
+         "hold."},
+    WORK_SETTINGS(FLAG){.name = NULL},
+};
+
+typedef struct working {
+    const call *c;
+    work_config cfg;
+    executor *executors;
+    pbus_subscription *subscriptions;
+    pbus_kafka_setting *kafka;
+    size_t n_kafka;
+    int stop_fd, abandon_fd;
+} working;
+
+/* ---- what is told ---- */
+
+static void on_notice(const pbus_notice *n, void *arg)
+{
+    static const struct {
+        const char *event;
+        log_level level;
+    } lines[] = {
+        [PBUS_NOTICE_ASSIGNED] = {"work.assigned", LOG_LEVEL_INFO},
+        [PBUS_NOTICE_REVOKED] = {"work.revoked", LOG_LEVEL_INFO},
+        [PBUS_NOTICE_RETRY] = {"work.retry", LOG_LEVEL_WARN},
+        [PBUS_NOTICE_DEAD] = {"work.dead", LOG_LEVEL_ERROR},
+        [PBUS_NOTICE_GAP] = {"work.gap", LOG_LEVEL_ERROR},
+        [PBUS_NOTICE_FENCED] = {"work.fenced", LOG_LEVEL_WARN},
+        [PBUS_NOTICE_DATABASE] = {"work.database", LOG_LEVEL_WARN},
+        [PBUS_NOTICE_KAFKA] = {"work.kafka", LOG_LEVEL_WARN},
+        [PBUS_NOTICE_UNSUBSCRIBED] = {"work.unsubscribed", LOG_LEVEL_WARN},
+        [PBUS_NOTICE_UNPUBLISHED] = {"work.unpublished", LOG_LEVEL_WARN},
+    };
+    (void)arg;
+    if ((size_t)n->kind >= sizeof lines / sizeof lines[0] || !lines[n->kind].event)
+        return;
+    if (n->topic)
+        log_event(lines[n->kind].level, lines[n->kind].event,
+                  "subscription=%s topic=%s partition=%d offset=%lld number=%lld message=%s", n->subscription,
+                  n->topic, (int)n->partition, (long long)n->offset, (long long)n->number, n->message);
+    else
+        log_event(lines[n->kind].level, lines[n->kind].event, "subscription=%s number=%lld message=%s",
+                  n->subscription, (long long)n->number, n->message);
+}
+
+/* ---- what the library is given ---- */
+
+static pbus_retry_policy retry_of(const work_subscription *s)
+{
+    if (strcmp(s->retry, "patient") == 0)
+        return (pbus_retry_policy){.kind = PBUS_RETRY_PATIENT};
+    if (strcmp(s->retry, "never") == 0)
+        return (pbus_retry_policy){.kind = PBUS_RETRY_NEVER};
+    return (pbus_retry_policy){.kind = PBUS_RETRY_EXPONENTIAL,
+                               .first_ms = s->retry_first_ms,
+                               .most_ms = s->retry_most_ms,
+                               .max_attempts = s->retry_attempts == 0 ? -1 : (int)s->retry_attempts};
+}
+
+/* The command's time is ours to limit: the library could only roll back. */
+static bool describe(working *w, size_t i)
+{
+    const work_subscription *s = &w->cfg.subscriptions[i];
+    bool by_lines = *s->exec_lines;
+    w->executors[i] = (executor){.application = w->cfg.application,
+                                 .subscription = s->key,
+                                 .command = by_lines ? s->exec_lines : s->exec,
+                                 .time_limit_ms = s->time_limit_ms == 0 ? -1 : s->time_limit_ms,
+                                 .grace_ms = s->kill_after_ms,
+                                 .stop_fd = w->abandon_fd};
+    w->subscriptions[i] = (pbus_subscription){.key = s->key,
+                                              .topics = (const char *const *)s->topic_names,
+                                              .n_topics = s->n_topics,
+                                              .filter = s->n_filter > 0 ? s->conditions : NULL,
+                                              .n_conditions = s->n_filter,
+                                              .handler = by_lines ? executor_ask : executor_run,
+                                              .arg = &w->executors[i],
+                                              .retry = retry_of(s),
+                                              .unordered = s->unordered,
+                                              .begin = strcmp(s->begin, "latest") == 0 ? PBUS_BEGIN_LATEST
+                                                                                       : PBUS_BEGIN_EARLIEST,
+                                              .n_threads = (int)s->threads,
+                                              .queue_events = (int)s->queue_events,
+                                              .queue_bytes = s->queue_bytes};
+    return executor_init(&w->executors[i]);
+}
+
+/* Of the configuration's kafka.* those that have a meaning for consumers; then the consumer's own. */
+static bool collect_kafka(working *w)
+{
+    const config *cfg = &w->c->cfg;
+    const kafka_names *names = kafka_names_known();
+    w->kafka = calloc(cfg->n_kafka + w->cfg.n_consumer + 1, sizeof *w->kafka);
+    if (!names || !w->kafka)
+        return false;
+    for (size_t i = 0; i < cfg->n_kafka; i++) {
+        size_t at = kafka_names_find(names, cfg->kafka[i].name);
+        if (at < names->n && names->roles[at] == '*')
+            w->kafka[w->n_kafka++] = (pbus_kafka_setting){cfg->kafka[i].name, cfg->kafka[i].value};
+    }
+    for (size_t i = 0; i < w->cfg.n_consumer; i++) {
+        char *equals = strchr(w->cfg.consumer[i], '=');
+        *equals = '\0';
+        w->kafka[w->n_kafka++] = (pbus_kafka_setting){w->cfg.consumer[i], equals + 1};
+    }
+    return true;
+}
+
+static bool prepare(working *w)
+{
+    size_t n = w->cfg.n_subscriptions;
+    w->executors = calloc(n, sizeof *w->executors);
+    w->subscriptions = calloc(n, sizeof *w->subscriptions);
+    w->abandon_fd = eventfd(0, EFD_CLOEXEC);
+    bool ok = w->executors && w->subscriptions && w->abandon_fd >= 0 && collect_kafka(w);
+    for (size_t i = 0; ok && i < n; i++)
+        ok = describe(w, i);
+    return ok;
+}
+
+/* ---- run ---- */
+
+static void wait_for_signal(int stop_fd)
+{
+    char byte;
+    struct pollfd stop = {.fd = stop_fd, .events = POLLIN};
+    while (read(stop_fd, &byte, 1) != 1)
+        poll(&stop, 1, -1);
+}
+
+/* The second signal: programs that run are killed with their threads, and the events are as if they had not been begun. */
+static void *end_at_once(void *arg)
+{
+    wait_for_signal(((const working *)arg)->stop_fd);
+    _exit(EXIT_UNSETTLED);
+}
+
+static int64_t longest_grace_ms(const work_config *cfg)
+{
+    int64_t longest = 0;
+    for (size_t i = 0; i < cfg->n_subscriptions; i++)
+        if (cfg->subscriptions[i].kill_after_ms > longest)
+            longest = cfg->subscriptions[i].kill_after_ms;
+    return longest;
+}
+
+static int drain(working *w, pbus_worker *worker)
+{
+    pthread_t thread;
+    pbus_error err;
+    log_event(LOG_LEVEL_INFO, "work.stopping", "drain_ms=%lld", (long long)w->cfg.drain_ms);
+    if (pthread_create(&thread, NULL, end_at_once, w) == 0)
+        pthread_detach(thread);
+    if (pbus_worker_stop(worker, w->cfg.drain_ms, &err) == PBUS_OK) {
+        log_event(LOG_LEVEL_INFO, "work.stopped", "drained=%s", "true");
+        return EXIT_OK;
+    }
+    /* Told to end, and given the time for it, programs end; so do their threads. */
+    eventfd_write(w->abandon_fd, 1);
+    pbus_status status = pbus_worker_stop(worker, longest_grace_ms(&w->cfg) + 10000, &err);
+    log_event(LOG_LEVEL_WARN, "work.stopped", "drained=%s", "false");
+    if (status != PBUS_OK)
+        _exit(EXIT_UNSETTLED);
+    return EXIT_UNSETTLED;
+}
+
+static int work(working *w)
+{
+    pbus_error err;
+    pbus_worker *worker;
+    const pbus_worker_options settings = {.size = sizeof settings,
+                                          .application = w->cfg.application,
+                                          .conninfo = w->c->cfg.database,
+                                          .brokers = w->c->cfg.brokers,
+                                          .kafka = w->kafka,
+                                          .n_kafka = w->n_kafka,
+                                          .subscriptions = w->subscriptions,
+                                          .n_subscriptions = w->cfg.n_subscriptions,
+                                          .notice = on_notice};
+    pbus_status status = pbus_worker_start(&settings, &worker, &err);
+    if (status == PBUS_ERROR_ARGUMENT)
+        return misuse(w->c, "%s", err.message);
+    if (status != PBUS_OK)
+        return fault(w->c, "%s", err.message);
+    log_event(LOG_LEVEL_INFO, "work.started", "application=%s subscriptions=%zu", w->cfg.application,
+              w->cfg.n_subscriptions);
+    wait_for_signal(w->stop_fd);
+    int code = drain(w, worker);
+    pbus_worker_free(worker);
+    return code;
+}
+
+static bool load(working *w, char *message, size_t message_size)
+{
+    const call *c = w->c;
+    work_flag *flags = calloc(c->n_given + 1, sizeof *flags);
+    for (size_t i = 0; flags && i < c->n_given; i++)
+        flags[i] = (work_flag){c->given[i].option->name, c->given[i].value ? c->given[i].value : "true"};
+    bool ok = flags && work_config_load(&w->cfg, c->n_words > 0 ? c->words[0] : NULL, flags, c->n_given,
+                                        message, message_size);
+    free(flags);
+    return ok;
+}
+
+static void working_done(working *w)
+{
+    for (size_t i = 0; w->executors && i < w->cfg.n_subscriptions; i++)
+        executor_done(&w->executors[i]);
+    free(w->executors);
+    free(w->subscriptions);
+    free(w->kafka);
+    if (w->abandon_fd >= 0)
+        close(w->abandon_fd);
+    work_config_done(&w->cfg);
+}
+
+static int run(const call *c)
+{
+    char message[1024] = "out of memory";
+    working w = {.c = c, .abandon_fd = -1};
+    if (!c->cfg.brokers[0])
+        return misuse(c, "no brokers are given; use --brokers HOST:PORT,…, POSTBUS_BROKERS or brokers in the "
+                         "configuration file");
+    if (!load(&w, message, sizeof message))
+        return misuse(c, "%s", message);
+    signal(SIGPIPE, SIG_IGN); /* a program need not read its event */
+    w.stop_fd = stop_open();
+    int code;
+    if (w.stop_fd < 0 || !prepare(&w)) {
+        code = fault(c, "it cannot be started: %s", strerror(errno));
+    } else {
+        log_setup(c->cfg.log_level, c->cfg.log_json);
+        code = work(&w);
+    }
+    working_done(&w);
+    return code;
+}
+
+const command command_work = {
+    .name = "work",
+    .synopsis = "[FILE]",
+    .summary = "hands events to a program in any language, and tries again what failed",
+    .description = "Subscribes to topics and runs a command for each event, one at a time and in order for "
+                   "each key. What the "
+                   "command says of the event is recorded in the database (postbus migrate --subscriber) "
+                   "together with the position: "
+                   "done, to be tried again, or a dead letter.\n\n"
+                   "FILE describes the subscriptions of the application, flags describe one. All of an "
+                   "application's subscriptions "
+                   "have to be in one FILE: one that is in the database and not named is ended.\n\n"
+                   "The event is a JSON document. With --exec it is on the command's standard input, and the "
+                   "exit status decides: 0 "
+                   "is done, 65 a dead letter, anything else is tried again. With --exec-lines it is a line, "
+                   "and so is the answer: "
+                   "{\"result\": \"ack\"}, \"retry\" or \"dead\", with \"reason\" and \"delay_ms\".\n\n"
+                   "An event's command can run more than once, after a crash for example: use the event's id "
+                   "where that matters.\n\n"
+                   "SIGTERM and SIGINT stop it: it takes up nothing more, and lets what runs finish for "
+                   "--drain-ms. A second signal "
+                   "ends it at once.",
+    .examples = "postbus work --application shop --topics orders --exec ./invoice.sh\n"
+                "postbus work --application shop --topics orders --filter 'type = order.paid' --exec-lines "
+                "'python3 -u invoice.py'\n"
+                "postbus work /etc/postbus/shop.conf --config /etc/postbus/servers.conf",
+    .options = options,
+    .takes = TAKES_DATABASE | TAKES_BROKERS | TAKES_KAFKA,
+    .most_words = 1,
+    .words_remedy = "name one file of subscriptions, or none",
+    .run = run,
+};

@@ -1,0 +1,155 @@
+/* The file of subscriptions, and the flags that describe one. */
+#include "cmocka_all.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "work_config.h"
+
+static char message[1024];
+
+static bool load(work_config *cfg, const char *text, const work_flag *flags, size_t n)
+{
+    char path[] = "/tmp/postbus-work-config-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), (int)strlen(text));
+    close(fd);
+    bool ok = work_config_load(cfg, path, flags, n, message, sizeof message);
+    unlink(path);
+    return ok;
+}
+
+static void a_file_is_read_with_defaults_for_what_it_leaves_out(void **state)
+{
+    (void)state;
+    work_config cfg;
+    const work_flag flags[] = {{"drain-ms", "2s"}};
+    const char *text =
+        "application = shop\n"
+        "drain_ms = 1s\n"
+        "consumer = {\"session.timeout.ms=6000\"}\n"
+        "subscription a {\n  topics = \"orders,payments\"\n  exec = 'echo \"$POSTBUS_KEY\" #x'\n}\n"
+        "subscription b {\n  topics = orders\n  exec_lines = \"cat\"\n  threads = 4\n"
+        "  time_limit_ms = 5min\n  retry = patient\n  unordered = true\n  begin = latest\n"
+        "  filter = {\"type = order paid\", \"value:a.b ~ x|y\", \"header:h absent\"}\n}\n";
+    if (!load(&cfg, text, flags, 1))
+        fail_msg("%s", message);
+    assert_string_equal(cfg.application, "shop");
+    assert_int_equal(cfg.drain_ms, 2000);
+    assert_string_equal(cfg.consumer[0], "session.timeout.ms=6000");
+    assert_int_equal(cfg.n_subscriptions, 2);
+    const work_subscription *a = &cfg.subscriptions[0], *b = &cfg.subscriptions[1];
+    assert_string_equal(a->key, "a");
+    assert_int_equal(a->n_topics, 2);
+    assert_string_equal(a->topic_names[1], "payments");
+    assert_string_equal(a->exec, "echo \"$POSTBUS_KEY\" #x");
+    assert_int_equal(a->time_limit_ms, 60000);
+    assert_int_equal(a->queue_bytes, 16 << 20);
+    assert_string_equal(a->retry, "exponential");
+    assert_int_equal(b->threads, 4);
+    assert_int_equal(b->time_limit_ms, 300000);
+    assert_true(b->unordered);
+    assert_int_equal(b->n_filter, 3);
+    assert_string_equal(b->conditions[0].text, "order paid");
+    assert_int_equal(b->conditions[1].test, PBUS_TEST_MATCHES);
+    assert_string_equal(b->conditions[2].field, "header:h");
+    assert_null(b->conditions[2].text);
+    work_config_done(&cfg);
+}
+
+static void a_bad_file_is_refused_with_the_place_and_the_remedy(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"", "no application"},
+        {"application = a\n", "the file has no subscription"},
+        {"application = a\nsubscription s { topics = t }\n",
+         "subscription s: it takes one of exec and exec_lines"},
+        {"application = a\nsubscription s {\n topics = t\n exec = x\n exec_lines = y\n}\n",
+         "it takes one of"},
+        {"application = a\nsubscription s {\n exec = x\n}\n", "subscription s: topics is missing"},
+        {"application = a\nsubscription s {\n topics = \",\"\n exec = x\n}\n", "topics is missing"},
+        {"application = a\nsubscription s {\n topics = t\n exec = x\n thread = 2\n}\n",
+         ":5: there is no setting thread"},
+        {"application = a\nthreads = 2\n", ":2: there is no setting threads"},
+        {"application = a\napplication = b\n", ":2: application is said twice"},
+        {"application = a\nsubscription s {\n topics = t\n topics = u\n exec = x\n}\n",
+         ":4: topics is said twice"},
+        {"application = a\nsubscription s {\n topics = t\n exec = x\n threads = 0\n}\n",
+         "subscription s: threads is \"0\"; it has to be 1 to 256"},
+        {"application = a\nsubscription s {\n topics = t\n exec = x\n retry = often\n}\n",
+         "it has to be exponential, patient or never"},
+        {"application = a\nsubscription s {\n topics = t\n exec = x\n retry = or\n}\n", "retry is \"or\""},
+        {"application = a\nsubscription s {\n topics = t\n exec = x\n filter = {\"type is x\"}\n}\n",
+         "filter is \"type is x\"; write FIELD = TEXT"},
+        {"application = a\nconsumer = {\"x\"}\nsubscription s {\n topics = t\n exec = x\n}\n",
+         "write NAME=VALUE"},
+        {"application = a\nsubscription s {\n topics = t\n exec = x\n}\nsubscription s {\n topics = t\n exec "
+         "= x\n}\n",
+         "duplicate"},
+        {"application = a\nsubscription s {\n topics = t\n exec = x\n", "a section is not closed"},
+        {"application = a\nsubscription {\n topics = t\n exec = x\n}\n", "missing title"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        work_config cfg;
+        if (load(&cfg, cases[i][0], NULL, 0))
+            fail_msg("\"%s\" is taken", cases[i][0]);
+        if (!strstr(message, cases[i][1]))
+            fail_msg("\"%s\" does not say \"%s\"", message, cases[i][1]);
+    }
+    work_config cfg;
+    assert_false(work_config_load(&cfg, "/nowhere/work.conf", NULL, 0, message, sizeof message));
+    assert_non_null(strstr(message, "/nowhere/work.conf: cannot be opened"));
+}
+
+static void flags_describe_one_subscription_or_none(void **state)
+{
+    (void)state;
+    work_config cfg;
+    const work_flag flags[] = {{"topics", "orders"},       {"exec", "x"},        {"application", "shop"},
+                               {"filter", "type present"}, {"filter", "key = "}, {"time-limit-ms", "0"},
+                               {"unordered", "true"}};
+    size_t n = sizeof flags / sizeof flags[0];
+    assert_true(work_config_load(&cfg, NULL, flags, n, message, sizeof message));
+    assert_string_equal(cfg.subscriptions[0].key, "main");
+    assert_int_equal(cfg.subscriptions[0].n_filter, 2);
+    assert_string_equal(cfg.subscriptions[0].conditions[1].text, "");
+    assert_int_equal(cfg.subscriptions[0].time_limit_ms, 0);
+    assert_true(cfg.subscriptions[0].unordered);
+    work_config_done(&cfg);
+    assert_false(load(&cfg, "application = a\nsubscription s {\n topics = t\n exec = x\n}\n", flags, n));
+    assert_non_null(strstr(message, "--topics describes a subscription, and so does the file"));
+    const work_flag bad[] = {{"application", "a"}, {"kill-after-ms", "soon"}};
+    assert_false(work_config_load(&cfg, NULL, bad, 2, message, sizeof message));
+    assert_non_null(strstr(message, "--kill-after-ms: kill_after_ms is \"soon\""));
+}
+
+static void conditions_have_a_field_a_test_and_a_text_where_it_takes_one(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"",           "type",         "type =x",       "= x", "type  is x",
+                                      "type ==  x", "type blank x", "type presents", " ",   "value"};
+    pbus_condition condition;
+    char *text;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_false(work_condition_parse(bad[i], &condition, &text));
+    assert_true(work_condition_parse("  type   =  a b ", &condition, &text));
+    assert_string_equal(condition.field, "type");
+    assert_string_equal(condition.text, " a b ");
+    free(text);
+    assert_true(work_condition_parse("key blank  ", &condition, &text));
+    assert_int_equal(condition.test, PBUS_TEST_BLANK);
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_file_is_read_with_defaults_for_what_it_leaves_out),
+        cmocka_unit_test(a_bad_file_is_refused_with_the_place_and_the_remedy),
+        cmocka_unit_test(flags_describe_one_subscription_or_none),
+        cmocka_unit_test(conditions_have_a_field_a_test_and_a_text_where_it_takes_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
