@@ -25,7 +25,7 @@ const char *subscriber_sql_query(const char *name);
 #define SQL_LOCK_MIGRATE 8101821198368076546LL
 #define SQL_LOCK_RETENTION 8101821198368076547LL /* of the outbox's leaves */
 #define SQL_LOCK_MIGRATE_SUBSCRIBER 8101821198368076548LL
-#define SQL_LOCK_ROTATE 8101821198368076549LL /* of the inbox's leaves */
+#define SQL_LOCK_ROTATE 8101821198368076549LL  /* of the inbox's leaves */
 #define SQL_LOCK_REDRIVE 8101821198368076550LL /* of dead letters */
 
 #endif
