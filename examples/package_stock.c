@@ -1,7 +1,7 @@
 /* A subscriber that keeps, in a table of its own, what state each package is in; it never counts a change twice, nor one that was not made.
  *
  *   postbus migrate --subscriber
- *   package_stock [--database CONNINFO] --brokers HOST:PORT[,…] [--unwanted PACKAGE] [-X NAME=VALUE]
+ *   package_stock [--database CONNINFO] --brokers HOST:PORT[,…] --schema FILE [--unwanted PACKAGE] [-X NAME=VALUE]
  *
  * Changes of what is in package_unwanted are tried three times, and then are dead letters; --unwanted puts a package there. Ends on SIGINT and SIGTERM,
  * when what is being handled is done. */
@@ -16,6 +16,8 @@
 #include <jansson.h>
 #include <libpq-fe.h>
 #include <postbus/worker.h>
+
+#include "avro_json.h"
 
 #define MOST_SETTINGS 8
 
@@ -41,15 +43,17 @@ static pbus_outcome take(PGconn *tx, const char *package, const char *state)
     return wanted ? pbus_ack() : pbus_retry("nobody wants this package", -1);
 }
 
-static pbus_outcome handle(const pbus_delivery *event, PGconn *tx, void *arg)
+static pbus_outcome handle(const pbus_delivery *event, PGconn *tx, void *decoder)
 {
-    (void)arg;
-    json_t *value = event->value ? json_loadb(event->value, event->value_size, 0, NULL) : NULL;
+    pbus_buffer text = PBUS_BUFFER_INIT;
+    bool ok = event->value && avro_json(decoder, event->value, event->value_size, &text);
+    json_t *value = ok ? json_loadb((const char *)text.data, text.size, 0, NULL) : NULL;
     const char *package = json_string_value(json_object_get(value, "package"));
     const char *state = json_string_value(json_object_get(value, "state"));
     pbus_outcome outcome =
         package && state ? take(tx, package, state) : pbus_dead("this is no change of a package");
     json_decref(value);
+    pbus_buffer_done(&text);
     return outcome;
 }
 
@@ -110,15 +114,16 @@ int main(int argc, char **argv)
 {
     static const struct option flags[] = {{"database", required_argument, NULL, 'd'},
                                           {"brokers", required_argument, NULL, 'b'},
+                                          {"schema", required_argument, NULL, 's'},
                                           {"unwanted", required_argument, NULL, 'u'},
                                           {0}};
     static const char *const topics[] = {"packages"};
-    const pbus_subscription subscription = {.key = "stock",
-                                            .topics = topics,
-                                            .n_topics = 1,
-                                            .handler = handle,
-                                            .n_threads = 4,
-                                            .retry = {.first_ms = 20, .max_attempts = 3}};
+    pbus_subscription subscription = {.key = "stock",
+                                      .topics = topics,
+                                      .n_topics = 1,
+                                      .handler = handle,
+                                      .n_threads = 4,
+                                      .retry = {.first_ms = 20, .max_attempts = 3}};
     pbus_kafka_setting settings[MOST_SETTINGS];
     pbus_worker_options options = {.size = sizeof options,
                                    .application = "package-stock",
@@ -134,13 +139,16 @@ int main(int argc, char **argv)
             options.conninfo = optarg;
         else if (c == 'b')
             options.brokers = optarg;
+        else if (c == 's')
+            ok &= (subscription.arg = avro_json_open(optarg)) != NULL;
         else if (c == 'u')
             unwanted = optarg;
         else
             ok &= c == 'X' && options.n_kafka < MOST_SETTINGS && split(optarg, &settings[options.n_kafka++]);
     }
-    if (!ok || !options.brokers || optind != argc) {
-        fputs("usage: package_stock [--database CONNINFO] --brokers HOST:PORT[,…] [--unwanted PACKAGE] [-X "
+    if (!ok || !subscription.arg || !options.brokers || optind != argc) {
+        fputs("usage: package_stock [--database CONNINFO] --brokers HOST:PORT[,…] --schema FILE [--unwanted "
+              "PACKAGE] [-X "
               "NAME=VALUE]\n",
               stderr);
         return 2;

@@ -1,4 +1,4 @@
-/* A plain Kafka subscriber of the topic that package_log publishes to: prints what comes, and needs nothing of Postbus.
+/* A plain Kafka subscriber of the topic that package_log publishes to: prints what comes, and needs nothing of Postbus but, for Avro, its decoder.
  * SIGTERM: it reads what the topic holds at that moment, then ends. */
 #include <getopt.h>
 #include <inttypes.h>
@@ -12,6 +12,8 @@
 #include <jansson.h>
 #include <librdkafka/rdkafka.h>
 
+#include "avro_json.h"
+
 #define TOPIC "packages"
 #define MAX_PARTITIONS 64
 #define ANSWER_TIMEOUT_MS 5000
@@ -19,6 +21,7 @@
 
 typedef struct package_watch {
     rd_kafka_t *consumer;
+    pbus_decoder *decoder;
     FILE *record; /* one line a record: received (µs since 1970), partition, offset, id, key, value */
     long every;   /* one record of so many is printed; all are counted */
     long n_records;
@@ -41,9 +44,10 @@ static long long now_us(void)
     return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
 }
 
-static void print_record(const package_watch *watch, const rd_kafka_message_t *message)
+static void print_record(const package_watch *watch, const rd_kafka_message_t *message,
+                         const pbus_buffer *value)
 {
-    json_t *object = json_loadb(message->payload, message->len, 0, NULL);
+    json_t *object = json_loadb((const char *)value->data, value->size, 0, NULL);
     const char *package = "", *state = "", *version = "";
     json_int_t change = 0;
     json_unpack(object, "{s:s, s:I, s:s, s:s}", "package", &package, "change", &change, "state", &state,
@@ -57,7 +61,8 @@ static void print_record(const package_watch *watch, const rd_kafka_message_t *m
     json_decref(object);
 }
 
-static void write_record(FILE *record, const rd_kafka_message_t *message, long long received_us)
+static void write_record(FILE *record, const rd_kafka_message_t *message, const pbus_buffer *value,
+                         long long received_us)
 {
     rd_kafka_headers_t *headers = NULL;
     const void *id = "";
@@ -66,17 +71,20 @@ static void write_record(FILE *record, const rd_kafka_message_t *message, long l
         rd_kafka_header_get_last(headers, "id", &id, &id_size);
     fprintf(record, "%lld\t%" PRId32 "\t%" PRId64 "\t%.*s\t%.*s\t%.*s\n", received_us, message->partition,
             message->offset, (int)id_size, (const char *)id, (int)message->key_len,
-            message->key ? (const char *)message->key : "", (int)message->len,
-            message->payload ? (const char *)message->payload : "");
+            message->key ? (const char *)message->key : "", (int)value->size,
+            value->data ? (const char *)value->data : "");
 }
 
 static void take(package_watch *watch, const rd_kafka_message_t *message)
 {
     long long received_us = now_us();
+    pbus_buffer value = PBUS_BUFFER_INIT;
+    avro_json(watch->decoder, message->payload, message->len, &value);
     if (watch->n_records % watch->every == 0)
-        print_record(watch, message);
+        print_record(watch, message, &value);
     if (watch->record)
-        write_record(watch->record, message, received_us);
+        write_record(watch->record, message, &value, received_us);
+    pbus_buffer_done(&value);
     watch->next[message->partition] = message->offset + 1;
     watch->n_records++;
 }
@@ -188,6 +196,7 @@ static bool read_options(int argc, char **argv, rd_kafka_conf_t *conf, package_w
     static const struct option options[] = {{"brokers", required_argument, NULL, 'b'},
                                             {"every", required_argument, NULL, 'e'},
                                             {"record", required_argument, NULL, 'r'},
+                                            {"schema", required_argument, NULL, 's'},
                                             {0}};
     bool ok = set(conf, "group.id", "package_watch") && set(conf, "enable.auto.commit", "false") &&
               set(conf, "allow.auto.create.topics", "true");
@@ -196,15 +205,19 @@ static bool read_options(int argc, char **argv, rd_kafka_conf_t *conf, package_w
             ok = set(conf, "bootstrap.servers", optarg);
         else if (c == 'e')
             ok = (watch->every = strtol(optarg, NULL, 10)) > 0;
+        else if (c == 's')
+            ok = (watch->decoder = avro_json_open(optarg)) != NULL;
         else if (c == 'r')
             ok = (watch->record = fopen(optarg, "w")) != NULL;
         else
             ok = c == 'X' && set_pair(conf, optarg);
     }
-    if (!ok || optind != argc)
-        fputs("usage: package_watch --brokers HOST:PORT [--every N] [--record FILE] [-X NAME=VALUE]…\n",
+    ok = ok && watch->decoder && optind == argc;
+    if (!ok)
+        fputs("usage: package_watch --brokers HOST:PORT --schema FILE [--every N] [--record FILE] [-X "
+              "NAME=VALUE]…\n",
               stderr);
-    return ok && optind == argc;
+    return ok;
 }
 
 int main(int argc, char **argv)
@@ -227,5 +240,6 @@ int main(int argc, char **argv)
     bool ok = watch_topic(&watch);
     rd_kafka_consumer_close(watch.consumer);
     rd_kafka_destroy(watch.consumer);
+    pbus_decoder_free(watch.decoder);
     return ok ? 0 : 1;
 }
