@@ -35,14 +35,6 @@ static void free_list(binding *list)
     }
 }
 
-void bindings_start(bindings *b, session *pg)
-{
-    bindings_drop(b);
-    b->session = pg;
-    b->stale = true;
-    b->change = -1;
-}
-
 void bindings_drop(bindings *b)
 {
     free(b->fault);
@@ -137,15 +129,30 @@ static void on_bindings(void *arg, PGresult *rows)
     PQclear(rows);
 }
 
+static void ask(bindings *b)
+{
+    b->asked = true;
+    session_query(b->session, sql_query("bindings"), 0, NULL, false, on_bindings, b);
+    session_commit(b->session, NULL, NULL);
+}
+
+/* Asked for at once: a batch of before, of which only a part was published, is read on without a snapshot of its own, and may be larger than memory. */
+void bindings_start(bindings *b, session *pg)
+{
+    bindings_drop(b);
+    b->session = pg;
+    b->stale = true;
+    b->change = -1;
+    b->wanted = 0;
+    ask(b);
+}
+
 void bindings_seen(bindings *b, int64_t change)
 {
     b->wanted = change;
     b->stale = b->change < change;
-    if (!b->stale || b->asked)
-        return;
-    b->asked = true;
-    session_query(b->session, sql_query("bindings"), 0, NULL, false, on_bindings, b);
-    session_commit(b->session, NULL, NULL);
+    if (b->stale && !b->asked)
+        ask(b);
 }
 
 const binding *bindings_find(const bindings *b, const char *topic)

@@ -21,7 +21,7 @@ typedef struct bindings {
     char *fault;         /* an answer was not of the expected form: the session is to be given up */
 } bindings;
 
-/* A new session: nothing leaves until a read has told what is bound. */
+/* A new session, which is asked what is bound: nothing leaves before the answer. */
 void bindings_start(bindings *b, session *pg);
 /* The session is gone. */
 void bindings_drop(bindings *b);

@@ -207,6 +207,7 @@ static void a_topic_without_enough_replicas_waits_in_its_lane(void **state)
     expect_drained(s.o);
     kafka_fixture_kill(kafka_cluster_node(three, 2));
     publish_both(&s, 200);
+    proc_fixture_expect_log(relay, "topic.stalled", SOON_MS);
     expect_sql(s.o->conn, "SELECT (pending = 0 AND parked > 0)::int FROM postbus.backlog()");
     pg_expect(s.o->conn, "not_acknowledged",
               "SELECT DISTINCT concat_ws('/', reason, error_code) FROM postbus.parked");
