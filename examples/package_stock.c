@@ -159,5 +159,7 @@ int main(int argc, char **argv)
     sigaddset(&ends, SIGINT);
     sigaddset(&ends, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &ends, NULL);
-    return prepare(options.conninfo, unwanted) ? serve(&options, &ends) : 1;
+    int code = prepare(options.conninfo, unwanted) ? serve(&options, &ends) : 1;
+    pbus_decoder_free(subscription.arg);
+    return code;
 }
