@@ -326,6 +326,20 @@ static bool check_record(truth *t, const topic_record *r)
     return false;
 }
 
+void tell_progress(const outbox *o)
+{
+    PGresult *rows =
+        PQexec(o->conn,
+               "SELECT n, epoch, s1, x1, l1, s2, x2, l2, done_id, floor_id FROM postbus.progress ORDER BY n");
+    for (int i = 0; i < PQntuples(rows); i++) {
+        print_error("progress");
+        for (int column = 0; column < PQnfields(rows); column++)
+            print_error(" %s=%s", PQfname(rows, column), PQgetvalue(rows, i, column));
+        print_error("\n");
+    }
+    PQclear(rows);
+}
+
 typedef topic_records reading(const char *brokers, const char *topic, size_t at_least, int deadline_ms);
 
 static told expect_all_read(const outbox *o, const char *topic, reading *read_topic)
@@ -341,6 +355,8 @@ static told expect_all_read(const outbox *o, const char *topic, reading *read_to
         if (!t.seen[i] && n_lost++ < 50)
             print_error("event %s never came\n", PQgetvalue(t.rows, (int)i, T_ID));
     }
+    if (n_lost > 0)
+        tell_progress(o);
     if (n_lost > 0)
         fail_msg("%zu of %zu events never came; %zu records were read", n_lost, n, records.n_rows);
     topic_records_done(&records);
@@ -365,6 +381,8 @@ void expect_each_committed_once(const outbox *o, const char *topic)
 void expect_each_arrived_once(const outbox *o, const char *topic)
 {
     told answer = expect_all_arrived(o, topic);
+    if (answer.n_repeated > 0)
+        tell_progress(o);
     if (answer.n_repeated > 0)
         fail_msg("%zu of %zu records came again", answer.n_repeated, answer.n_records);
 }

@@ -73,6 +73,9 @@ typedef struct told {
     size_t n_records, n_repeated;
 } told;
 
+/* Says how the relay got on, position by position: where events were lost or came again, it tells which read it was. */
+void tell_progress(const outbox *o);
+
 /* Compares a topic with the committed events of that topic: each is there with its key and value, nothing else is, and each key's first
  * records come in the order of ids. */
 told expect_all_arrived(const outbox *o, const char *topic);

@@ -122,8 +122,11 @@ static void expect_counts_in_topic(const outbox *o, int n_each)
         if (!r->key || r->key[0] != 'k')
             continue;
         int *n = &last[atoi(r->key + 1)];
-        if (atoi(r->value) != *n + 1)
-            fail_msg("%s: value %s came after %d", r->key, r->value, *n);
+        if (atoi(r->value) != *n + 1) {
+            tell_progress(o);
+            fail_msg("%s: value %s came after %d, with the id %s", r->key, r->value, *n,
+                     topic_record_header(r, "id"));
+        }
         (*n)++;
     }
     for (int i = 0; i < N_WRITERS; i++)
