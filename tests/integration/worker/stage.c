@@ -280,3 +280,17 @@ void stage_expect_notice(stage *s, pbus_notice_kind kind)
     if (!wait_until(was_told, &e, STAGE_DEADLINE_MS))
         fail_msg("notice %d did not come", (int)kind);
 }
+
+static bool is_waiting_at_gate(void *arg)
+{
+    stage *s = arg;
+    pthread_mutex_lock(&s->lock);
+    bool waits = s->n_at_gate > 0;
+    pthread_mutex_unlock(&s->lock);
+    return waits;
+}
+
+void stage_expect_at_gate(stage *s)
+{
+    assert_true(wait_until(is_waiting_at_gate, s, STAGE_DEADLINE_MS));
+}

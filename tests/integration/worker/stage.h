@@ -67,5 +67,7 @@ void stage_open_gate(stage *s);
 void stage_expect_soon(stage *s, int64_t expected, const char *sql);
 void stage_expect_notice(stage *s, pbus_notice_kind kind);
 int stage_notices(stage *s, pbus_notice_kind kind);
+/* Waits until a handler stage_gated waits. */
+void stage_expect_at_gate(stage *s);
 
 #endif

@@ -181,15 +181,6 @@ static void repeated_and_unreadable_events_of_a_batch_are_told_apart(void **stat
         5);
 }
 
-static bool is_waiting_at_gate(void *arg)
-{
-    stage *s = arg;
-    pthread_mutex_lock(&s->lock);
-    bool waits = s->n_at_gate > 0;
-    pthread_mutex_unlock(&s->lock);
-    return waits;
-}
-
 static void a_batch_that_was_abandoned_leaves_nothing(void **state)
 {
     stage *s = *state;
@@ -199,7 +190,7 @@ static void a_batch_that_was_abandoned_leaves_nothing(void **state)
         stage_produce_one(s->topic, "k", i == 60 ? "wait" : "v", NULL, NULL);
     stage_produce_flush();
     stage_start(s, &sub, 1);
-    assert_true(wait_until(is_waiting_at_gate, s, STAGE_DEADLINE_MS));
+    stage_expect_at_gate(s);
     int64_t n_before = pg_number(s->conn, "SELECT count(*) FROM effect");
     assert_int_equal(pbus_worker_stop(s->worker, 100, &s->err), PBUS_ERROR_BUSY);
     stage_open_gate(s);

@@ -100,15 +100,6 @@ static void the_smallest_buffer_lets_events_through_one_by_one(void **state)
     stage_expect_soon(s, 20, "SELECT count(*) FROM effect");
 }
 
-static bool is_waiting_at_gate(void *arg)
-{
-    stage *s = arg;
-    pthread_mutex_lock(&s->lock);
-    bool waits = s->n_at_gate > 0;
-    pthread_mutex_unlock(&s->lock);
-    return waits;
-}
-
 /* Four events of 100 kB fill it; of a hundred, no more than a few are read while the first are handled. */
 static void a_buffer_in_bytes_is_kept(void **state)
 {
@@ -124,7 +115,7 @@ static void a_buffer_in_bytes_is_kept(void **state)
         stage_produce(s->topic, "k", value, NULL, NULL);
     free(value);
     stage_start(s, &sub, 1);
-    assert_true(wait_until(is_waiting_at_gate, s, STAGE_DEADLINE_MS));
+    stage_expect_at_gate(s);
     stage_expect_soon(s, 1,
                       "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'postbus % lane %' "
                       "AND xact_start < now() - interval '1 second'");
@@ -141,7 +132,7 @@ static void a_reader_speaks_while_it_waits_for_handlers(void **state)
     pbus_subscription sub = stage_subscription(s, stage_gated);
     stage_produce(s->topic, "k", "wait", NULL, NULL);
     stage_start(s, &sub, 1);
-    assert_true(wait_until(is_waiting_at_gate, s, STAGE_DEADLINE_MS));
+    stage_expect_at_gate(s);
     assert_int_equal(pg_number(s->conn, "SELECT postbus_inbox.unsubscribe('%s')", s->topic), 1);
     stage_expect_notice(s, PBUS_NOTICE_UNSUBSCRIBED);
     pg_run(s->conn, "CREATE TABLE since AS SELECT clock_timestamp() AS at");

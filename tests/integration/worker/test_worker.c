@@ -248,15 +248,6 @@ static void a_filter_chooses_and_what_it_cannot_read_is_a_dead_letter(void **sta
               "postbus_inbox.dead");
 }
 
-static bool is_waiting_at_gate(void *arg)
-{
-    stage *s = arg;
-    pthread_mutex_lock(&s->lock);
-    bool waits = s->n_at_gate > 0;
-    pthread_mutex_unlock(&s->lock);
-    return waits;
-}
-
 static void a_subscription_that_stands_still_holds_up_no_other(void **state)
 {
     stage *s = *state;
@@ -268,7 +259,7 @@ static void a_subscription_that_stands_still_holds_up_no_other(void **state)
         stage_produce(s->topic, "k", "wait", NULL, NULL);
     stage_start(s, list, 2);
     stage_expect_soon(s, 50, "SELECT count(*) FROM effect WHERE subscription = 'other'");
-    assert_true(wait_until(is_waiting_at_gate, s, STAGE_DEADLINE_MS));
+    stage_expect_at_gate(s);
     assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM effect WHERE subscription = 'main'"), 0);
     stage_open_gate(s);
     stage_expect_soon(s, 50, "SELECT count(*) FROM effect WHERE subscription = 'main'");
@@ -285,7 +276,7 @@ static void a_small_buffer_pauses_partitions_and_loses_nothing(void **state)
     stage_produce(s->topic, "second", "wait", NULL, NULL);
     stage_produce_many(s->topic, 2000, 7);
     stage_start(s, &sub, 1);
-    assert_true(wait_until(is_waiting_at_gate, s, STAGE_DEADLINE_MS));
+    stage_expect_at_gate(s);
     stage_open_gate(s);
     stage_expect_soon(s, 2002, "SELECT count(*) FROM effect");
     stage_expect_soon(s, 2002, "SELECT sum(next_offset)::bigint FROM postbus_inbox.position");
@@ -303,7 +294,7 @@ static void a_stop_waits_for_handlers_and_abandons_them_at_its_deadline(void **s
     pbus_subscription sub = stage_subscription(s, stage_gated);
     stage_produce(s->topic, "k", "wait", NULL, NULL);
     stage_start(s, &sub, 1);
-    assert_true(wait_until(is_waiting_at_gate, s, STAGE_DEADLINE_MS));
+    stage_expect_at_gate(s);
     assert_int_equal(pbus_worker_stop(s->worker, 100, &s->err), PBUS_ERROR_BUSY);
     stage_open_gate(s);
     stage_stop(s);
