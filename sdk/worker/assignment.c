@@ -10,6 +10,8 @@
 #include "postbus_sql.h"
 
 /* done behind an event that is not; more is not read of that partition. In memory 16 bytes each. */
+/* What a process had in hand is among the first MOST_AHEAD behind its position, and those by which the stored position was late. */
+enum { MOST_DOUBTED = 50000 };
 enum { MOST_AHEAD = 20000, WATERMARK_MS = 3000, PLACE_AGAIN_MS = 1000 };
 
 void assignment_init(assignment *a, feed *f, session *s)
@@ -153,10 +155,9 @@ static void columns_put_place(assignment *a, columns *c, const PGresult *sources
 static pbus_status ask_place(assignment *a, PGresult **out_sources, PGresult **out_rows, pbus_error *err)
 {
     columns c = {0};
-    char id[16], owner[300];
+    char id[16];
     const char *id_value = id;
     snprintf(id, sizeof id, "%d", a->feed->id);
-    snprintf(owner, sizeof owner, "%s", rd_kafka_name(a->rk));
     const statement ask_sources = {
         .sql = subscriber_sql_query("sources"), .n_params = 1, .values = &id_value};
     pbus_status status = session_run(a->session, &ask_sources, 1, out_sources, err);
@@ -168,7 +169,7 @@ static pbus_status ask_place(assignment *a, PGresult **out_sources, PGresult **o
         const char *values[6];
         for (int k = 0; k < 5; k++)
             values[k] = (const char *)c.text[k].data;
-        values[5] = owner;
+        values[5] = a->feed->instance;
         const statement place = {.sql = subscriber_sql_query("place"), .n_params = 6, .values = values};
         status = session_run(a->session, &place, 1, out_rows, err);
     } else
@@ -221,7 +222,8 @@ static pbus_status take_over(assignment *a, const PGresult *sources, const PGres
                                 .number = atoi(PQgetvalue(rows, row, 1)),
                                 .stored_next = strtoll(PQgetvalue(rows, row, 2), NULL, 10),
                                 .epoch = strtoll(PQgetvalue(rows, row, 3), NULL, 10),
-                                .incarnation = atoi(PQgetvalue(rows, row, 4))};
+                                .incarnation = atoi(PQgetvalue(rows, row, 4)),
+                                .doubt_to = strtoll(PQgetvalue(rows, row, 7), NULL, 10)};
         placed[i].topic = name_of_source(a, sources, placed[i].source);
         window_init(&windows[i], placed[i].stored_next);
         rd_kafka_topic_partition_list_add(list, placed[i].topic, placed[i].number)->offset =
@@ -336,6 +338,35 @@ pbus_status assignment_move(assignment *a, pbus_error *err)
     columns_done(&c);
     free(next);
     return status;
+}
+
+pbus_status assignment_give_up(assignment *a, pbus_error *err)
+{
+    columns c = {0};
+    pbus_status status;
+    for (size_t i = 0; i < a->n_placed; i++) {
+        column_put_number(&c.text[0], a->placed[i].source);
+        column_put_number(&c.text[1], a->placed[i].number);
+        column_put_number(&c.text[2], a->placed[i].epoch);
+    }
+    if (columns_end(&c, 3)) {
+        const char *values[3];
+        for (int k = 0; k < 3; k++)
+            values[k] = (const char *)c.text[k].data;
+        const statement give_up = {.sql = subscriber_sql_query("give_up"), .n_params = 3, .values = values};
+        PGresult *done;
+        status = session_run(a->session, &give_up, 1, &done, err);
+        PQclear(done);
+    } else
+        status = failure(err, PBUS_ERROR_MEMORY, "no memory for positions");
+    columns_done(&c);
+    return status;
+}
+
+bool assignment_doubts(assignment *a, size_t place, int64_t offset)
+{
+    partition *p = &a->placed[place];
+    return offset < p->doubt_to && p->n_doubted++ < MOST_DOUBTED;
 }
 
 size_t assignment_find(const assignment *a, const char *topic, int32_t number)

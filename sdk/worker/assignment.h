@@ -12,6 +12,8 @@ typedef struct partition {
     int source;
     int32_t number;
     int64_t epoch, stored_next;
+    int64_t doubt_to; /* before this offset are events with which a process may have died */
+    int n_doubted;
     int incarnation;
     bool paused;
 } partition;
@@ -38,6 +40,12 @@ PBUS_MUST_USE pbus_status assignment_place(assignment *a, pbus_error *err);
 
 /* Writes down how far all is done, where that has changed. */
 PBUS_MUST_USE pbus_status assignment_move(assignment *a, pbus_error *err);
+
+/* Tells the database that the partitions are given up: whoever takes them over need not ask what killed this process. */
+PBUS_MUST_USE pbus_status assignment_give_up(assignment *a, pbus_error *err);
+
+/* Whether the next event that is handed to a lane may have been in hand when a process died. */
+bool assignment_doubts(assignment *a, size_t place, int64_t offset);
 
 /* n_placed: none. */
 size_t assignment_find(const assignment *a, const char *topic, int32_t number);

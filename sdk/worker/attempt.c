@@ -1,6 +1,7 @@
 /* Has an event handled in a transaction and commits or undoes it; must never believe a handler about the transaction that it was given. */
 #include "attempt.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <time.h>
 
@@ -16,6 +17,10 @@ enum { MOST_RERUNS = 10, LONGEST_NAP_MS = 40 };
 #define LONGEST_DELAY_MS (INT64_C(365) * 24 * 3600 * 1000)
 
 static const char *const ended_error = "the handler ended the transaction that it was given";
+
+/* An attempt that may kill the process shares it with others of its kind; one at an event that was in hand when a process died has it for itself. So an event
+ * that was only there at the time is blamed once. One for the process, since that is what dies. Never waited for in a transaction. */
+static pthread_rwlock_t process = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
 
 static int64_t wall_ms(void)
 {
@@ -95,7 +100,7 @@ bool attempt_call(attempt *a)
 /* Commits. true: done. false: *out_status tells whether the session is still good; if so the attempt has failed. */
 static bool commit_handled(attempt *a, pbus_status *out_status, pbus_error *err)
 {
-    *out_status = ledger_commit(&a->l->session, a->xid, a->e->n, attempt_limits(a->l), err);
+    *out_status = ledger_commit(&a->l->session, a->xid, a->e, attempt_limits(a->l), err);
     if (*out_status == PBUS_OK)
         return true;
     if (*out_status == PBUS_ERROR_CONNECTION)
@@ -139,6 +144,8 @@ static int64_t next_delay_ms(attempt *a)
 {
     const pbus_retry_policy *policy = &a->l->feed->sub->retry;
     int64_t delay_ms = retry_delay_ms(policy, a->e->view.attempt);
+    if (delay_ms < 0 && a->n_died == 1 && a->e->deaths == 0)
+        return 0; /* others were in hand, too: it is tried once more by itself */
     if (a->outcome.verdict == PBUS_DEAD || delay_ms < 0)
         return -1;
     if (a->outcome.delay_ms < 0)
@@ -187,14 +194,21 @@ static pbus_status bury(lane *l, event *e, const char *reason, const char *error
 static pbus_status failed(attempt *a, int attempts_before, int64_t delay_ms, const char *reason,
                           bool *out_done, pbus_error *err)
 {
-    pbus_status status =
-        ledger_failed(&a->l->session, a->e->n, attempts_before, delay_ms, reason, a->error, out_done, err);
+    pbus_status status = ledger_failed(&a->l->session, a->e->n, attempts_before, delay_ms, reason, a->n_died,
+                                       a->error, out_done, err);
     return status == PBUS_OK && *out_done && reason ? publish_dead(a->l, a->e, a->e->n, err) : status;
 }
 
 static const char *reason_of(const attempt *a)
 {
     return a->outcome.verdict == PBUS_DEAD ? "rejected" : "exhausted";
+}
+
+/* It was handled before: the claim is undone, and an attempt at it has not begun. */
+static pbus_status pass_over(attempt *a, pbus_error *err)
+{
+    pbus_status status = session_execute(&a->l->session, "ROLLBACK", err);
+    return status == PBUS_OK && a->e->doubted ? ledger_put_down(&a->l->session, a->e, err) : status;
 }
 
 /* In a transaction of its own, begun and committed here: what became of an event that was read and could not be handled. */
@@ -213,13 +227,13 @@ static pbus_status note_read(attempt *a, pbus_error *err)
     if (status != PBUS_OK)
         return status;
     if (state == CLAIM_DUPLICATE && !committed)
-        return session_execute(s, "ROLLBACK", err); /* another member has handled it meanwhile */
+        return pass_over(a, err); /* another member has handled it meanwhile */
     if (committed)
         reason = "transaction_ended";
     status = reason ? bury(a->l, a->e, reason, a->error, err)
-                    : ledger_set_aside(s, id, a->e, false, delay_ms, a->error, &done, err);
+                    : ledger_set_aside(s, id, a->e, false, delay_ms, a->n_died, a->error, &done, err);
     if (status == PBUS_OK)
-        status = ledger_commit(s, "", 0, LEDGER_PLAIN, err);
+        status = ledger_commit(s, "", NULL, LEDGER_PLAIN, err);
     if (status == PBUS_OK && reason)
         tell_dead(a, reason);
     else if (status == PBUS_OK)
@@ -232,7 +246,7 @@ static pbus_status note_due(attempt *a, pbus_error *err)
 {
     session *s = &a->l->session;
     bool done = false, committed = false;
-    int attempts_before = a->e->view.attempt - 1;
+    int attempts_before = a->e->view.attempt - (a->n_died ? a->n_died : 1);
     int64_t delay_ms = next_delay_ms(a);
     const char *reason = delay_ms < 0 ? reason_of(a) : NULL;
     pbus_status status = session_execute(s, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", err);
@@ -245,12 +259,26 @@ static pbus_status note_due(attempt *a, pbus_error *err)
         status = failed(a, attempts_before + 1, -1, reason, &done, err);
     }
     if (status == PBUS_OK)
-        status = ledger_commit(s, "", 0, LEDGER_PLAIN, err);
+        status = ledger_commit(s, "", NULL, LEDGER_PLAIN, err);
     if (status == PBUS_OK && done && reason)
         tell_dead(a, reason);
     else if (status == PBUS_OK && done)
         tell_retry(a, delay_ms);
     return status;
+}
+
+/* What became of the event, whatever disturbs the writing. */
+static pbus_status note(attempt *a, pbus_error *err)
+{
+    for (int i = 0;; i++) {
+        pbus_status status = a->e->n ? note_due(a, err) : note_read(a, err);
+        if (status == PBUS_OK || !sqlstate_is_transient(err->sqlstate) || i == MOST_RERUNS)
+            return status;
+        status = session_execute(&a->l->session, "ROLLBACK", err);
+        if (status != PBUS_OK)
+            return status;
+        attempt_nap(a->l);
+    }
 }
 
 /* An attempt that failed: undone, and noted. *out_again: to be run again at once instead. */
@@ -267,15 +295,20 @@ static pbus_status fail(attempt *a, int reruns, bool *out_again, pbus_error *err
         *out_again = true;
         return PBUS_OK;
     }
-    for (int i = 0;; i++) {
-        status = a->e->n ? note_due(a, err) : note_read(a, err);
-        if (status == PBUS_OK || !sqlstate_is_transient(err->sqlstate) || i == MOST_RERUNS)
-            return status;
-        status = session_execute(&a->l->session, "ROLLBACK", err);
-        if (status != PBUS_OK)
-            return status;
-        attempt_nap(a->l);
-    }
+    return note(a, err);
+}
+
+/* Earlier attempts have killed their processes. In the transaction that is open, which is undone: instead of another attempt that is noted. */
+static pbus_status note_deaths(attempt *a, int n_died, pbus_error *err)
+{
+    int deaths = a->e->deaths + n_died;
+    a->n_died = n_died;
+    a->e->view.attempt += n_died - 1;
+    a->outcome = pbus_retry(NULL, -1);
+    snprintf(a->error, sizeof a->error, "the process died while handling it, %d time%s", deaths,
+             deaths == 1 ? "" : "s");
+    pbus_status status = attempt_undo(a, err);
+    return status == PBUS_OK ? note(a, err) : status;
 }
 
 /* Has the event handled in the transaction that is open. */
@@ -320,7 +353,7 @@ static pbus_status bury_now(lane *l, event *e, const char *reason, const char *e
 {
     pbus_status status = attempt_bury(l, e, reason, error, err);
     if (status == PBUS_OK)
-        status = ledger_commit(&l->session, "", 0, LEDGER_PLAIN, err);
+        status = ledger_commit(&l->session, "", NULL, LEDGER_PLAIN, err);
     if (status == PBUS_OK)
         attempt_tell_buried(l, e, reason, error);
     return status;
@@ -336,17 +369,17 @@ static pbus_status judge(attempt *a, claim_state state, bool *out_handle, pbus_e
     *out_handle = false;
     if (state == CLAIM_DUPLICATE) {
         feed_count(f, &f->counts.n_duplicates);
-        return session_execute(s, "ROLLBACK", err);
+        return pass_over(a, err);
     }
     const char *error, *unfit = attempt_unfit(a->e, state, &error);
     if (unfit)
         return bury_now(a->l, a->e, unfit, error, err);
     if (state == CLAIM_BEHIND)
-        status = ledger_set_aside(s, f->id, a->e, true, 0, NULL, &behind, err);
+        status = ledger_set_aside(s, f->id, a->e, true, 0, 0, NULL, &behind, err);
     *out_handle = status == PBUS_OK && !behind;
     if (!behind)
         return status;
-    status = ledger_commit(s, "", 0, LEDGER_PLAIN, err);
+    status = ledger_commit(s, "", NULL, LEDGER_PLAIN, err);
     if (status == PBUS_OK)
         feed_count(f, &f->counts.n_behind);
     return status;
@@ -360,11 +393,10 @@ static bool may_rerun(attempt *a, pbus_status status, int reruns, pbus_error *er
     return session_execute(&a->l->session, "ROLLBACK", &ignored) == PBUS_OK;
 }
 
-pbus_status attempt_read(lane *l, event *e, bool *out_handled, pbus_error *err)
+static pbus_status attempt_claimed(lane *l, event *e, int n_died, bool *out_handled, pbus_error *err)
 {
     bool again = true, wanted = false;
     pbus_status status = PBUS_OK;
-    *out_handled = false;
     for (int reruns = 0; again; reruns++) {
         attempt a = {.l = l, .e = e};
         claim_state state;
@@ -376,28 +408,69 @@ pbus_status attempt_read(lane *l, event *e, bool *out_handled, pbus_error *err)
             status = judge(&a, state, &wanted, err);
         if (status != PBUS_OK)
             again = may_rerun(&a, status, reruns, err);
+        else if (wanted && n_died)
+            status = note_deaths(&a, n_died, err);
         else if (wanted)
             status = handle(&a, reruns, &again, out_handled, err);
     }
     return status;
 }
 
-pbus_status attempt_due(lane *l, bool *out_found, pbus_error *err)
+pbus_status attempt_read(lane *l, event *e, bool *out_handled, pbus_error *err)
+{
+    int n_died;
+    feed *f = l->feed;
+    *out_handled = false;
+    if (!e->doubted)
+        return attempt_claimed(l, e, 0, out_handled, err);
+    pthread_rwlock_rdlock(&process);
+    pbus_status status = ledger_pick_up(&l->session, e, f->instance, &n_died, err);
+    if (status == PBUS_OK && n_died >= 0)
+        status = attempt_claimed(l, e, n_died, out_handled, err);
+    else if (status == PBUS_OK)
+        feed_count(f, &f->counts.n_duplicates);
+    pthread_rwlock_unlock(&process);
+    return status;
+}
+
+static pbus_status attempt_taken(lane *l, const due_event *due, pbus_error *err)
 {
     bool again = true, handled;
     pbus_status status = PBUS_OK;
-    *out_found = false;
     for (int reruns = 0; again; reruns++) {
         attempt a = {.l = l};
         again = false;
-        status = ledger_begin_take(&l->session, l->feed->id, l->feed->sub->time_limit_ms, &a.e, a.xid, err);
+        status = ledger_begin_take(&l->session, due->n, l->feed->sub->time_limit_ms, &a.e, a.xid, err);
         if (status == PBUS_OK && !a.e)
-            return session_execute(&l->session, "ROLLBACK", err);
-        if (status == PBUS_OK) {
-            *out_found = true;
-            status = handle(&a, reruns, &again, &handled, err);
-        }
+            return session_execute(&l->session, "ROLLBACK", err); /* another was faster */
+        if (status == PBUS_OK)
+            status =
+                due->n_died ? note_deaths(&a, due->n_died, err) : handle(&a, reruns, &again, &handled, err);
         event_free(a.e);
     }
+    return status;
+}
+
+/* The lock is the caller's to release. */
+static pbus_status pick_due(lane *l, due_event *out, pbus_error *err)
+{
+    feed *f = l->feed;
+    pthread_rwlock_rdlock(&process);
+    pbus_status status = ledger_pick_due(&l->session, f->id, f->instance, 0, out, err);
+    if (status != PBUS_OK || out->deaths == 0)
+        return status;
+    pthread_rwlock_unlock(&process);
+    pthread_rwlock_wrlock(&process);
+    return ledger_pick_due(&l->session, f->id, f->instance, out->n, out, err);
+}
+
+pbus_status attempt_due(lane *l, bool *out_found, pbus_error *err)
+{
+    due_event due;
+    pbus_status status = pick_due(l, &due, err);
+    *out_found = status == PBUS_OK && due.n != 0;
+    if (*out_found)
+        status = attempt_taken(l, &due, err);
+    pthread_rwlock_unlock(&process);
     return status;
 }

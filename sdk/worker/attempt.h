@@ -14,6 +14,7 @@ typedef struct attempt {
     pbus_outcome outcome;
     bool ended;     /* the handler ended the transaction */
     bool transient; /* may be run again at once */
+    int n_died;     /* what is noted are so many attempts that killed their processes; 0: this one */
     char error[ATTEMPT_ERROR_SIZE];
 } attempt;
 

@@ -41,8 +41,9 @@ static batch_end put_by(batch *b, size_t i, pbus_error *err)
     event *e = b->events[i];
     bool behind = true;
     const char *error, *unfit = attempt_unfit(e, b->states[i], &error);
-    pbus_status status = unfit ? attempt_bury(l, e, unfit, error, err)
-                               : ledger_set_aside(&l->session, l->feed->id, e, true, 0, NULL, &behind, err);
+    pbus_status status = unfit
+                             ? attempt_bury(l, e, unfit, error, err)
+                             : ledger_set_aside(&l->session, l->feed->id, e, true, 0, 0, NULL, &behind, err);
     if (status != PBUS_OK)
         return status == PBUS_ERROR_CONNECTION ? BATCH_SESSION : BATCH_FAULT;
     b->n_behind += !unfit && behind;
@@ -107,7 +108,7 @@ static batch_end run(batch *b, size_t *out_i, pbus_error *err)
     l->handling_ms = feed_now_ms() - began_ms;
     if (end != BATCH_COMMITTED)
         return end;
-    status = ledger_commit(&l->session, b->xid, 0, attempt_limits(l) | LEDGER_BATCH, err);
+    status = ledger_commit(&l->session, b->xid, NULL, attempt_limits(l) | LEDGER_BATCH, err);
     if (status != PBUS_OK)
         return status == PBUS_ERROR_CONNECTION ? BATCH_SESSION : BATCH_REFUSED;
     account(b);
@@ -139,10 +140,19 @@ static void adapt(lane *l, size_t n, bool all_handled)
         l->pace = l->pace * 2 < most ? l->pace * 2 : most;
 }
 
-static size_t choose(const lane *l, size_t n)
+/* A death is one event's only where that is handled by itself. */
+static size_t n_undoubted(event *const *events, size_t n)
+{
+    size_t i = 0;
+    while (i < n && !events[i]->doubted)
+        i++;
+    return i ? i : 1;
+}
+
+static size_t choose(const lane *l, event *const *events, size_t n)
 {
     size_t most = l->n_sure ? l->n_sure : l->n_singly ? 1 : n;
-    return n < most ? n : most;
+    return n_undoubted(events, n < most ? n : most);
 }
 
 static void note_done(lane *l, size_t n)
@@ -168,7 +178,7 @@ static pbus_status read_one(lane *l, event *e, size_t *out_n, pbus_error *err)
 pbus_status batch_read(lane *l, size_t from, size_t n, size_t *out_n, pbus_error *err)
 {
     size_t at_fault = 0;
-    n = choose(l, n);
+    n = choose(l, l->batch + from, n);
     if (n == 1)
         return read_one(l, l->batch[from], out_n, err);
     batch b = {.l = l, .events = l->batch + from, .states = l->states, .n = n};

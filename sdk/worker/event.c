@@ -150,6 +150,7 @@ enum {
     T_VALUE,
     T_RECORD_MS,
     T_ATTEMPTS,
+    T_DEATHS,
     T_N_HEADERS,
     T_HEADERS /* names and values, each as a length (int4, -1: NULL) and bytes */
 };
@@ -204,6 +205,7 @@ event *event_from_row(const PGresult *row)
     e->view.offset = get_i64(row, T_OFFSET);
     e->view.timestamp_ms = get_i64(row, T_RECORD_MS);
     e->view.attempt = (int)get_u32(PQgetvalue(row, 0, T_ATTEMPTS));
+    e->deaths = (int)get_u32(PQgetvalue(row, 0, T_DEATHS));
     e->n = get_i64(row, T_N);
     e->source = (int)get_u32(PQgetvalue(row, 0, T_SOURCE));
     e->has_queue = !PQgetisnull(row, 0, T_QUEUE);

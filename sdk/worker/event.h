@@ -13,6 +13,7 @@ typedef struct event {
     int64_t queue;      /* a hash of topic and key */
     bool has_queue;     /* events of its key wait for each other */
     bool unreadable;    /* the filter could not be asked */
+    bool doubted;       /* a process may have died while it handled it */
     size_t size_bytes;
     /* Where it was read. */
     uint64_t generation;
@@ -20,6 +21,7 @@ typedef struct event {
     uint64_t ticket;
     /* Where it waited. */
     int64_t n;
+    int deaths; /* how many of its attempts ended with the process */
     struct event *next;
 } event;
 

@@ -165,13 +165,19 @@ pbus_status ledger_begin_claims(session *s, int subscription, event *const *even
     return status;
 }
 
-pbus_status ledger_begin_take(session *s, int subscription, int64_t limit_ms, event **out, char *out_xid,
+static const char *uuid_text(const pbus_uuid *id, char out[PBUS_UUID_TEXT_SIZE])
+{
+    pbus_uuid_format(id, out);
+    return out;
+}
+
+pbus_status ledger_begin_take(session *s, int64_t n_wanted, int64_t limit_ms, event **out, char *out_xid,
                               pbus_error *err)
 {
-    char id[16];
-    snprintf(id, sizeof id, "%d", subscription);
+    char id[24];
+    snprintf(id, sizeof id, "%" PRId64, n_wanted);
     const char *values[] = {id};
-    const Oid types[] = {OID_INT4};
+    const Oid types[] = {OID_INT8};
     limit_command limit = {""}; /* cppcheck takes it for read before it is written */
     const statement all[] = {{.sql = BEGIN},
                              {.sql = subscriber_sql_query("take"),
@@ -194,23 +200,29 @@ pbus_status ledger_begin_take(session *s, int subscription, int64_t limit_ms, ev
     return status;
 }
 
-pbus_status ledger_commit(session *s, const char *xid, int64_t leave, unsigned how, pbus_error *err)
+pbus_status ledger_commit(session *s, const char *xid, const event *done, unsigned how, pbus_error *err)
 {
-    char n[24];
-    const char *xid_values[] = {xid}, *leave_values[] = {n};
+    char n[24], source[16], identity[PBUS_UUID_TEXT_SIZE];
+    const char *xid_values[] = {xid}, *leave_values[] = {n}, *down_values[] = {source, identity};
     limit_command limit = {""}; /* cppcheck takes it for read before it is written */
     statement statements[5];
     PGresult *results[5];
     size_t count = 0;
-    snprintf(n, sizeof n, "%" PRId64, leave);
     if (how & LEDGER_LIMITED)
         statements[count++] = limit_to(&limit, 0);
     if (*xid)
         statements[count++] =
             (statement){.sql = "SELECT postbus_inbox.same($1::xid8)", .n_params = 1, .values = xid_values};
-    if (leave)
+    if (done && done->n) {
+        snprintf(n, sizeof n, "%" PRId64, done->n);
         statements[count++] = (statement){
             .sql = "SELECT postbus_inbox.leave($1::bigint)", .n_params = 1, .values = leave_values};
+    } else if (done && done->doubted) {
+        snprintf(source, sizeof source, "%d", done->source);
+        uuid_text(&done->identity, identity);
+        statements[count++] =
+            (statement){.sql = subscriber_sql_query("put_down"), .n_params = 2, .values = down_values};
+    }
     if (how & LEDGER_BATCH)
         statements[count++] = (statement){.sql = "SET LOCAL postbus.batch = 'closed'"};
     statements[count++] = (statement){.sql = "COMMIT"};
@@ -222,7 +234,7 @@ pbus_status ledger_commit(session *s, const char *xid, int64_t leave, unsigned h
 }
 
 /* The parameters that tell what an event is: the first thirteen of set_aside and bury. */
-enum { N_EVENT_PARAMS = 13, N_MOST_PARAMS = 16 };
+enum { N_EVENT_PARAMS = 13, N_MOST_PARAMS = 17 };
 
 typedef struct event_params {
     Oid types[N_MOST_PARAMS];
@@ -311,16 +323,18 @@ static void params_done(event_params *p)
 }
 
 pbus_status ledger_set_aside(session *s, int subscription, const event *e, bool only_behind, int64_t delay_ms,
-                             const char *error, bool *out_done, pbus_error *err)
+                             int n_died, const char *error, bool *out_done, pbus_error *err)
 {
     enum { OID_BOOL = 16 };
     event_params p = {.n = 0};
-    char delay[24], answer[8] = "";
+    char delay[24], died[16], answer[8] = "";
     snprintf(delay, sizeof delay, "%" PRId64, delay_ms);
+    snprintf(died, sizeof died, "%d", n_died);
     pbus_status status = PBUS_ERROR_MEMORY;
     if (put_event(&p, subscription, e)) {
         put(&p, OID_BOOL, only_behind ? "t" : "f", 0, false);
         put(&p, OID_INT8, delay, 0, false);
+        put(&p, OID_INT4, died, 0, false);
         put(&p, OID_TEXT, error, 0, false);
         status = run_event(s, "set_aside", &p, answer, sizeof answer, err);
     } else
@@ -363,16 +377,55 @@ static pbus_status ask(session *s, const char *sql, int n_params, const char *co
 }
 
 pbus_status ledger_failed(session *s, int64_t n, int attempts_before, int64_t delay_ms, const char *reason,
-                          const char *error, bool *out_done, pbus_error *err)
+                          int n_died, const char *error, bool *out_done, pbus_error *err)
 {
-    char id[24], attempts[16], delay[24], answer[8];
+    char id[24], attempts[16], delay[24], died[16], answer[8];
     snprintf(id, sizeof id, "%" PRId64, n);
     snprintf(attempts, sizeof attempts, "%d", attempts_before);
     snprintf(delay, sizeof delay, "%" PRId64, delay_ms);
-    const char *values[] = {id, attempts, delay_ms < 0 ? NULL : delay, reason, error};
-    pbus_status status = ask(s, subscriber_sql_query("failed"), 5, values, answer, sizeof answer, err);
+    snprintf(died, sizeof died, "%d", n_died);
+    const char *values[] = {id, attempts, delay_ms < 0 ? NULL : delay, reason, died, error};
+    pbus_status status = ask(s, subscriber_sql_query("failed"), 6, values, answer, sizeof answer, err);
     if (status == PBUS_OK)
         *out_done = answer[0] == 't';
+    return status;
+}
+
+pbus_status ledger_pick_up(session *s, const event *e, const char *member, int *out_n_died, pbus_error *err)
+{
+    char source[16], identity[PBUS_UUID_TEXT_SIZE], answer[16];
+    const char *values[] = {source, uuid_text(&e->identity, identity), member};
+    snprintf(source, sizeof source, "%d", e->source);
+    pbus_status status = ask(s, subscriber_sql_query("pick_up"), 3, values, answer, sizeof answer, err);
+    if (status == PBUS_OK)
+        *out_n_died = atoi(answer);
+    return status;
+}
+
+pbus_status ledger_put_down(session *s, const event *e, pbus_error *err)
+{
+    char source[16], identity[PBUS_UUID_TEXT_SIZE], answer[8];
+    const char *values[] = {source, uuid_text(&e->identity, identity)};
+    snprintf(source, sizeof source, "%d", e->source);
+    return ask(s, subscriber_sql_query("put_down"), 2, values, answer, sizeof answer, err);
+}
+
+pbus_status ledger_pick_due(session *s, int subscription, const char *member, int64_t alone, due_event *out,
+                            pbus_error *err)
+{
+    char id[16], n[24];
+    const char *values[] = {id, member, alone ? n : NULL};
+    const statement one = {.sql = subscriber_sql_query("pick_due"), .n_params = 3, .values = values};
+    PGresult *result;
+    snprintf(id, sizeof id, "%d", subscription);
+    snprintf(n, sizeof n, "%" PRId64, alone);
+    *out = (due_event){0};
+    pbus_status status = session_run(s, &one, 1, &result, err);
+    if (status == PBUS_OK && PQntuples(result) == 1)
+        *out = (due_event){.n = strtoll(PQgetvalue(result, 0, 0), NULL, 10),
+                           .deaths = atoi(PQgetvalue(result, 0, 1)),
+                           .n_died = atoi(PQgetvalue(result, 0, 2))};
+    PQclear(result);
     return status;
 }
 

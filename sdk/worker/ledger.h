@@ -25,20 +25,40 @@ PBUS_MUST_USE pbus_status ledger_holds(session *s, int subscription, const char 
 PBUS_MUST_USE pbus_status ledger_begin_claims(session *s, int subscription, event *const *events, size_t n,
                                               int64_t limit_ms, claim_state *out, char *out_xid,
                                               pbus_error *err);
-/* Begins a transaction and takes an event that is due; *out is NULL where none is. It is the caller's. limit_ms: as above. */
-PBUS_MUST_USE pbus_status ledger_begin_take(session *s, int subscription, int64_t limit_ms, event **out,
+/* Begins a transaction and takes the event n; *out is NULL where it is not due any more. It is the caller's. limit_ms: as above. */
+PBUS_MUST_USE pbus_status ledger_begin_take(session *s, int64_t n, int64_t limit_ms, event **out,
                                             char *out_xid, pbus_error *err);
+
+/* An event that is due. */
+typedef struct due_event {
+    int64_t n;  /* 0: none is */
+    int deaths; /* so many of its attempts have ended with the process */
+    int n_died; /* so many more, which are to be noted before it is tried again */
+} due_event;
+
+/* Before the transaction of an attempt, and committed at once: the attempt begins. *out_n_died: so many have killed their processes and are to be noted
+ * instead; -1: the event was handled before. */
+PBUS_MUST_USE pbus_status ledger_pick_up(session *s, const event *e, const char *member, int *out_n_died,
+                                         pbus_error *err);
+/* Likewise with an event that is due. alone: which, where its process handles nothing else that could be at fault; 0: the first, and where that has deaths,
+ * its attempt does not begin. */
+PBUS_MUST_USE pbus_status ledger_pick_due(session *s, int subscription, const char *member, int64_t alone,
+                                          due_event *out, pbus_error *err);
+/* The attempt is over, and needs no other note. */
+PBUS_MUST_USE pbus_status ledger_put_down(session *s, const event *e, pbus_error *err);
 
 /* What a transaction is that is to be committed. LIMITED: its statements are, and those of the commit are not to be. */
 enum { LEDGER_PLAIN = 0, LEDGER_LIMITED = 1, LEDGER_BATCH = 2 };
 
-/* Commits, unless this is another transaction than xid (""; not asked). leave: an event that ends its waiting; 0: none. how: of the above. */
-PBUS_MUST_USE pbus_status ledger_commit(session *s, const char *xid, int64_t leave, unsigned how,
+/* Commits, unless this is another transaction than xid (""; not asked). done: an event that ends its waiting, or that was picked up; NULL: none. how: of the
+ * above. */
+PBUS_MUST_USE pbus_status ledger_commit(session *s, const char *xid, const event *done, unsigned how,
                                         pbus_error *err);
 
-/* Sets the event aside, *out_done true; only_behind: where nothing of its key waits nothing is done, and it is false. */
+/* Sets the event aside, *out_done true; only_behind: where nothing of its key waits nothing is done, and it is false. n_died: of the attempts that are
+ * noted, so many killed their processes. */
 PBUS_MUST_USE pbus_status ledger_set_aside(session *s, int subscription, const event *e, bool only_behind,
-                                           int64_t delay_ms, const char *error, bool *out_done,
+                                           int64_t delay_ms, int n_died, const char *error, bool *out_done,
                                            pbus_error *err);
 /* *out_n: the dead letter's number. */
 PBUS_MUST_USE pbus_status ledger_bury(session *s, int subscription, const event *e, const char *reason,
@@ -48,9 +68,9 @@ PBUS_MUST_USE pbus_status ledger_publish_dead(session *s, int64_t n, const char 
                                               size_t size, pbus_error *err);
 /* Whether this session can do so. PBUS_ERROR_SCHEMA: there is no outbox; PBUS_ERROR_PERMISSION: its role may not publish. */
 PBUS_MUST_USE pbus_status ledger_check_outlet(session *s, pbus_error *err);
-/* What became of an event that had been taken; delay_ms -1: it is dead. *out_done false: another was faster. */
+/* What became of an event that had been taken; delay_ms -1: it is dead. n_died: as above. *out_done false: another was faster. */
 PBUS_MUST_USE pbus_status ledger_failed(session *s, int64_t n, int attempts_before, int64_t delay_ms,
-                                        const char *reason, const char *error, bool *out_done,
+                                        const char *reason, int n_died, const char *error, bool *out_done,
                                         pbus_error *err);
 
 /* Whether the transaction with that id committed. */

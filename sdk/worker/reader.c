@@ -93,6 +93,13 @@ static void move(reader *r)
         database_failed(r, &err);
 }
 
+static void give_up(reader *r)
+{
+    pbus_error err;
+    if (r->mine.n_placed > 0 && connected(r) && assignment_give_up(&r->mine, &err) != PBUS_OK)
+        database_failed(r, &err);
+}
+
 static void place(reader *r)
 {
     pbus_error err;
@@ -113,6 +120,7 @@ static void rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_p
     reader *r = opaque;
     (void)rk;
     move(r);
+    give_up(r);
     assignment_resume(&r->mine);
     if (r->mine.n_placed > 0)
         feed_tell(r->feed, PBUS_NOTICE_REVOKED, NULL, (int64_t)r->mine.n_placed, "%zu partitions",
@@ -204,6 +212,7 @@ static void on_record(reader *r, const rd_kafka_message_t *record)
         e->source = p->source;
         e->has_queue = record->key && !f->sub->unordered;
         e->unreadable = match == FILTER_UNREADABLE;
+        e->doubted = assignment_doubts(&r->mine, place, record->offset);
         if (dispatch(r, place, e))
             return;
     }
@@ -314,6 +323,20 @@ static void keep_house(reader *r)
         rotate(r);
 }
 
+/* What handlers were stopped in, no process died of. */
+static void end_member(reader *r)
+{
+    pbus_error err;
+    PGresult *result;
+    const char *value = r->feed->instance;
+    if (!connected(r))
+        return;
+    const statement end = {.sql = subscriber_sql_query("end_member"), .n_params = 1, .values = &value};
+    if (session_run(&r->session, &end, 1, &result, &err) != PBUS_OK)
+        database_failed(r, &err);
+    PQclear(result);
+}
+
 /* Lanes finish what they have; the group is served meanwhile, and nothing more is read. */
 static void drain(reader *r)
 {
@@ -332,6 +355,7 @@ static void drain(reader *r)
         look_again(r);
     }
     move(r);
+    end_member(r);
 }
 
 /* With one consumer, until the end or until it is of no use any more. */

@@ -60,6 +60,8 @@ CREATE TABLE postbus_inbox.position (
     epoch       bigint NOT NULL,
     incarnation int NOT NULL DEFAULT 0,
     owner       text NOT NULL,
+    held        boolean NOT NULL DEFAULT false,
+    doubt_to    bigint NOT NULL DEFAULT 0,
     moved_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (source, partition)
 ) WITH (fillfactor = 50);
@@ -69,7 +71,9 @@ COMMENT ON COLUMN postbus_inbox.position.partition IS 'The partition.';
 COMMENT ON COLUMN postbus_inbox.position.next_offset IS 'The next offset to be read.';
 COMMENT ON COLUMN postbus_inbox.position.epoch IS 'Goes up each time that somebody takes the partition over; who has an older one moves nothing.';
 COMMENT ON COLUMN postbus_inbox.position.incarnation IS 'Goes up when the topic is found shorter than what was read of it: it was made anew.';
-COMMENT ON COLUMN postbus_inbox.position.owner IS 'Who took it over last.';
+COMMENT ON COLUMN postbus_inbox.position.owner IS 'Which member took it over last: a part of the application_name of its sessions.';
+COMMENT ON COLUMN postbus_inbox.position.held IS 'Whether the owner has it, or died with it. false: it gave it up.';
+COMMENT ON COLUMN postbus_inbox.position.doubt_to IS 'A member that had the partition died, and may have been handling one of the events before this offset.';
 COMMENT ON COLUMN postbus_inbox.position.moved_at IS 'When it was taken over or moved last.';
 
 CREATE TABLE postbus_inbox.gap (
@@ -131,6 +135,21 @@ COMMENT ON COLUMN postbus_inbox.rotation.announced_xid IS 'A transaction that be
 COMMENT ON COLUMN postbus_inbox.rotation.opened_at IS 'Since when the leaf is open.';
 COMMENT ON COLUMN postbus_inbox.rotation.retention IS 'For how long at least an event is remembered. A leaf is open for a third of it.';
 
+-- Who began an attempt that may kill the process: its row is committed before the handler runs, and goes when the attempt has ended, however it did. So
+-- a row of a member that is gone is an attempt that killed it. No index but the key: there are never more rows than threads.
+CREATE TABLE postbus_inbox.in_hand (
+    source   int NOT NULL,
+    identity uuid NOT NULL,
+    member   text COLLATE "C" NOT NULL,
+    since    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (source, identity, member)
+);
+COMMENT ON TABLE postbus_inbox.in_hand IS 'Attempts that have begun and not ended, where an earlier process died: at events that it may have been handling, and at events that had waited.';
+COMMENT ON COLUMN postbus_inbox.in_hand.source IS 'The topic of a subscription.';
+COMMENT ON COLUMN postbus_inbox.in_hand.identity IS 'As in the inbox.';
+COMMENT ON COLUMN postbus_inbox.in_hand.member IS 'Who began it: as position.owner.';
+COMMENT ON COLUMN postbus_inbox.in_hand.since IS 'When.';
+
 -- Events that wait for another attempt. due_at NULL: behind an earlier one of the key. queue is a hash of topic and key; should two keys have the
 -- same, they wait for each other, and no event ever passes.
 CREATE TABLE postbus_inbox.waiting (
@@ -149,6 +168,7 @@ CREATE TABLE postbus_inbox.waiting (
     header_values    bytea[] NOT NULL,
     record_ms        bigint NOT NULL,
     attempts         int NOT NULL,
+    deaths           int NOT NULL DEFAULT 0,
     due_at           timestamptz,
     first_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
     last_error       text,
@@ -173,6 +193,7 @@ COMMENT ON COLUMN postbus_inbox.waiting.header_names IS 'The names of the record
 COMMENT ON COLUMN postbus_inbox.waiting.header_values IS 'Their values.';
 COMMENT ON COLUMN postbus_inbox.waiting.record_ms IS 'The record''s timestamp.';
 COMMENT ON COLUMN postbus_inbox.waiting.attempts IS 'How often it was tried.';
+COMMENT ON COLUMN postbus_inbox.waiting.deaths IS 'How many of the attempts ended with the process. From the first on it is handled while its process handles nothing else that could be at fault.';
 COMMENT ON COLUMN postbus_inbox.waiting.due_at IS 'When it is tried next. NULL: it waits behind an earlier one of its key.';
 COMMENT ON COLUMN postbus_inbox.waiting.first_at IS 'When it was set aside.';
 COMMENT ON COLUMN postbus_inbox.waiting.last_error IS 'Why the last attempt failed.';
@@ -262,7 +283,7 @@ COMMENT ON FUNCTION postbus_inbox.unsubscribe(text, text) IS 'Ends one of an app
 -- Takes partitions over. low and high: where the partition begins and ends in Kafka; NULL: not known now. start: where to begin if nothing is stored;
 -- what cannot be placed yet is not returned.
 CREATE FUNCTION postbus_inbox.place(p_source int[], p_partition int[], p_low bigint[], p_high bigint[], p_start bigint[], p_owner text)
-RETURNS TABLE (source int, partition int, next_offset bigint, epoch bigint, incarnation int, gap_from bigint, gap_reason text)
+RETURNS TABLE (source int, partition int, next_offset bigint, epoch bigint, incarnation int, gap_from bigint, gap_reason text, doubt_to bigint)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -274,7 +295,10 @@ BEGIN
         INSERT INTO postbus_inbox.position AS p (source, partition, next_offset, epoch, owner)
         SELECT wanted.source, wanted.partition, wanted.start, 0, p_owner WHERE wanted.start IS NOT NULL
         ON CONFLICT DO NOTHING;
-        UPDATE postbus_inbox.position p SET epoch = p.epoch + 1, owner = p_owner, moved_at = clock_timestamp()
+        -- Who did not give it up has died, or is taken for dead: what it was handling lies before the end of the partition.
+        UPDATE postbus_inbox.position p
+           SET epoch = p.epoch + 1, owner = p_owner, held = true, moved_at = clock_timestamp(),
+               doubt_to = least(CASE WHEN p.held AND p.owner <> p_owner THEN 9223372036854775807 ELSE p.doubt_to END, wanted.high)
          WHERE p.source = wanted.source AND p.partition = wanted.partition RETURNING * INTO found_at;
         CONTINUE WHEN NOT FOUND;
         source := wanted.source;
@@ -282,6 +306,7 @@ BEGIN
         next_offset := found_at.next_offset;
         epoch := found_at.epoch;
         incarnation := found_at.incarnation;
+        doubt_to := found_at.doubt_to;
         gap_from := NULL;
         gap_reason := CASE WHEN found_at.next_offset < wanted.low THEN 'deleted' WHEN found_at.next_offset > wanted.high THEN 'made_anew' END;
         IF gap_reason IS NOT NULL THEN
@@ -290,7 +315,8 @@ BEGIN
             incarnation := incarnation + (gap_reason = 'made_anew')::int;
             INSERT INTO postbus_inbox.gap (source, partition, from_offset, to_offset, reason)
             VALUES (wanted.source, wanted.partition, gap_from, wanted.low, gap_reason);
-            UPDATE postbus_inbox.position p SET next_offset = wanted.low, incarnation = place.incarnation
+            UPDATE postbus_inbox.position p SET next_offset = wanted.low, incarnation = place.incarnation,
+                                                doubt_to = CASE gap_reason WHEN 'made_anew' THEN 0 ELSE p.doubt_to END
              WHERE p.source = wanted.source AND p.partition = wanted.partition;
         END IF;
         RETURN NEXT;
@@ -356,6 +382,46 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION postbus_inbox.claim(int, int[], uuid[], int[], bigint[], bigint[], bigint[]) IS 'For the worker: claims events for this transaction.';
 
+-- Notes, for the moment after the commit, that an attempt begins. Returns how many attempts at the event have killed their processes since the last one
+-- ended otherwise; where there are any nothing is noted: they are to be written down first. Of a member that has sessions, nothing is
+-- known yet. The commit is not waited for: what dies is the worker, and PostgreSQL with its unwritten log lives on.
+CREATE FUNCTION postbus_inbox.begin_attempt(p_source int, p_identity uuid, p_member text) RETURNS int
+LANGUAGE plpgsql SET enable_seqscan = off SET jit = off
+AS $$
+DECLARE
+    n_dead int;
+BEGIN
+    SELECT count(*) INTO n_dead FROM postbus_inbox.in_hand h
+     WHERE h.source = p_source AND h.identity = p_identity AND h.member <> p_member
+       AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.application_name LIKE 'postbus ' || h.member || ' %');
+    IF n_dead = 0 THEN
+        PERFORM set_config('synchronous_commit', 'off', true);
+        INSERT INTO postbus_inbox.in_hand (source, identity, member) VALUES (p_source, p_identity, p_member) ON CONFLICT DO NOTHING;
+    END IF;
+    RETURN n_dead;
+END $$;
+COMMENT ON FUNCTION postbus_inbox.begin_attempt(int, uuid, text) IS 'For the worker: notes that an attempt begins, and says how many have killed their processes.';
+
+-- The same for an event that was read; -1: it was handled before, and nothing is noted.
+CREATE FUNCTION postbus_inbox.pick_up(p_source int, p_identity uuid, p_member text) RETURNS int
+LANGUAGE plpgsql SET enable_seqscan = off SET jit = off
+AS $$
+BEGIN
+    IF EXISTS (SELECT FROM postbus_inbox.inbox i WHERE i.source = p_source AND i.identity = p_identity) THEN
+        RETURN -1;
+    END IF;
+    RETURN postbus_inbox.begin_attempt(p_source, p_identity, p_member);
+END $$;
+COMMENT ON FUNCTION postbus_inbox.pick_up(int, uuid, text) IS 'For the worker: notes that an event that was read is about to be handled.';
+
+-- What was noted is over.
+CREATE FUNCTION postbus_inbox.put_down(p_source int, p_identity uuid) RETURNS void
+LANGUAGE sql SET enable_seqscan = off SET jit = off
+AS $$
+    DELETE FROM postbus_inbox.in_hand h WHERE h.source = p_source AND h.identity = p_identity
+$$;
+COMMENT ON FUNCTION postbus_inbox.put_down(int, uuid) IS 'For the worker: an attempt has ended.';
+
 -- The transaction must still be the one that claimed: a handler that ended it has committed or lost what it should not.
 CREATE FUNCTION postbus_inbox.same(p_xid xid8) RETURNS void
 LANGUAGE plpgsql
@@ -401,27 +467,29 @@ END $$;
 COMMENT ON FUNCTION postbus_inbox.is_queued(int, bigint) IS 'For the worker: whether events of a key wait; if so, the first one is not finished before this transaction ends.';
 
 -- Sets an event aside: behind those of its key that wait, or, unless p_only_behind, until p_delay_ms have passed. false: nothing waits, and nothing was done.
+-- p_deaths: so many attempts killed their processes, and are what is to be noted; 0: one attempt failed otherwise.
 CREATE FUNCTION postbus_inbox.set_aside(p_subscription int, p_source int, p_partition int, p_offset bigint, p_identity uuid, p_queue bigint, p_event_id uuid,
                                         p_type text, p_key bytea, p_value bytea, p_names bytea[], p_values bytea[], p_record_ms bigint,
-                                        p_only_behind boolean, p_delay_ms bigint, p_error text)
+                                        p_only_behind boolean, p_delay_ms bigint, p_deaths int, p_error text)
 RETURNS boolean
 LANGUAGE plpgsql
 AS $$
 DECLARE
     behind boolean := p_queue IS NOT NULL AND postbus_inbox.is_queued(p_subscription, p_queue);
-    tries int := CASE WHEN p_only_behind THEN 0 ELSE 1 END;
+    tries int := CASE WHEN p_only_behind THEN 0 ELSE greatest(p_deaths, 1) END;
 BEGIN
     IF p_only_behind AND NOT behind THEN
         RETURN false;
     END IF;
     INSERT INTO postbus_inbox.waiting (subscription, source, partition, kafka_offset, identity, queue, event_id, type, key, value, header_names, header_values,
-                                       record_ms, attempts, due_at, last_error, history)
+                                       record_ms, attempts, deaths, due_at, last_error, history)
     VALUES (p_subscription, p_source, p_partition, p_offset, p_identity, p_queue, p_event_id, p_type, p_key, p_value, p_names, p_values, p_record_ms, tries,
-            CASE WHEN NOT behind THEN clock_timestamp() + p_delay_ms * interval '1 millisecond' END, p_error,
-            CASE WHEN tries = 0 THEN '[]' ELSE jsonb_build_array(jsonb_build_object('attempt', 1, 'at', clock_timestamp(), 'error', p_error)) END);
+            p_deaths, CASE WHEN NOT behind THEN clock_timestamp() + p_delay_ms * interval '1 millisecond' END, p_error,
+            CASE WHEN tries = 0 THEN '[]' ELSE jsonb_build_array(jsonb_build_object('attempt', tries, 'at', clock_timestamp(), 'error', p_error)) END);
+    PERFORM postbus_inbox.put_down(p_source, p_identity);
     RETURN true;
 END $$;
-COMMENT ON FUNCTION postbus_inbox.set_aside(int, int, int, bigint, uuid, bigint, uuid, text, bytea, bytea, bytea[], bytea[], bigint, boolean, bigint, text) IS
+COMMENT ON FUNCTION postbus_inbox.set_aside(int, int, int, bigint, uuid, bigint, uuid, text, bytea, bytea, bytea[], bytea[], bigint, boolean, bigint, int, text) IS
 'For the worker: sets an event aside for another attempt.';
 
 -- Makes a dead letter of an event that did not wait.
@@ -430,6 +498,7 @@ CREATE FUNCTION postbus_inbox.bury(p_subscription int, p_source int, p_partition
 RETURNS bigint
 LANGUAGE sql
 AS $$
+    SELECT postbus_inbox.put_down(p_source, p_identity);
     INSERT INTO postbus_inbox.dead (n, subscription, source, partition, kafka_offset, identity, queue, event_id, type, key, value, header_names, header_values,
                                     record_ms, attempts, first_at, last_error, history, reason)
     SELECT nextval('postbus_inbox.waiting_n_seq'), p_subscription, p_source, p_partition, p_offset, p_identity, p_queue, p_event_id, p_type, p_key, p_value,
@@ -441,22 +510,42 @@ $$;
 COMMENT ON FUNCTION postbus_inbox.bury(int, int, int, bigint, uuid, bigint, uuid, text, bytea, bytea, bytea[], bytea[], bigint, text, text) IS
 'For the worker: makes a dead letter of an event.';
 
--- Takes one event that is due for this transaction, and counts the attempt in it. The lock lets others append to its queue. A handler that commits by itself
--- gives up that lock, but commits the later due_at, too: nobody else takes the event before the worker, which has noticed, has made a dead letter of it.
-CREATE FUNCTION postbus_inbox.take(p_subscription int) RETURNS TABLE (xid xid8, event postbus_inbox.waiting)
+-- Looks for an event that is due, and notes as begin_attempt that an attempt at it begins. died: what that returns. deaths: of its attempts so many have ended
+-- with the process; then, unless it is p_alone, nothing is noted: it is to be asked for again once its process handles nothing else.
+CREATE FUNCTION postbus_inbox.pick_due(p_subscription int, p_member text, p_alone bigint) RETURNS TABLE (n bigint, deaths int, died int)
+LANGUAGE plpgsql SET enable_seqscan = off SET jit = off
+AS $$
+DECLARE
+    due record;
+BEGIN
+    SELECT w.n, w.deaths, w.source, w.identity INTO due FROM postbus_inbox.waiting w
+     WHERE w.subscription = p_subscription AND w.due_at <= clock_timestamp() AND (p_alone IS NULL OR w.n = p_alone)
+     ORDER BY w.due_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
+    IF FOUND THEN
+        n := due.n;
+        deaths := due.deaths;
+        died := CASE WHEN due.deaths > 0 AND p_alone IS NULL THEN 0 ELSE postbus_inbox.begin_attempt(due.source, due.identity, p_member) END;
+        RETURN NEXT;
+    END IF;
+END $$;
+COMMENT ON FUNCTION postbus_inbox.pick_due(int, text, bigint) IS 'For the worker: looks for an event that is due.';
+
+-- Takes the event p_n for this transaction, where it is still due, and counts the attempt in it. The lock lets others append to its queue. A handler that
+-- commits by itself gives up that lock, but commits the later due_at, too: nobody else takes the event before the worker, which has noticed, has made a dead
+-- letter of it.
+CREATE FUNCTION postbus_inbox.take(p_n bigint) RETURNS TABLE (xid xid8, event postbus_inbox.waiting)
 LANGUAGE plpgsql SET enable_seqscan = off SET jit = off
 AS $$
 BEGIN
     UPDATE postbus_inbox.waiting w SET attempts = w.attempts + 1, due_at = clock_timestamp() + interval '1 hour'
-     WHERE w.n = (SELECT d.n FROM postbus_inbox.waiting d WHERE d.subscription = p_subscription AND d.due_at <= clock_timestamp()
-                   ORDER BY d.due_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
+     WHERE w.n = (SELECT d.n FROM postbus_inbox.waiting d WHERE d.n = p_n AND d.due_at <= clock_timestamp() FOR NO KEY UPDATE SKIP LOCKED)
     RETURNING w.* INTO event;
     IF FOUND THEN
         xid := pg_current_xact_id();
         RETURN NEXT;
     END IF;
 END $$;
-COMMENT ON FUNCTION postbus_inbox.take(int) IS 'For the worker: takes an event that is due.';
+COMMENT ON FUNCTION postbus_inbox.take(bigint) IS 'For the worker: takes an event that is due.';
 
 -- Ends an event's waiting, and lets the next of its key go. Two statements: the first waits for those that are just appending, the second sees what they did.
 CREATE FUNCTION postbus_inbox.leave(p_n bigint) RETURNS void
@@ -465,8 +554,12 @@ AS $$
 DECLARE
     gone record;
 BEGIN
-    DELETE FROM postbus_inbox.waiting w WHERE w.n = p_n RETURNING w.subscription, w.queue INTO gone;
-    IF FOUND AND gone.queue IS NOT NULL THEN
+    DELETE FROM postbus_inbox.waiting w WHERE w.n = p_n RETURNING w.subscription, w.queue, w.source, w.identity INTO gone;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    PERFORM postbus_inbox.put_down(gone.source, gone.identity);
+    IF gone.queue IS NOT NULL THEN
         UPDATE postbus_inbox.waiting w SET due_at = clock_timestamp()
          WHERE w.due_at IS NULL
            AND w.n = (SELECT f.n FROM postbus_inbox.waiting f WHERE f.subscription = gone.subscription AND f.queue = gone.queue ORDER BY f.n LIMIT 1);
@@ -475,22 +568,24 @@ END $$;
 COMMENT ON FUNCTION postbus_inbox.leave(bigint) IS 'For the worker: ends an event''s waiting.';
 
 -- What became of an attempt that failed: p_delay_ms until the next one, or NULL: it is dead, for p_reason. p_attempts: how many there were before; where
--- another number is stored nothing is done, since somebody else was faster, or the handler has committed.
-CREATE FUNCTION postbus_inbox.failed(p_n bigint, p_attempts int, p_delay_ms bigint, p_reason text, p_error text) RETURNS boolean
+-- another number is stored nothing is done, since somebody else was faster, or the handler has committed. p_deaths: as for set_aside.
+CREATE FUNCTION postbus_inbox.failed(p_n bigint, p_attempts int, p_delay_ms bigint, p_reason text, p_deaths int, p_error text) RETURNS boolean
 LANGUAGE plpgsql SET enable_seqscan = off SET jit = off
 AS $$
 DECLARE
     event postbus_inbox.waiting;
+    n_tried int := CASE WHEN p_reason = 'transaction_ended' THEN 0 ELSE greatest(p_deaths, 1) END;
 BEGIN
     UPDATE postbus_inbox.waiting w
-       SET attempts = w.attempts + (p_reason IS DISTINCT FROM 'transaction_ended')::int, last_error = p_error,
+       SET attempts = w.attempts + n_tried, deaths = w.deaths + p_deaths, last_error = p_error,
            due_at = clock_timestamp() + coalesce(p_delay_ms, 0) * interval '1 millisecond',
            history = CASE WHEN jsonb_array_length(w.history) >= 50 THEN w.history - 0 ELSE w.history END
-                     || jsonb_build_object('attempt', w.attempts + (p_reason IS DISTINCT FROM 'transaction_ended')::int, 'at', clock_timestamp(), 'error', p_error)
+                     || jsonb_build_object('attempt', w.attempts + n_tried, 'at', clock_timestamp(), 'error', p_error)
      WHERE w.n = p_n AND w.attempts = p_attempts RETURNING w.* INTO event;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
+    PERFORM postbus_inbox.put_down(event.source, event.identity);
     IF p_delay_ms IS NULL THEN
         INSERT INTO postbus_inbox.dead (n, subscription, source, partition, kafka_offset, identity, queue, event_id, type, key, value, header_names,
                                         header_values, record_ms, attempts, first_at, last_error, history, reason)
@@ -501,7 +596,7 @@ BEGIN
     END IF;
     RETURN true;
 END $$;
-COMMENT ON FUNCTION postbus_inbox.failed(bigint, int, bigint, text, text) IS 'For the worker: notes that an attempt failed.';
+COMMENT ON FUNCTION postbus_inbox.failed(bigint, int, bigint, text, int, text) IS 'For the worker: notes that an attempt failed.';
 
 -- Opens the next leaf of the inbox where the open one is a third as old as the retention, in three steps: it is announced, a transaction is begun that
 -- sees the announcement, and all that are older than that one have ended. Before that, the leaf that comes next is emptied. What is forgotten
@@ -569,14 +664,16 @@ COMMENT ON FUNCTION postbus_inbox.rotate() IS 'For the worker: opens the next le
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA postbus_inbox FROM PUBLIC;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA postbus_inbox TO postbus_subscriber;
 GRANT SELECT, INSERT, UPDATE ON postbus_inbox.subscription, postbus_inbox.source, postbus_inbox.position TO postbus_subscriber;
+GRANT SELECT, INSERT, DELETE ON postbus_inbox.in_hand TO postbus_subscriber;
 GRANT SELECT, INSERT ON postbus_inbox.inbox, postbus_inbox.dead, postbus_inbox.gap TO postbus_subscriber;
 GRANT SELECT, INSERT, UPDATE, DELETE ON postbus_inbox.waiting TO postbus_subscriber;
 GRANT SELECT ON postbus_inbox.rotation TO postbus_subscriber;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA postbus_inbox TO postbus_subscriber;
 -- Payloads are the application's: whoever looks on sees keys, types and errors, no values and no headers.
 GRANT SELECT ON postbus_inbox.subscription, postbus_inbox.source, postbus_inbox.position, postbus_inbox.gap, postbus_inbox.inbox, postbus_inbox.rotation,
+                postbus_inbox.in_hand,
                 postbus_inbox.migration TO postbus_viewer, postbus_operator;
-GRANT SELECT (n, subscription, source, partition, kafka_offset, identity, queue, event_id, type, key, record_ms, attempts, due_at, first_at, last_error,
+GRANT SELECT (n, subscription, source, partition, kafka_offset, identity, queue, event_id, type, key, record_ms, attempts, deaths, due_at, first_at, last_error,
               history) ON postbus_inbox.waiting TO postbus_viewer, postbus_operator;
 GRANT SELECT (n, subscription, source, partition, kafka_offset, identity, queue, event_id, type, key, value_bytes, record_ms, attempts, first_at, last_error,
               history, reason, died_at) ON postbus_inbox.dead TO postbus_viewer, postbus_operator;
