@@ -311,8 +311,9 @@ void config_done(config *cfg)
 {
     for (size_t i = 0; i < CONFIG_N_SETTINGS; i++) {
         const config_setting *setting = &config_table[i];
-        if (setting->kind == SETTING_TEXT || setting->kind == SETTING_CONNINFO ||
-            setting->kind == SETTING_LISTEN || setting->kind == SETTING_POLICY_OF)
+        if (setting->kind == SETTING_TEXT || setting->kind == SETTING_SECRET ||
+            setting->kind == SETTING_CONNINFO || setting->kind == SETTING_LISTEN ||
+            setting->kind == SETTING_POLICY_OF)
             free(*(char **)((char *)cfg + setting->offset));
         if (cfg->sources)
             free(cfg->sources[i]);

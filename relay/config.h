@@ -53,11 +53,17 @@ typedef struct config {
     int64_t lease_ms;                 /* how long the lead outlives the leader's silence */
     int64_t leader_retry_ms;          /* how often a standby tries to take the lead */
     int64_t reconnect_max_ms;         /* cap of the backoff between connection attempts */
-    int64_t refused_retry_ms;    /* one of several: when to look again at a database that cannot be served */
-    int64_t shutdown_timeout_ms; /* SIGTERM: how long to flush and settle before giving up */
-    char *http_listen;           /* where /metrics, /healthz and /readyz are served; "" = nowhere */
-    int64_t retention_ms;        /* how long published events stay in the outbox; 0 = for ever */
-    int64_t retention_check_ms;  /* how often the relay looks for events to remove */
+    int64_t refused_retry_ms;     /* one of several: when to look again at a database that cannot be served */
+    int64_t shutdown_timeout_ms;  /* SIGTERM: how long to flush and settle before giving up */
+    char *http_listen;            /* where /metrics, /healthz and /readyz are served; "" = nowhere */
+    int64_t retention_ms;         /* how long published events stay in the outbox; 0 = for ever */
+    int64_t retention_check_ms;   /* how often the relay looks for events to remove */
+    char *registry_url;           /* the schema registry; "" = none */
+    char *registry_user;          /* "" = none */
+    char *registry_password;      /* a secret */
+    char *registry_password_file; /* "" = none */
+    char *registry_ca_file;       /* "" = the system's */
+    int64_t registry_timeout_ms;  /* for one request */
     log_level log_level;
     bool log_json;
     config_pair

@@ -126,6 +126,22 @@ const config_setting config_table[] = {
     {"retention_check_ms", SETTING_DURATION_MS, AT(retention_check_ms), .preset = "1min", .lowest = 10,
      .highest = 3600000, .placeholder = "TIME",
      .effect = "How often the relay looks for events to remove, in a session of its own."},
+    {"registry_url", SETTING_TEXT, AT(registry_url), .preset = "", .placeholder = "URL",
+     .effect =
+         "The schema registry, such as https://registry:8081: for postbus schema, which registers there, "
+         "and for postbus tail and dead, which look schemas up. The relay never asks it."},
+    {"registry_user", SETTING_TEXT, AT(registry_user), .preset = "", .placeholder = "NAME",
+     .effect = "The user for the registry, by HTTP's basic authentication. Empty: none."},
+    {"registry_password", SETTING_SECRET, AT(registry_password), .preset = "", .placeholder = "TEXT",
+     .effect =
+         "Its password. Better kept in a file or in the environment than in a flag, which others can see."},
+    {"registry_password_file", SETTING_TEXT, AT(registry_password_file), .preset = "", .placeholder = "FILE",
+     .effect = "A file with the password, which counts instead of registry_password."},
+    {"registry_ca_file", SETTING_TEXT, AT(registry_ca_file), .preset = "", .placeholder = "FILE",
+     .effect = "Certificates in PEM, one of which has to have signed the registry's. Empty: the system's."},
+    {"registry_timeout_ms", SETTING_DURATION_MS, AT(registry_timeout_ms), .preset = "10000", .lowest = 100,
+     .highest = 600000, .placeholder = "TIME",
+     .effect = "How long a request to the registry may take, from connecting to its last byte."},
     {"log_level", SETTING_LEVEL, AT(log_level), .preset = "info", .placeholder = "LEVEL",
      .effect = "The least level that is logged: debug, info, warn or error.", .of_process = true},
     {"log_json", SETTING_BOOL, AT(log_json), .preset = "false",
@@ -197,6 +213,7 @@ void config_setting_range(const config_setting *setting, char *out, size_t out_s
     snprintf(span, sizeof span, "%" PRId64 " to %" PRId64, setting->lowest, setting->highest);
     switch (setting->kind) {
     case SETTING_TEXT:
+    case SETTING_SECRET:
         snprintf(out, out_size, "text");
         break;
     case SETTING_CONNINFO:
@@ -390,6 +407,7 @@ bool config_setting_parse(const config_setting *setting, const char *text, void 
         ok = set_text(place, text);
         break;
     case SETTING_TEXT:
+    case SETTING_SECRET:
         ok = set_text(place, text);
         break;
     case SETTING_LISTEN:
@@ -452,6 +470,8 @@ char *config_setting_text(const config_setting *setting, const config *cfg)
         return strdup(delivery_names[*(const delivery *)place]);
     case SETTING_POLICY:
         return strdup(policy_names[*(const park_policy *)place]);
+    case SETTING_SECRET:
+        return strdup(**(char *const *)place ? "********" : "");
     case SETTING_TEXT:
     case SETTING_POLICY_OF:
     case SETTING_CHOICE:

@@ -6,6 +6,7 @@
 
 typedef enum setting_kind {
     SETTING_TEXT,
+    SETTING_SECRET, /* a text that is never shown */
     SETTING_CONNINFO,
     SETTING_BOOL,
     SETTING_COUNT,
@@ -33,7 +34,7 @@ typedef struct config_setting {
     const char *choices; /* "exponential, patient or never" */
 } config_setting;
 
-#define CONFIG_N_SETTINGS 30
+#define CONFIG_N_SETTINGS 36
 extern const config_setting config_table[CONFIG_N_SETTINGS];
 
 /* The row of this name, or NULL. */

@@ -32,6 +32,7 @@ enum {
     TAKES_BROKERS = 2,
     TAKES_KAFKA = 4,
     TAKES_RELAY = 8,
+    TAKES_REGISTRY = 32,
     TAKES_EVERY = 16, /* each database of the configuration file, not one of them */
 };
 

@@ -80,7 +80,7 @@ const command command_dead = {
         "list shows the events that a subscription gave up, the newest first; show shows one with the "
         "history "
         "of its attempts, and with --value what was in it: Avro as JSON, where its frame names a schema that "
-        "postbus schema keeps in this database, or with --schema.\n\n"
+        "postbus schema keeps in this database or a schema registry (registry_url) has, or with --schema.\n\n"
         "redrive has them tried again: all, or those that the flags choose, in their order, with all their "
         "attempts ahead and their history kept. A running worker takes them up within a second; those of a "
         "subscription that nobody works wait. While one waits or is tried, later events of its key wait "
@@ -96,7 +96,7 @@ const command command_dead = {
                 "postbus dead redrive --subscription invoices --older-than \"1 hour\" --dry-run\n"
                 "postbus dead discard 4711 --reason \"invoiced by hand\" --yes",
     .options = options,
-    .takes = TAKES_DATABASE,
+    .takes = TAKES_DATABASE | TAKES_REGISTRY,
     .least_words = 1,
     .most_words = 2,
     .words_remedy = "write postbus dead list, show ID, redrive or discard ID",

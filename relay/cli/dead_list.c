@@ -143,7 +143,9 @@ static int print_one(const call *c, const PGresult *row)
     unsigned char *value = code == EXIT_OK && !PQgetisnull(row, 0, column)
                                ? PQunescapeBytea((const unsigned char *)PQgetvalue(row, 0, column), &size)
                                : NULL;
-    const char *text = code == EXIT_OK ? avro_text_of(&avro, value, size, &avro_size) : NULL;
+    const char *text = code == EXIT_OK ? avro_text_of(&avro, PQgetvalue(row, 0, PQfnumber(row, "topic")),
+                                                      value, size, &avro_size)
+                                       : NULL;
     if (code == EXIT_OK && call_has(c, "json"))
         print_json(row, text);
     else if (code == EXIT_OK)

@@ -22,6 +22,8 @@ bool command_takes_setting(const command *cmd, const config_setting *setting)
         return cmd->takes & TAKES_DATABASE;
     if (strcmp(setting->name, "brokers") == 0)
         return cmd->takes & TAKES_BROKERS;
+    if (strncmp(setting->name, "registry_", 9) == 0)
+        return cmd->takes & TAKES_REGISTRY;
     return cmd->takes & TAKES_RELAY;
 }
 

@@ -27,6 +27,10 @@ static const command_option options[] = {
      .effect =
          "bind: how a record tells its schema: confluent (a zero byte and the schema's id; the default), "
          "single-object (two bytes and the fingerprint) or none."},
+    {.name = "registry",
+     .kind = OPTION_SWITCH,
+     .effect = "bind: registers the subject's versions in the schema registry, under TOPIC-value, and has "
+               "the frames carry its ids instead of the database's."},
     {.name = "json", .kind = OPTION_SWITCH, .effect = "list: prints one JSON object a line."},
     {.name = NULL},
 };
@@ -40,7 +44,7 @@ static const struct {
     {"list", " subject json ", "list", 0, 0},
     {"show", " ", "show SUBJECT [VERSION]", 1, 2},
     {"check", " compatibility subject ", "check FILE [EARLIER-FILE...]", 1, 100},
-    {"bind", " framing ", "bind TOPIC SUBJECT", 2, 2},
+    {"bind", " framing registry ", "bind TOPIC SUBJECT", 2, 2},
     {"unbind", " ", "unbind TOPIC", 1, 1},
 };
 enum { ADD, LIST, SHOW, CHECK, BIND, UNBIND, N_SUBCOMMANDS };
@@ -81,6 +85,8 @@ static int find(const call *c, size_t *out)
 static int check_framing(const call *c)
 {
     const char *name = call_text(c, "framing");
+    if (name && call_has(c, "registry") && strcmp(name, "confluent") != 0)
+        return misuse(c, "only the framing confluent has a registry's ids; leave out --framing");
     if (!name || strcmp(name, "confluent") == 0 || strcmp(name, "single-object") == 0 ||
         strcmp(name, "none") == 0)
         return EXIT_OK;
@@ -150,6 +156,12 @@ const command command_schema = {
         "unbind "
         "ends that. Publishers wait for neither; the first bind of a database waits for a moment in which no "
         "transaction that has published is open.\n\n"
+        "bind --registry registers all versions of the subject in Confluent's Schema Registry "
+        "(registry_url), "
+        "under the name TOPIC-value, and keeps their ids: any client that knows the registry reads the "
+        "topic. "
+        "From then on add registers each new version there before it counts. The registry is asked by these "
+        "two commands alone: publishers and the relay go on while it is away.\n\n"
         "list shows the versions, and which topics are bound to each subject; show prints a schema's text as "
         "it was added.\n\n"
         "check does not change anything. Without --subject it needs no database: it reads the file and, "
@@ -161,13 +173,15 @@ const command command_schema = {
         "unbind, "
         "the role must own the schema postbus; "
         "postbus_viewer may do the rest.",
-    .examples = "postbus schema bind orders orders-value\npostbus schema check order.avsc\npostbus schema "
+    .examples = "postbus schema bind orders orders-value\n"
+                "postbus schema bind orders orders-value --registry --registry-url "
+                "https://registry:8081\npostbus schema check order.avsc\npostbus schema "
                 "check order-2.avsc order-1.avsc "
                 "--compatibility full\n"
                 "postbus schema add orders-value order.avsc --compatibility backward-transitive\npostbus "
                 "schema show orders-value 1",
     .options = options,
-    .takes = TAKES_DATABASE,
+    .takes = TAKES_DATABASE | TAKES_REGISTRY,
     .least_words = 1,
     .most_words = 101,
     .words_remedy =

@@ -3,6 +3,7 @@
 #include "database.h"
 #include "postbus_sql.h"
 #include "schema.h"
+#include "schema_registry.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -75,8 +76,8 @@ static int find_text(const versions *v, const pbus_schema *schema)
     return -1;
 }
 
-/* The functions that check JSON by the schema; and what is bound to the subject is checked by the newest from now on. */
-static bool make_check(const call *c, PGconn *conn, const pbus_schema *schema, const char *id)
+/* The functions that check JSON by the schema; and, with rebind, what is bound to the subject is checked by the newest from now on. */
+static bool make_check(const call *c, PGconn *conn, const pbus_schema *schema, const char *id, bool rebind)
 {
     static const char failed[] = "the schema's check cannot be made";
     char function[48];
@@ -90,11 +91,13 @@ static bool make_check(const call *c, PGconn *conn, const pbus_schema *schema, c
     else if (PQresultStatus(made) != PGRES_COMMAND_OK)
         database_fault(c, conn, made, failed);
     bool good = PQresultStatus(made) == PGRES_COMMAND_OK;
-    PGresult *rebound = good ? database_query(c, conn, failed, "SELECT postbus.rebind()", 0, NULL) : NULL;
+    PGresult *rebound =
+        good && rebind ? database_query(c, conn, failed, "SELECT postbus.rebind()", 0, NULL) : NULL;
+    good = good && (rebound || !rebind);
     PQclear(made);
     PQclear(rebound);
     pbus_buffer_done(&script);
-    return rebound != NULL;
+    return good;
 }
 
 static int add_version(const call *c, PGconn *conn, const char *subject, const pbus_schema *schema)
@@ -105,9 +108,15 @@ static int add_version(const call *c, PGconn *conn, const char *subject, const p
     PGresult *row = database_query(c, conn, "the schema cannot be added", sql_query("schema_add"), 3, params);
     if (!row)
         return EXIT_FAULT;
-    if (!make_check(c, conn, schema, PQgetvalue(row, 0, 1))) {
+    bool has_registry;
+    int code = schema_register_new(c, conn, subject, PQgetvalue(row, 0, 1), schema, &has_registry);
+    /* What a dry run has not registered cannot be bound to. */
+    bool rebind = !(has_registry && call_has(c, "dry-run"));
+    if (code == EXIT_OK && !make_check(c, conn, schema, PQgetvalue(row, 0, 1), rebind))
+        code = EXIT_FAULT;
+    if (code != EXIT_OK) {
         PQclear(row);
-        return EXIT_FAULT;
+        return code;
     }
     if (call_has(c, "dry-run"))
         printf("%s: would be added as version %s\n", subject, PQgetvalue(row, 0, 0));

@@ -284,7 +284,8 @@ static int take(tailing *t, const rd_kafka_message_t *record, bool *out_ended)
                      rd_kafka_message_errstr(record));
     tail_avro avro = {.json = NULL};
     if (!t->raw)
-        avro.json = avro_text_of(&t->avro, record->payload, record->len, &avro.size);
+        avro.json = avro_text_of(&t->avro, rd_kafka_topic_name(record->rkt), record->payload, record->len,
+                                 &avro.size);
     if (t->format)
         tail_format_print(stdout, t->format, record, &avro);
     else
@@ -407,14 +408,16 @@ const command command_tail = {
         "settings of librdkafka those for connecting are used.\n\n"
         "A value in Confluent's or Avro's single-object framing is printed as JSON where its schema is "
         "found: "
-        "in the schemas that postbus schema keeps, by its id or fingerprint, or in a file. With --json it is "
+        "in the schemas that postbus schema keeps, by its id or fingerprint, in a schema registry "
+        "(registry_url), or in a file. Ids of topics that are not bound are the registry's, where one is "
+        "given. With --json it is "
         "the "
         "member value_avro.",
     .examples = "postbus tail orders\n"
                 "postbus tail orders payments --from 15min --json\n"
                 "postbus tail orders --exit-at-end --format '%k %v\\n'",
     .options = options,
-    .takes = TAKES_BROKERS | TAKES_KAFKA,
+    .takes = TAKES_BROKERS | TAKES_KAFKA | TAKES_REGISTRY,
     .least_words = 1,
     .most_words = 1000,
     .words_remedy = "write postbus tail TOPIC",

@@ -32,6 +32,8 @@ const char *pbus_status_name(pbus_status status)
         NAME(PBUS_ERROR_CORRUPT);
         NAME(PBUS_ERROR_LIMIT);
         NAME(PBUS_ERROR_FRAMING);
+        NAME(PBUS_ERROR_REGISTRY);
+        NAME(PBUS_ERROR_UNKNOWN_SCHEMA);
 #undef NAME
     }
     return "PBUS_ERROR_UNKNOWN";

@@ -52,6 +52,7 @@ CREATE TABLE postbus.binding (
     topic    postbus.event_topic NOT NULL PRIMARY KEY,
     subject  text COLLATE "C" NOT NULL REFERENCES postbus.subject,
     framing  text COLLATE "C" NOT NULL CHECK (framing IN ('confluent', 'single-object', 'none')),
+    registry text CHECK (registry IS NULL OR (registry <> '' AND framing = 'confluent')),
     bound_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     bound_by text NOT NULL DEFAULT session_user
 );
@@ -59,8 +60,25 @@ COMMENT ON TABLE postbus.binding IS 'Topics whose events are Avro. By postbus.bi
 COMMENT ON COLUMN postbus.binding.topic IS 'The topic.';
 COMMENT ON COLUMN postbus.binding.subject IS 'Whose newest schema its events are written with.';
 COMMENT ON COLUMN postbus.binding.framing IS 'How a record tells its schema: confluent, single-object or none.';
+COMMENT ON COLUMN postbus.binding.registry IS 'The schema registry whose ids the frames have; NULL: they have those of postbus.schema.';
 COMMENT ON COLUMN postbus.binding.bound_at IS 'When.';
 COMMENT ON COLUMN postbus.binding.bound_by IS 'By which role, as it logged in.';
+
+-- A registry's ids are learnt once, by who binds a topic or adds a version: neither publishers nor the relay ever ask it.
+CREATE TABLE postbus.registered (
+    topic         postbus.event_topic NOT NULL,
+    schema_id     int NOT NULL REFERENCES postbus.schema,
+    registry_id   int NOT NULL CHECK (registry_id >= 0),
+    registered_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    registered_by text NOT NULL DEFAULT session_user,
+    PRIMARY KEY (topic, schema_id)
+);
+COMMENT ON TABLE postbus.registered IS 'The ids that a schema registry gave to schemas, under the subject TOPIC-value.';
+COMMENT ON COLUMN postbus.registered.topic IS 'For which topic.';
+COMMENT ON COLUMN postbus.registered.schema_id IS 'Which schema.';
+COMMENT ON COLUMN postbus.registered.registry_id IS 'Its id in the registry.';
+COMMENT ON COLUMN postbus.registered.registered_at IS 'When it was learnt last.';
+COMMENT ON COLUMN postbus.registered.registered_by IS 'By which role, as it logged in.';
 
 -- What the relay looks at with each read, in the snapshot of the read: events published under a binding are never read before it.
 CREATE TABLE postbus.binding_change (
@@ -272,7 +290,8 @@ BEGIN
     IF b.framing = 'confluent' THEN
         IF octet_length(value) < 5 THEN RETURN 'the value: ' || octet_length(value) || ' bytes are too few for a frame'; END IF;
         id := ('x' || encode(substr(value, 2, 4), 'hex'))::bit(32)::int;
-        IF NOT EXISTS (SELECT FROM postbus.subject_version s WHERE s.subject = b.subject AND s.schema_id = id) THEN
+        IF NOT EXISTS (SELECT FROM postbus.subject_version s LEFT JOIN postbus.registered r ON r.topic = b.topic AND r.schema_id = s.schema_id
+                        WHERE s.subject = b.subject AND id = CASE WHEN b.registry IS NULL THEN s.schema_id ELSE r.registry_id END) THEN
             RETURN 'the value: its frame names the schema ' || id || ', which the subject does not have';
         END IF;
     ELSIF b.framing = 'single-object' THEN
@@ -354,15 +373,22 @@ DECLARE
     topics text[];
     cases text;
     missing text;
+    unregistered text;
 BEGIN
     LOCK TABLE postbus.binding IN SHARE ROW EXCLUSIVE MODE;
     SELECT array_agg(b.topic::text ORDER BY b.topic), string_agg(format('WHEN %L THEN RETURN postbus.avro_%s(v);', b.topic, s.schema_id), ' '),
-           min(b.subject) FILTER (WHERE to_regprocedure(format('postbus.avro_%s(jsonb)', s.schema_id)) IS NULL)
-      INTO topics, cases, missing
+           min(b.subject) FILTER (WHERE to_regprocedure(format('postbus.avro_%s(jsonb)', s.schema_id)) IS NULL),
+           min(b.topic::text) FILTER (WHERE b.registry IS NOT NULL
+               AND NOT EXISTS (SELECT FROM postbus.registered r WHERE r.topic = b.topic AND r.schema_id = s.schema_id))
+      INTO topics, cases, missing, unregistered
       FROM postbus.binding b
       LEFT JOIN LATERAL (SELECT w.schema_id FROM postbus.subject_version w WHERE w.subject = b.subject ORDER BY w.version DESC LIMIT 1) s ON true;
     IF missing IS NOT NULL THEN
         RAISE EXCEPTION 'postbus: the subject % has no schema that was added by postbus schema add', to_json(missing) USING ERRCODE = 'PB011';
+    END IF;
+    IF unregistered IS NOT NULL THEN
+        RAISE EXCEPTION 'postbus: the topic % has ids of a registry, and the newest version of its subject is not registered there', to_json(unregistered)
+            USING ERRCODE = 'PB011', HINT = 'postbus schema bind TOPIC SUBJECT --registry registers all versions.';
     END IF;
     EXECUTE format('CREATE OR REPLACE FUNCTION postbus.bound_topics() RETURNS text[] LANGUAGE plpgsql IMMUTABLE AS $f$ BEGIN RETURN %L; END $f$',
                    coalesce(topics, '{}'));
@@ -372,7 +398,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION postbus.rebind() IS 'Makes the checks follow a change of the bindings or of a subject''s versions. For the owner.';
 
-CREATE FUNCTION postbus.bind(topic text, subject text, framing text DEFAULT 'confluent') RETURNS void
+CREATE FUNCTION postbus.bind(topic text, subject text, framing text DEFAULT 'confluent', registry text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -382,13 +408,14 @@ BEGIN
         RAISE EXCEPTION 'postbus: there is no schema of a subject %', to_json(subject)
             USING ERRCODE = 'PB011', HINT = 'postbus schema list shows the subjects.';
     END IF;
-    INSERT INTO postbus.binding AS b (topic, subject, framing) VALUES (topic, subject, framing)
-    ON CONFLICT ON CONSTRAINT binding_pkey DO UPDATE SET (subject, framing, bound_at, bound_by) = (EXCLUDED.subject, EXCLUDED.framing, EXCLUDED.bound_at, EXCLUDED.bound_by);
+    INSERT INTO postbus.binding AS b (topic, subject, framing, registry) VALUES (topic, subject, framing, registry)
+    ON CONFLICT ON CONSTRAINT binding_pkey DO UPDATE
+        SET (subject, framing, registry, bound_at, bound_by) = (EXCLUDED.subject, EXCLUDED.framing, EXCLUDED.registry, EXCLUDED.bound_at, EXCLUDED.bound_by);
     PERFORM postbus.rebind();
     PERFORM postbus.guard_outbox();
 END $$;
-COMMENT ON FUNCTION postbus.bind(text, text, text) IS
-'Makes a topic''s events Avro, by the newest schema of a subject, in a framing: confluent, single-object or none. From its commit on JSON that does not fit is refused with PB010, and the relay encodes. PB011: no such subject, or a transaction that has published stays open. For the owner.';
+COMMENT ON FUNCTION postbus.bind(text, text, text, text) IS
+'Makes a topic''s events Avro, by the newest schema of a subject, in a framing: confluent, single-object or none. With a registry: by its ids, which postbus schema bind has put into postbus.registered. From its commit on JSON that does not fit is refused with PB010, and the relay encodes. PB011: no such subject, or a transaction that has published stays open. For the owner.';
 
 CREATE FUNCTION postbus.unbind(topic text) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -412,7 +439,7 @@ BEGIN
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
     END LOOP;
 END $$;
-GRANT SELECT ON postbus.binding, postbus.binding_change TO postbus_publisher, postbus_relay, postbus_operator, postbus_viewer;
+GRANT SELECT ON postbus.binding, postbus.registered, postbus.binding_change TO postbus_publisher, postbus_relay, postbus_operator, postbus_viewer;
 -- Whoever may publish must be able to call what the trigger asks, also where single rights were granted instead of the role.
 DO $$
 DECLARE

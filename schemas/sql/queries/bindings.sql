@@ -1,6 +1,10 @@
--- The topics that are bound to schemas, with all versions of their subjects, the newest first; and the change that this is.
-SELECT c.n, b.topic, b.framing, b.schema_id, b.text
+-- The topics that are bound to schemas, with all versions of their subjects, the newest first, and the ids that frames name them by; and the
+-- change that this is.
+SELECT c.n, b.topic, b.framing, b.frame_id, b.text
   FROM postbus.binding_change c
-  LEFT JOIN (SELECT k.topic::text COLLATE "C" AS topic, k.framing, v.version, v.schema_id, s.text
-               FROM postbus.binding k JOIN postbus.subject_version v ON v.subject = k.subject JOIN postbus.schema s ON s.id = v.schema_id) b ON true
+  LEFT JOIN (SELECT k.topic::text COLLATE "C" AS topic, k.framing, v.version, s.text,
+                    CASE WHEN k.registry IS NULL THEN v.schema_id ELSE r.registry_id END AS frame_id
+               FROM postbus.binding k JOIN postbus.subject_version v ON v.subject = k.subject JOIN postbus.schema s ON s.id = v.schema_id
+               LEFT JOIN postbus.registered r ON r.topic = k.topic AND r.schema_id = v.schema_id
+              WHERE k.registry IS NULL OR r.registry_id IS NOT NULL) b ON true
  ORDER BY b.topic, b.version DESC

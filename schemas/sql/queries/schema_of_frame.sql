@@ -1,2 +1,12 @@
--- The text of the schema with the id $1, or with the fingerprint $2: of several of one fingerprint, which all read the same bytes, the newest.
-SELECT text FROM postbus.schema WHERE id = $1::int OR fingerprint = $2::bigint ORDER BY id DESC LIMIT 1
+-- The text of the schema that a record of the topic $3 names by the id $1, or by the fingerprint $2: of several of one fingerprint, which all
+-- read the same bytes, the newest. An id is a registry's where the topic has such ids, or had them; else it is ours, unless $4: then the caller asks
+-- a registry about topics that are not bound.
+WITH b AS (SELECT registry IS NULL AS ours FROM postbus.binding WHERE topic = $3)
+SELECT text FROM (
+    SELECT s.text, s.id, 1 AS place FROM postbus.registered r JOIN postbus.schema s ON s.id = r.schema_id
+     WHERE r.topic = $3 AND r.registry_id = $1::int AND NOT EXISTS (SELECT FROM b WHERE ours)
+    UNION ALL
+    SELECT s.text, s.id, 2 FROM postbus.schema s WHERE s.id = $1::int AND (NOT $4::boolean OR EXISTS (SELECT FROM b WHERE ours))
+    UNION ALL
+    SELECT s.text, s.id, 2 FROM postbus.schema s WHERE s.fingerprint = $2::bigint) found
+ ORDER BY place, id DESC LIMIT 1

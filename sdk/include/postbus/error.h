@@ -47,7 +47,12 @@ typedef enum pbus_status {
         62, /* the value does not fit its schema (PB010: its topic's); the message has the field's path */
     PBUS_ERROR_CORRUPT = 63, /* the bytes are no value of the schema that is said to have written them */
     PBUS_ERROR_LIMIT = 64,   /* nested too deep or too large: see the limits of postbus/schema.h */
-    PBUS_ERROR_FRAMING = 65  /* the bytes do not begin as the framing demands */
+    PBUS_ERROR_FRAMING = 65, /* the bytes do not begin as the framing demands */
+
+    /* Faults of a schema registry (postbus/registry.h). */
+    PBUS_ERROR_REGISTRY =
+        66, /* it gives no answer that can be used; retriable: the same call may succeed later */
+    PBUS_ERROR_UNKNOWN_SCHEMA = 67 /* it has no such schema */
 } pbus_status;
 
 /* Room for one sentence or two. What does not fit is cut off. */

@@ -67,7 +67,7 @@ static void each_status_has_its_own_name(void **state)
         if (strcmp(name, "PBUS_ERROR_UNKNOWN") != 0)
             names[n++] = name;
     }
-    assert_int_equal(n, 25);
+    assert_int_equal(n, 27);
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < i; j++)
             assert_string_not_equal(names[i], names[j]);
