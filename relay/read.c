@@ -270,7 +270,7 @@ static void on_snapshot(void *arg, PGresult *res)
 {
     reader *r = arg;
     r->seen = snapshot_parse(PQgetvalue(res, 0, 0));
-    r->last_id = strtoll(PQgetvalue(res, 0, 1), NULL, 10);
+    r->last_id = PQgetisnull(res, 0, 1) ? r->queue->tail->end.l : strtoll(PQgetvalue(res, 0, 1), NULL, 10);
     r->log_end = strtoull(PQgetvalue(res, 0, 2), NULL, 10);
     r->large = PQgetvalue(res, 0, 3)[0] == 't';
     bindings_seen(r->bindings, strtoll(PQgetvalue(res, 0, 5), NULL, 10));

@@ -9,6 +9,13 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp
 AS $$ SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int $$;
 COMMENT ON FUNCTION postbus.timeline() IS 'The timeline of this PostgreSQL: another one after each promotion and each recovery to a point in time.';
 
+-- Under the sequence's own lock: a plain SELECT of last_value can see it up to 32 ahead, for as long as nextval() logs that many, and ids up to there are
+-- drawn later. Not called yet: 0, or what it was restarted with less one.
+CREATE FUNCTION postbus.drawn_id() RETURNS bigint
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$ SELECT CASE WHEN s.is_called THEN pg_sequence_last_value('postbus.outbox_id_seq') ELSE s.last_value - 1 END FROM postbus.outbox_id_seq s $$;
+COMMENT ON FUNCTION postbus.drawn_id() IS 'The last id of the outbox that was drawn.';
+
 -- written_xid is the transaction that wrote the row; a dump that is restored keeps the value and gets another xmin.
 ALTER TABLE postbus.instance ADD COLUMN database_oid oid, ADD COLUMN outbox_oid oid, ADD COLUMN timeline int, ADD COLUMN written_xid xid8,
     ADD COLUMN rewritten_id bigint NOT NULL DEFAULT 0;
@@ -73,7 +80,7 @@ DECLARE
     stamped_id bigint := coalesce(nullif(current_setting('postbus.stamped', true), ''), '0');
     newest_id bigint;
 BEGIN
-    SELECT s.last_value INTO newest_id FROM postbus.outbox_id_seq s;
+    newest_id := postbus.drawn_id();
     UPDATE postbus.outbox o SET event_id = (own || to_hex(o.id | (-9223372036854775808)::bigint))::uuid
      WHERE o.xid = pg_current_xact_id() AND o.id > stamped_id AND o.event_id IS NULL;
     PERFORM set_config('postbus.stamped', newest_id::text, true);
@@ -214,7 +221,7 @@ BEGIN
     IF pg_current_xact_id_if_assigned() IS NOT NULL THEN
         RAISE EXCEPTION 'postbus: adopt_timeline() is not the first to write in its transaction' USING HINT = 'Call it in a transaction of its own.';
     END IF;
-    SELECT s.last_value - (NOT s.is_called)::int INTO after_id FROM postbus.outbox_id_seq s;
+    after_id := postbus.drawn_id();
     PERFORM postbus.begin_identity('timeline', after_id);
 END $$;
 COMMENT ON FUNCTION postbus.adopt_timeline() IS
@@ -246,9 +253,9 @@ AS $$
                   OR EXISTS (SELECT FROM (SELECT o.xid FROM postbus.outbox o WHERE o.id > i.rewritten_id ORDER BY o.id DESC LIMIT 1000) r
                               WHERE r.xid::text::bigint >= n.next_xid)
                 THEN 'stored transaction ids are ahead of those that PostgreSQL has assigned'
-                WHEN greatest(p.l1, p.l2, p.done_id, p.floor_id) > s.last_value - (NOT s.is_called)::int
+                WHEN greatest(p.l1, p.l2, p.done_id, p.floor_id) > postbus.drawn_id()
                 THEN 'postbus.outbox_id_seq is behind ids that it has drawn before' END
-      FROM postbus.instance i, pg_control_system() c, postbus.current_progress p, postbus.outbox_id_seq s, pg_database d,
+      FROM postbus.instance i, pg_control_system() c, postbus.current_progress p, pg_database d,
            (SELECT greatest(postbus.next_xid(), pg_snapshot_xmax(pg_current_snapshot())::text::bigint) AS next_xid) n
      WHERE d.datname = current_database()
 $$;
@@ -316,7 +323,7 @@ DECLARE
 BEGIN
     SELECT * INTO STRICT w FROM postbus.whereabouts();
     SELECT * INTO STRICT p FROM postbus.current_progress;
-    SELECT s.last_value - (NOT s.is_called)::int INTO drawn_id FROM postbus.outbox_id_seq s;
+    drawn_id := postbus.drawn_id();
     IF upgraded THEN
         reason := postbus.against_upgrade();
         mode := CASE WHEN reason IS NULL THEN 'upgrade' ELSE 'refused' END;
@@ -415,11 +422,11 @@ COMMENT ON FUNCTION postbus.rebase() IS 'postbus.rebase(false, NULL).';
 -- Who may do what
 -- ---------------------------------------------------------------------------------------------------------------------
 
-REVOKE ALL ON FUNCTION postbus.timeline(), postbus.own_identity(), postbus.stamp(), postbus.write_home(xid8), postbus.adrift(), postbus.begin_identity(text, bigint),
+REVOKE ALL ON FUNCTION postbus.timeline(), postbus.drawn_id(), postbus.own_identity(), postbus.stamp(), postbus.write_home(xid8), postbus.adrift(), postbus.begin_identity(text, bigint),
     postbus.adopt_timeline(), postbus.next_xid(), postbus.whereabouts(), postbus.copied_until(), postbus.unpublished(bigint, bigint, boolean),
     postbus.against_upgrade(), postbus.rebase_plan(boolean), postbus.rebase(boolean, text) FROM PUBLIC;
 GRANT SELECT ON postbus.identity TO postbus_viewer, postbus_operator, postbus_relay;
-GRANT EXECUTE ON FUNCTION postbus.timeline(), postbus.next_xid(), postbus.whereabouts(), postbus.adopt_timeline() TO postbus_relay;
+GRANT EXECUTE ON FUNCTION postbus.timeline(), postbus.drawn_id(), postbus.next_xid(), postbus.whereabouts(), postbus.adopt_timeline() TO postbus_relay;
 -- Whoever may publish now must be able to call what the doorbell's trigger calls, also where single rights were granted instead of the role. The two change
 -- nothing but the ids of the caller's own events.
 DO $$

@@ -63,12 +63,12 @@ AS $$
                   OR EXISTS (SELECT FROM (SELECT o.xid FROM postbus.outbox o WHERE o.id > i.rewritten_id ORDER BY o.id DESC LIMIT 1000) r
                               WHERE r.xid::text::bigint >= n.next_xid)
                 THEN 'stored transaction ids are ahead of those that PostgreSQL has assigned'
-                WHEN greatest(p.l1, p.l2, p.done_id, p.floor_id, (SELECT max(y.after_id) FROM postbus.identity y)) > s.last_value - (NOT s.is_called)::int
+                WHEN greatest(p.l1, p.l2, p.done_id, p.floor_id, (SELECT max(y.after_id) FROM postbus.identity y)) > postbus.drawn_id()
                 THEN 'postbus.outbox_id_seq is behind ids that it has drawn before'
                 WHEN EXISTS (SELECT FROM (SELECT o.id, o.xid, o.xmin FROM postbus.outbox o WHERE o.xid >= p.x2 ORDER BY o.xid LIMIT 10000) r
                               WHERE r.id <= p.l2 AND r.xmin::text::bigint = r.xid::text::bigint & 4294967295)
                 THEN 'postbus.outbox_id_seq was behind ids that it had drawn before, and has drawn them again' END
-      FROM postbus.instance i, pg_control_system() c, postbus.current_progress p, postbus.outbox_id_seq s, pg_database d,
+      FROM postbus.instance i, pg_control_system() c, postbus.current_progress p, pg_database d,
            (SELECT greatest(postbus.next_xid(), pg_snapshot_xmax(pg_current_snapshot())::text::bigint) AS next_xid) n
      WHERE d.datname = current_database()
 $$;
@@ -86,7 +86,7 @@ DECLARE
 BEGIN
     SELECT * INTO STRICT w FROM postbus.whereabouts();
     SELECT * INTO STRICT p FROM postbus.current_progress;
-    SELECT s.last_value - (NOT s.is_called)::int INTO drawn_id FROM postbus.outbox_id_seq s;
+    drawn_id := postbus.drawn_id();
     IF upgraded THEN
         reason := postbus.against_upgrade();
         mode := CASE WHEN reason IS NULL THEN 'upgrade' ELSE 'refused' END;
@@ -149,7 +149,7 @@ BEGIN
         LOCK TABLE postbus.outbox IN SHARE ROW EXCLUSIVE MODE;
         SELECT * INTO STRICT plan FROM postbus.rebase_plan(upgraded);
     END IF;
-    SELECT greatest(plan.copied_id, q.last_value - (NOT q.is_called)::int) INTO drawn_id FROM postbus.outbox_id_seq q;
+    drawn_id := greatest(plan.copied_id, postbus.drawn_id());
     SELECT w.strayed IS NULL INTO at_home FROM postbus.whereabouts() w;
     IF plan.mode = 'copy' THEN
         SELECT * INTO STRICT p FROM postbus.current_progress;

@@ -25,8 +25,9 @@ static void each_event_has_its_effect_once_and_keys_keep_their_order(void **stat
     stage_expect_soon(s, 1020, "SELECT sum(next_offset)::bigint FROM postbus_inbox.position");
     assert_false(pbus_worker_count(s->worker, "other", &counts));
     stage_stop(s);
-    /* Plans that were made while the tables were empty must not read them from end to end later. */
-    assert_int_equal(pg_number(s->conn, "%s", scans), scans_before);
+    /* A plan that was made while the tables were empty must not read them from end to end at each event
+       later; the upkeep of the tables may, now and then. */
+    assert_in_range(pg_number(s->conn, "%s", scans) - scans_before, 0, 100);
     assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM effect"), 1020);
     pg_run(s->conn, "DELETE FROM effect WHERE n > 1000");
     assert_int_equal(pg_number(s->conn, "SELECT count(DISTINCT value) FROM effect"), 1000);
