@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "avro_subject.h"
 #include "postbus_sql.h"
 
 /* The database of the effects is the publisher's as well. */
@@ -133,6 +134,27 @@ static void what_the_outbox_does_not_take_is_dead_in_the_table_and_told(void **s
     assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM postbus.outbox"), 0);
 }
 
+/* The dead letter is of a topic that has no schema, and the topic of dead letters has one. */
+static void what_does_not_fit_the_schema_of_the_topic_is_dead_in_the_table_and_told(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = mourned(s, failing);
+    avro_add(s->conn, "graves-value",
+             "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"reject\",\"type\":\"int\"}]}");
+    pg_run(s->conn, "SELECT postbus.bind('graves', 'graves-value')");
+    stage_produce(s->topic, "a", "{\"reject\": \"x\"}", NULL, NULL);
+    stage_produce(s->topic, "b", "{\"reject\": 7}", NULL, NULL);
+    stage_produce(s->topic, "c", "reject", NULL, NULL);
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 3, "SELECT count(*) FROM postbus_inbox.dead");
+    stage_stop(s);
+    assert_int_equal(stage_notices(s, PBUS_NOTICE_UNPUBLISHED), 2);
+    assert_non_null(strstr(s->last_message[PBUS_NOTICE_UNPUBLISHED],
+                           "cannot be published to graves: postbus: the "
+                           "value does not fit the schema"));
+    pg_expect(s->conn, "graves|b|{\"reject\": 7}", "%s", letters);
+}
+
 /* As another producer may write them; the handler of the test is not asked. */
 static void headers_that_are_no_text_are_left_out(void **state)
 {
@@ -179,6 +201,7 @@ int main(void)
         OUTLET_TEST(a_dead_letter_is_published_with_where_it_came_from_and_why),
         OUTLET_TEST(dead_letters_of_batches_are_published_too),
         OUTLET_TEST(what_the_outbox_does_not_take_is_dead_in_the_table_and_told),
+        OUTLET_TEST(what_does_not_fit_the_schema_of_the_topic_is_dead_in_the_table_and_told),
         OUTLET_TEST(headers_that_are_no_text_are_left_out),
         OUTLET_TEST(it_is_refused_where_there_is_no_outbox_or_no_right_to_it),
     };
