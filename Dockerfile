@@ -11,7 +11,7 @@ RUN cmake -S /postbus -B /build -G Ninja -DCMAKE_BUILD_TYPE=Release -DPOSTBUS_TE
 
 FROM debian:12-slim
 RUN apt-get update \
- && apt-get install -y --no-install-recommends libpq5 librdkafka1 libjansson4 libconfuse2 libpopt0 libmicrohttpd12 libavro23 libcurl4 \
+ && apt-get install -y --no-install-recommends libpq5 librdkafka1 libjansson4 libconfuse2 libpopt0 libmicrohttpd12 libavro23 libcurl4 libssl3 ca-certificates \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --no-create-home postbus
 COPY --from=build /usr/local/bin/postbus /usr/local/bin/postbus

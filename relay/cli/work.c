@@ -1,7 +1,8 @@
-/* postbus work: runs the worker library with programs of the user as handlers; what an event's handling is, is in relay/work. */
+/* postbus work: runs the worker library with programs of the user, or HTTP servers, as handlers; what an event's handling is, is in relay/work. */
 #include "command.h"
 #include "executor.h"
 #include "config_kafka.h"
+#include "poster.h"
 #include "stop.h"
 #include "work_config.h"
 
@@ -60,7 +61,8 @@ static const command_option options[] = {
 typedef struct working {
     const call *c;
     work_config cfg;
-    executor *executors;
+    executor *executors; /* each subscription has one, or a poster */
+    poster *posters;
     pbus_subscription *subscriptions;
     pbus_kafka_setting *kafka;
     size_t n_kafka;
@@ -112,32 +114,58 @@ static pbus_retry_policy retry_of(const work_subscription *s)
                                .max_attempts = s->retry_attempts == 0 ? -1 : (int)s->retry_attempts};
 }
 
-/* The command's time is ours to limit: the library could only roll back. */
+/* The time limit is ours to keep: the library could only roll back. */
+static int64_t time_limit_ms(const work_subscription *s)
+{
+    return s->time_limit_ms == 0 ? -1 : s->time_limit_ms;
+}
+
+static bool prepare_executor(working *w, size_t i)
+{
+    const work_subscription *s = &w->cfg.subscriptions[i];
+    w->executors[i] = (executor){.application = w->cfg.application,
+                                 .subscription = s->key,
+                                 .command = *s->exec_lines ? s->exec_lines : s->exec,
+                                 .time_limit_ms = time_limit_ms(s),
+                                 .grace_ms = s->kill_after_ms,
+                                 .stop_fd = w->abandon_fd};
+    return executor_init(&w->executors[i]);
+}
+
+static bool prepare_poster(working *w, size_t i)
+{
+    const work_subscription *s = &w->cfg.subscriptions[i];
+    w->posters[i] = (poster){.url = s->http,
+                             .structured = strcmp(s->http_mode, "structured") == 0,
+                             .source = s->http_source,
+                             .ca_file = s->http_ca_file,
+                             .secrets = &s->secrets,
+                             .time_limit_ms = time_limit_ms(s),
+                             .stop_fd = w->abandon_fd};
+    return poster_init(&w->posters[i]);
+}
+
 static bool describe(working *w, size_t i)
 {
     const work_subscription *s = &w->cfg.subscriptions[i];
-    bool by_lines = *s->exec_lines;
-    w->executors[i] = (executor){.application = w->cfg.application,
-                                 .subscription = s->key,
-                                 .command = by_lines ? s->exec_lines : s->exec,
-                                 .time_limit_ms = s->time_limit_ms == 0 ? -1 : s->time_limit_ms,
-                                 .grace_ms = s->kill_after_ms,
-                                 .stop_fd = w->abandon_fd};
-    w->subscriptions[i] = (pbus_subscription){.key = s->key,
-                                              .topics = (const char *const *)s->topic_names,
-                                              .n_topics = s->n_topics,
-                                              .filter = s->n_filter > 0 ? s->conditions : NULL,
-                                              .n_conditions = s->n_filter,
-                                              .handler = by_lines ? executor_ask : executor_run,
-                                              .arg = &w->executors[i],
-                                              .retry = retry_of(s),
-                                              .unordered = s->unordered,
-                                              .begin = strcmp(s->begin, "latest") == 0 ? PBUS_BEGIN_LATEST
-                                                                                       : PBUS_BEGIN_EARLIEST,
-                                              .n_threads = (int)s->threads,
-                                              .queue_events = (int)s->queue_events,
-                                              .queue_bytes = s->queue_bytes};
-    return executor_init(&w->executors[i]);
+    bool by_http = *s->http, by_lines = *s->exec_lines;
+    w->subscriptions[i] = (pbus_subscription){
+        .key = s->key,
+        .topics = (const char *const *)s->topic_names,
+        .n_topics = s->n_topics,
+        .filter = s->n_filter > 0 ? s->conditions : NULL,
+        .n_conditions = s->n_filter,
+        .handler = by_http    ? poster_post
+                   : by_lines ? executor_ask
+                              : executor_run,
+        .arg = by_http ? (void *)&w->posters[i] : (void *)&w->executors[i],
+        .retry = retry_of(s),
+        .unordered = s->unordered,
+        .begin = strcmp(s->begin, "latest") == 0 ? PBUS_BEGIN_LATEST : PBUS_BEGIN_EARLIEST,
+        .n_threads = (int)s->threads,
+        .queue_events = (int)s->queue_events,
+        .queue_bytes = s->queue_bytes};
+    return by_http ? prepare_poster(w, i) : prepare_executor(w, i);
 }
 
 /* Of the configuration's kafka.* those that have a meaning for consumers; then the consumer's own. */
@@ -165,9 +193,10 @@ static bool prepare(working *w)
 {
     size_t n = w->cfg.n_subscriptions;
     w->executors = calloc(n, sizeof *w->executors);
+    w->posters = calloc(n, sizeof *w->posters);
     w->subscriptions = calloc(n, sizeof *w->subscriptions);
     w->abandon_fd = eventfd(0, EFD_CLOEXEC);
-    bool ok = w->executors && w->subscriptions && w->abandon_fd >= 0 && collect_kafka(w);
+    bool ok = w->executors && w->posters && w->subscriptions && w->abandon_fd >= 0 && collect_kafka(w);
     for (size_t i = 0; ok && i < n; i++)
         ok = describe(w, i);
     return ok;
@@ -261,7 +290,10 @@ static void working_done(working *w)
 {
     for (size_t i = 0; w->executors && i < w->cfg.n_subscriptions; i++)
         executor_done(&w->executors[i]);
+    for (size_t i = 0; w->posters && i < w->cfg.n_subscriptions; i++)
+        poster_done(&w->posters[i]);
     free(w->executors);
+    free(w->posters);
     free(w->subscriptions);
     free(w->kafka);
     if (w->abandon_fd >= 0)
@@ -294,28 +326,35 @@ static int run(const call *c)
 const command command_work = {
     .name = "work",
     .synopsis = "[FILE]",
-    .summary = "hands events to a program in any language, and tries again what failed",
-    .description = "Subscribes to topics and runs a command for each event, one at a time and in order for "
-                   "each key. What the "
-                   "command says of the event is recorded in the database (postbus migrate --subscriber) "
-                   "together with the position: "
-                   "done, to be tried again, or a dead letter.\n\n"
-                   "FILE describes the subscriptions of the application, flags describe one. All of an "
-                   "application's subscriptions "
-                   "have to be in one FILE: one that is in the database and not named is ended.\n\n"
-                   "The event is a JSON document. With --exec it is on the command's standard input, and the "
-                   "exit status decides: 0 "
-                   "is done, 65 a dead letter, anything else is tried again. With --exec-lines it is a line, "
-                   "and so is the answer: "
-                   "{\"result\": \"ack\"}, \"retry\" or \"dead\", with \"reason\" and \"delay_ms\".\n\n"
-                   "An event's command can run more than once, after a crash for example: use the event's id "
-                   "where that matters.\n\n"
-                   "SIGTERM and SIGINT stop it: it takes up nothing more, and lets what runs finish for "
-                   "--drain-ms. A second signal "
-                   "ends it at once.",
+    .summary = "hands events to a program in any language, or to a URL, and tries again what failed",
+    .description =
+        "Subscribes to topics and has each event handled by a command or an HTTP server, one at a "
+        "time and in order for "
+        "each key. What that "
+        "says of the event is recorded in the database (postbus migrate --subscriber) "
+        "together with the position: "
+        "done, to be tried again, or a dead letter.\n\n"
+        "FILE describes the subscriptions of the application, flags describe one. All of an "
+        "application's subscriptions "
+        "have to be in one FILE: one that is in the database and not named is ended.\n\n"
+        "The event is a JSON document. With --exec it is on the command's standard input, and the "
+        "exit status decides: 0 "
+        "is done, 65 a dead letter, anything else is tried again. With --exec-lines it is a line, "
+        "and so is the answer: "
+        "{\"result\": \"ack\"}, \"retry\" or \"dead\", with \"reason\" and \"delay_ms\". With --http "
+        "it is a POST of CloudEvents, and the status of the answer decides: 2xx is done, 408, 429, "
+        "3xx and 5xx are tried again, at the time of Retry-After where 429 and 503 have one, "
+        "other 4xx are a dead letter.\n\n"
+        "An event can be handed out more than once, after a crash for example: use the event's id "
+        "where that matters.\n\n"
+        "SIGTERM and SIGINT stop it: it takes up nothing more, and lets what runs finish for "
+        "--drain-ms. A second signal "
+        "ends it at once.",
     .examples = "postbus work --application shop --topics orders --exec ./invoice.sh\n"
                 "postbus work --application shop --topics orders --filter 'type = order.paid' --exec-lines "
                 "'python3 -u invoice.py'\n"
+                "postbus work --application shop --topics orders --http https://shop.example/events "
+                "--http-secret-file /run/secrets/webhook\n"
                 "postbus work /etc/postbus/shop.conf --config /etc/postbus/servers.conf",
     .options = options,
     .takes = TAKES_DATABASE | TAKES_BROKERS | TAKES_KAFKA,

@@ -104,15 +104,14 @@ static void put_value(FILE *to, const pbus_delivery *event, value_form form)
     json_decref(value);
 }
 
-char *event_document(const pbus_delivery *event, int64_t deadline_ms, size_t *out_size)
+char *event_text_join(const json_t *object, const char *name, const pbus_delivery *event, value_form form,
+                      size_t *out_size)
 {
-    value_form form = event_value_form(event);
-    json_t *object = metadata_json(event, deadline_ms, form);
-    char *metadata = object ? json_dumps(object, JSON_COMPACT) : NULL, *text = NULL;
-    FILE *to = metadata ? open_memstream(&text, out_size) : NULL;
+    char *rest = object ? json_dumps(object, JSON_COMPACT) : NULL, *text = NULL;
+    FILE *to = rest ? open_memstream(&text, out_size) : NULL;
     if (to) {
-        fwrite(metadata, 1, strlen(metadata) - 1, to); /* without its brace */
-        fputs(",\"value\":", to);
+        fwrite(rest, 1, strlen(rest) - 1, to); /* without its brace */
+        fprintf(to, ",\"%s\":", name);
         put_value(to, event, form);
         fputs("}\n", to);
         if (fclose(to) != 0) {
@@ -120,7 +119,15 @@ char *event_document(const pbus_delivery *event, int64_t deadline_ms, size_t *ou
             text = NULL;
         }
     }
-    free(metadata);
+    free(rest);
+    return text;
+}
+
+char *event_document(const pbus_delivery *event, int64_t deadline_ms, size_t *out_size)
+{
+    value_form form = event_value_form(event);
+    json_t *object = metadata_json(event, deadline_ms, form);
+    char *text = event_text_join(object, "value", event, form, out_size);
     json_decref(object);
     return text;
 }

@@ -2,6 +2,8 @@
 #ifndef POSTBUS_WORK_EVENT_TEXT_H
 #define POSTBUS_WORK_EVENT_TEXT_H
 
+#include <jansson.h>
+
 #include <postbus/worker.h>
 
 /* How a value stands in the document. */
@@ -22,6 +24,10 @@ void event_identity(const pbus_delivery *event, char out[EVENT_IDENTITY_SIZE]);
 /* One line of JSON with a line feed, for the caller to free; *out_size without the NUL behind it. deadline_ms: since 1970, 0 = none.
  * NULL: no memory. */
 char *event_document(const pbus_delivery *event, int64_t deadline_ms, size_t *out_size);
+
+/* The object, which is not empty, with the value as one more member, in one line with a line feed; otherwise as event_document. */
+char *event_text_join(const json_t *object, const char *name, const pbus_delivery *event, value_form form,
+                      size_t *out_size);
 
 /* The environment of a program: that of this process without what configures postbus, then POSTBUS_APPLICATION and
  * POSTBUS_SUBSCRIPTION, and with an event all of its metadata. Ends with NULL; for event_environment_free. NULL: no memory. */

@@ -61,7 +61,7 @@ static pbus_outcome cut_short(const executor *x, child *c, talk_end end)
     if (end == TALK_TIMEOUT)
         snprintf(why, sizeof why, "not done within %lld ms", (long long)x->time_limit_ms);
     else if (end == TALK_STOPPED)
-        snprintf(why, sizeof why, "the worker was stopped before it was done");
+        snprintf(why, sizeof why, OUTCOME_STOPPED);
     else
         snprintf(why, sizeof why, "it closed its output, or wrote a line without an end");
     child_end(c, x->grace_ms);

@@ -11,6 +11,8 @@ pbus_outcome outcome_of_status(int status, const char *tail, size_t n_tail);
 /* Of {"result": "ack" | "retry" | "dead", "reason": …, "delay_ms": …}. False: it is no such reply, and *out is RETRY and says why. */
 bool outcome_of_reply(const char *line, pbus_outcome *out);
 
+#define OUTCOME_STOPPED "the worker was stopped before it was done"
+
 /* RETRY with a reason of ours, and behind it the end of what the program wrote. */
 pbus_outcome outcome_retry(const char *why, const char *tail, size_t n_tail);
 

@@ -1,9 +1,12 @@
 /* Puts together what `postbus work` is told, and checks it; never starts anything. */
 #include "work_config.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "config_load.h"
+#include "poster.h"
 #include "work_file.h"
 
 #define ROW(member, flag, kind_, preset_, lowest_, highest_, choices_, placeholder_, effect_)                \
@@ -108,13 +111,25 @@ static bool parse_conditions(work_subscription *s, char *message, size_t message
 
 static void subscription_free(work_subscription *s)
 {
-    char *const texts[] = {s->key, s->topics, s->exec, s->exec_lines, s->retry, s->begin};
+    char *const texts[] = {s->key,
+                           s->topics,
+                           s->exec,
+                           s->exec_lines,
+                           s->http,
+                           s->retry,
+                           s->begin,
+                           s->http_mode,
+                           s->http_source,
+                           s->http_ca_file,
+                           s->http_secret_file,
+                           s->http_secret_env};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free(texts[i]);
     free_texts(s->condition_texts, s->n_filter);
     free_texts(s->filter, s->n_filter);
     free_texts(s->topic_names, s->n_topics);
     free(s->conditions);
+    signer_done(&s->secrets);
 }
 
 static bool set_presets(const config_setting *table, void *into, char *message, size_t message_size)
@@ -136,6 +151,81 @@ static bool split_topics(work_subscription *s)
     return true;
 }
 
+/* ---- http ---- */
+
+/* The characters of a URI (RFC 3986), and no more. */
+static bool is_uri_text(const char *text)
+{
+    return !text[strspn(
+        text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:/?#[]@!$&'()*+,;=%")];
+}
+
+static const char *http_fault(const work_subscription *s)
+{
+    bool has_more = strcmp(s->http_mode, "binary") != 0 || *s->http_source || *s->http_ca_file ||
+                    *s->http_secret_file || *s->http_secret_env;
+    if (!*s->http)
+        return has_more ? "what begins with http_ is for http, which is not given" : NULL;
+    if (!poster_takes_url(s->http))
+        return "http is no URL that can be used; write http://HOST:PORT/PATH or https://HOST/PATH, without "
+               "user and password";
+    if (!is_uri_text(s->http_source))
+        return "http_source is no URI; percent-encode what a URI cannot hold";
+    if (*s->http_secret_file && *s->http_secret_env)
+        return "it takes one of http_secret_file and http_secret_env";
+    return NULL;
+}
+
+/* Found here, and not by each request. */
+static bool check_ca_file(const work_subscription *s, char *message, size_t message_size)
+{
+    FILE *file = *s->http_ca_file ? fopen(s->http_ca_file, "re") : NULL;
+    if (*s->http_ca_file && !file) {
+        snprintf(message, message_size, "http_ca_file is \"%s\", which cannot be opened: %s", s->http_ca_file,
+                 strerror(errno));
+        return false;
+    }
+    if (file)
+        fclose(file);
+    return true;
+}
+
+static bool read_secrets(work_subscription *s, char *message, size_t message_size)
+{
+    bool by_file = *s->http_secret_file;
+    const char *setting = by_file ? "http_secret_file" : "http_secret_env";
+    const char *from = by_file ? s->http_secret_file : s->http_secret_env;
+    char why[300], *file = NULL;
+    if (!*from)
+        return true;
+    if (by_file && !(file = config_secret_read(from, why, sizeof why))) {
+        snprintf(message, message_size, "%s %s", setting, why);
+        return false;
+    }
+    const char *text = by_file ? file : getenv(from);
+    bool ok = signer_read(&s->secrets, text ? text : "", why, sizeof why);
+    if (!ok)
+        snprintf(message, message_size,
+                 "%s is \"%s\", and there %s; write whsec_BASE64, with white space between", setting, from,
+                 why);
+    if (file)
+        explicit_bzero(file, strlen(file));
+    free(file);
+    return ok;
+}
+
+static bool finish_http(work_subscription *s, char *message, size_t message_size)
+{
+    const char *fault = http_fault(s);
+    if (!fault)
+        return !*s->http ||
+               (check_ca_file(s, message, message_size) && read_secrets(s, message, message_size));
+    snprintf(message, message_size, "%s", fault);
+    return false;
+}
+
+/* ---- all of one ---- */
+
 static bool finish_subscription(work_subscription *s, char *message, size_t message_size)
 {
     const char *fault = NULL;
@@ -143,10 +233,10 @@ static bool finish_subscription(work_subscription *s, char *message, size_t mess
         fault = "out of memory";
     else if (s->n_topics == 0)
         fault = "topics is missing; name at least one topic";
-    else if (!*s->exec == !*s->exec_lines)
-        fault = "it takes one of exec and exec_lines";
+    else if (!!*s->exec + !!*s->exec_lines + !!*s->http != 1)
+        fault = "it takes one of exec, exec_lines and http";
     if (!fault)
-        return parse_conditions(s, message, message_size);
+        return finish_http(s, message, message_size) && parse_conditions(s, message, message_size);
     snprintf(message, message_size, "%s", fault);
     return false;
 }

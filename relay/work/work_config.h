@@ -5,11 +5,13 @@
 #include <postbus/worker.h>
 
 #include "config_table.h"
+#include "signer.h"
 
 /* One subscription. Texts are never NULL once it is loaded. */
 typedef struct work_subscription {
     char *key;
-    char *topics, *exec, *exec_lines, *retry, *begin;
+    char *topics, *exec, *exec_lines, *http, *retry, *begin;
+    char *http_mode, *http_source, *http_ca_file, *http_secret_file, *http_secret_env;
     bool unordered;
     int64_t threads, queue_events, queue_bytes, time_limit_ms, kill_after_ms;
     int64_t retry_first_ms, retry_most_ms, retry_attempts;
@@ -20,6 +22,7 @@ typedef struct work_subscription {
     size_t n_topics;
     pbus_condition *conditions;
     char **condition_texts; /* what conditions point to */
+    signer secrets;         /* of the file and the variable */
 } work_subscription;
 
 typedef struct work_config {
@@ -47,10 +50,24 @@ typedef struct work_config {
     X(exec_lines, "exec-lines", TEXT, "", 0, 0, NULL, "COMMAND",                                             \
       "Starts this command by /bin/sh once for each thread: it reads a line of JSON for each event, and "    \
       "answers each with a line.")                                                                           \
+    X(http, "http", TEXT, "", 0, 0, NULL, "URL",                                                             \
+      "Sends each event to this URL, http or https, by POST: the status of the answer decides.")             \
+    X(http_mode, "http-mode", CHOICE, "binary", 0, 0, "binary or structured", "MODE",                        \
+      "Of CloudEvents. binary: the value is the body, all else is in headers. structured: the body is a "    \
+      "JSON document with everything.")                                                                      \
+    X(http_source, "http-source", TEXT, "", 0, 0, NULL, "URI",                                               \
+      "The attribute source of events that do not bring their own; if not given, /postbus/TOPIC.")           \
+    X(http_ca_file, "http-ca-file", TEXT, "", 0, 0, NULL, "PATH",                                            \
+      "The certificates (PEM) that are trusted, in place of the system's.")                                  \
+    X(http_secret_file, "http-secret-file", TEXT, "", 0, 0, NULL, "PATH",                                    \
+      "A file with the secrets to sign with, whsec_ and base64, with white space between: up to eight, of "  \
+      "which each makes a signature. Read at the start.")                                                    \
+    X(http_secret_env, "http-secret-env", TEXT, "", 0, 0, NULL, "NAME",                                      \
+      "The variable of the environment that has the secrets, in place of a file.")                           \
     X(threads, "threads", COUNT, "1", 1, 256, NULL, "N", "Events handled at the same time.")                 \
     X(time_limit_ms, "time-limit-ms", DURATION_MS, "60000", 0, 86400000, NULL, "TIME",                       \
-      "How long the command may take for an event. Then it is ended, and the attempt has failed. 0: for "    \
-      "ever.")                                                                                               \
+      "How long the command, or the answer, may take for an event. Then it is ended, and the attempt has "   \
+      "failed. 0: for ever.")                                                                                \
     X(kill_after_ms, "kill-after-ms", DURATION_MS, "5000", 0, 3600000, NULL, "TIME",                         \
       "How long a command that gets SIGTERM has until SIGKILL.")                                             \
     X(retry, "retry", CHOICE, "exponential", 0, 0, "exponential, patient or never", "POLICY",                \

@@ -103,7 +103,8 @@ class Image(unittest.TestCase):
     def test_the_libraries_of_the_program_are_installed(self):
         needed = subprocess.run(["objdump", "-p", POSTBUS], text=True, capture_output=True, check=True).stdout
         packages = {"libpq": "libpq5", "librdkafka": "librdkafka1", "libjansson": "libjansson4", "libconfuse": "libconfuse2",
-                    "libpopt": "libpopt0", "libmicrohttpd": "libmicrohttpd12", "libavro": "libavro23"}
+                    "libpopt": "libpopt0", "libmicrohttpd": "libmicrohttpd12", "libavro": "libavro23",
+                    "libcurl": "libcurl4", "libcrypto": "libssl3"}
         system = {"libc", "libpthread", "libm", "libasan", "libubsan", "libtsan"}
         for library in set(re.findall(r"NEEDED\s+(\w+)\.so", needed)) - system:
             self.assertIn(packages[library], DOCKERFILE.split())

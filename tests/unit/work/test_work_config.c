@@ -65,7 +65,7 @@ static void a_bad_file_is_refused_with_the_place_and_the_remedy(void **state)
         {"", "no application"},
         {"application = a\n", "the file has no subscription"},
         {"application = a\nsubscription s { topics = t }\n",
-         "subscription s: it takes one of exec and exec_lines"},
+         "subscription s: it takes one of exec, exec_lines and http"},
         {"application = a\nsubscription s {\n topics = t\n exec = x\n exec_lines = y\n}\n",
          "it takes one of"},
         {"application = a\nsubscription s {\n exec = x\n}\n", "subscription s: topics is missing"},
@@ -101,6 +101,56 @@ static void a_bad_file_is_refused_with_the_place_and_the_remedy(void **state)
     work_config cfg;
     assert_false(work_config_load(&cfg, "/nowhere/work.conf", NULL, 0, message, sizeof message));
     assert_non_null(strstr(message, "/nowhere/work.conf: cannot be opened"));
+}
+
+#define HTTP "application = a\nsubscription s {\n topics = t\n http = \"https://h.example/x?token=hidden\"\n"
+
+static void a_bad_setting_of_http_is_refused_and_no_secret_shown(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"application = a\nsubscription s {\n topics = t\n http = x\n exec = y\n}\n", "it takes one of"},
+        {"application = a\nsubscription s {\n topics = t\n http = \"h.example/x\"\n}\n", "http is no URL"},
+        {"application = a\nsubscription s {\n topics = t\n http = \"ftp://h.example/x\"\n}\n",
+         "http is no URL"},
+        {"application = a\nsubscription s {\n topics = t\n http = \"file:///etc/passwd\"\n}\n",
+         "http is no URL"},
+        {"application = a\nsubscription s {\n topics = t\n http = \"http://me:hidden@h.example/\"\n}\n",
+         "without user and password"},
+        {"application = a\nsubscription s {\n topics = t\n http = \"http://me@h.example/\"\n}\n",
+         "without user and password"},
+        {"application = a\nsubscription s {\n topics = t\n http = \"http://h.example/a b\"\n}\n",
+         "http is no URL"},
+        {"application = a\nsubscription s {\n topics = t\n exec = x\n http_mode = structured\n}\n",
+         "is for http, which is not given"},
+        {"application = a\nsubscription s {\n topics = t\n exec = x\n http_secret_env = X\n}\n",
+         "is for http, which is not given"},
+        {HTTP " http_mode = batched\n}\n", "it has to be binary or structured"},
+        {HTTP " http_source = \"a b\"\n}\n", "http_source is no URI"},
+        {HTTP " http_ca_file = \"/nowhere/ca.crt\"\n}\n",
+         "http_ca_file is \"/nowhere/ca.crt\", which cannot be opened: No such file"},
+        {HTTP " http_secret_file = \"/nowhere/s\"\n}\n", "http_secret_file is \"/nowhere/s\", which cannot"},
+        {HTTP " http_secret_file = a\n http_secret_env = b\n}\n",
+         "it takes one of http_secret_file and http_secret_env"},
+        {HTTP " http_secret_env = POSTBUS_TEST_NONE\n}\n",
+         "http_secret_env is \"POSTBUS_TEST_NONE\", and there secret 1 is missing"},
+        {HTTP " http_secret_env = POSTBUS_TEST_BAD\n}\n", "secret 2 does not begin with whsec_"},
+    };
+    setenv("POSTBUS_TEST_BAD", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw hidden", 1);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        work_config cfg;
+        if (load(&cfg, cases[i][0], NULL, 0))
+            fail_msg("\"%s\" is taken", cases[i][0]);
+        if (!strstr(message, cases[i][1]) || strstr(message, "hidden") || strstr(message, "MfKQ"))
+            fail_msg("\"%s\" does not say \"%s\"", message, cases[i][1]);
+    }
+    setenv("POSTBUS_TEST_GOOD", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", 1);
+    work_config cfg;
+    if (!load(&cfg, HTTP " http_secret_env = POSTBUS_TEST_GOOD\n}\n", NULL, 0))
+        fail_msg("%s", message);
+    assert_int_equal(cfg.subscriptions[0].secrets.n_secrets, 1);
+    assert_string_equal(cfg.subscriptions[0].http_mode, "binary");
+    work_config_done(&cfg);
 }
 
 static void flags_describe_one_subscription_or_none(void **state)
@@ -148,6 +198,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_is_read_with_defaults_for_what_it_leaves_out),
         cmocka_unit_test(a_bad_file_is_refused_with_the_place_and_the_remedy),
+        cmocka_unit_test(a_bad_setting_of_http_is_refused_and_no_secret_shown),
         cmocka_unit_test(flags_describe_one_subscription_or_none),
         cmocka_unit_test(conditions_have_a_field_a_test_and_a_text_where_it_takes_one),
     };
