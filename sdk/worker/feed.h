@@ -15,6 +15,7 @@ typedef struct setting {
 
 typedef struct worker_config {
     char *application, *conninfo, *brokers;
+    int list_version;
     setting *kafka;
     size_t n_kafka;
     pbus_notice_function *notice;

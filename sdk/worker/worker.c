@@ -1,6 +1,7 @@
 /* Starts and stops the worker of an application; must never return from a stop while a handler that was not abandoned runs. */
 #include <postbus/worker.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +40,9 @@ static pbus_status check_options(const pbus_worker_options *o, pbus_error *err)
         return failure(err, PBUS_ERROR_ARGUMENT,
                        "there is no subscription; an application's list is emptied by "
                        "postbus_inbox.unsubscribe()");
+    if (o->list_version < 0)
+        return failure(err, PBUS_ERROR_ARGUMENT, "list_version is %d; 0 and more are possible",
+                       o->list_version);
     for (size_t i = 0; i < o->n_kafka; i++)
         if (!o->kafka || !o->kafka[i].name || !o->kafka[i].value)
             return failure(err, PBUS_ERROR_ARGUMENT, "setting %zu of librdkafka has no name or no value", i);
@@ -47,6 +51,7 @@ static pbus_status check_options(const pbus_worker_options *o, pbus_error *err)
 
 static bool copy_config(worker_config *cfg, const pbus_worker_options *o)
 {
+    cfg->list_version = o->list_version;
     cfg->notice = o->notice;
     cfg->notice_arg = o->notice_arg;
     cfg->application = strdup(o->application);
@@ -97,12 +102,22 @@ static pbus_status make_feeds(pbus_worker *w, pbus_error *err)
     return PBUS_OK;
 }
 
-static void note_ids(pbus_worker *w, const PGresult *rows)
+/* One that a newer list has ended is not begun. */
+static void note_subscribed(feed *f, const PGresult *rows, int row)
+{
+    f->id = atoi(PQgetvalue(rows, row, 0));
+    f->stopping = PQgetvalue(rows, row, 2)[0] != 't';
+    if (f->stopping)
+        feed_tell(f, PBUS_NOTICE_UNSUBSCRIBED, NULL, 0,
+                  "a newer version of the list has ended the subscription");
+}
+
+static void note_all_subscribed(pbus_worker *w, const PGresult *rows)
 {
     for (int row = 0; row < PQntuples(rows); row++)
         for (size_t i = 0; i < w->n_feeds; i++)
             if (strcmp(PQgetvalue(rows, row, 1), w->subs[i].key) == 0)
-                w->feeds[i].id = atoi(PQgetvalue(rows, row, 0));
+                note_subscribed(&w->feeds[i], rows, row);
 }
 
 /* A dead letter that cannot be published must not be found out with the first one. */
@@ -126,15 +141,17 @@ static pbus_status subscribe(pbus_worker *w, pbus_error *err)
     char *list = subscription_list_json(w->subs, w->n_subs);
     if (!list)
         return failure(err, PBUS_ERROR_MEMORY, "no memory for the list of subscriptions");
-    const char *values[] = {w->cfg.application, list};
-    const statement one = {.sql = subscriber_sql_query("subscribe"), .n_params = 2, .values = values};
+    char version[16];
+    const char *values[] = {w->cfg.application, list, version};
+    const statement one = {.sql = subscriber_sql_query("subscribe"), .n_params = 3, .values = values};
+    snprintf(version, sizeof version, "%d", w->cfg.list_version);
     pbus_status status = session_open(&s, w->cfg.conninfo, "postbus subscribe", 0, err);
     if (status == PBUS_OK)
         status = check_outlets(w, &s, err);
     if (status == PBUS_OK)
         status = session_run(&s, &one, 1, &rows, err);
     if (status == PBUS_OK)
-        note_ids(w, rows);
+        note_all_subscribed(w, rows);
     PQclear(rows);
     session_close(&s);
     free(list);

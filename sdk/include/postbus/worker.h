@@ -225,6 +225,10 @@ typedef struct pbus_worker_options {
     size_t n_kafka;
     const pbus_subscription *subscriptions; /* the application's whole list: it replaces the one before */
     size_t n_subscriptions;
+    /* Goes up with each version of the application that has another list. Against a list with a higher one, which processes of
+     * a newer version have started with, this changes nothing: what that has stays, and what that ended is not begun here.
+     * With the same number the last to start wins. */
+    int list_version;
     pbus_notice_function *notice; /* may be NULL */
     void *notice_arg;
 } pbus_worker_options;
@@ -248,7 +252,9 @@ typedef struct pbus_worker_counts {
 extern "C" {
 #endif
 
-/* Replaces the application's list of subscriptions in the database, all at once, and starts to work it.
+/* Replaces the application's list of subscriptions in the database, all at once, but for what one with a higher
+ * list_version says, and starts to work it. A subscription that such a one has ended is told of as
+ * PBUS_NOTICE_UNSUBSCRIBED, during the call, and not worked.
  *
  * A failure leaves nothing started, and the list in the database as it was. That the brokers cannot be reached
  * is no failure: it is told as a notice, and tried until they can.

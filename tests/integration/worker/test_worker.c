@@ -339,6 +339,41 @@ static void a_subscription_from_the_latest_begins_when_it_is_made(void **state)
     pg_expect(s->conn, "after", "SELECT value FROM effect");
 }
 
+static void start_with(stage *s, pbus_worker **out, int list_version, const pbus_subscription *list, size_t n)
+{
+    pbus_worker_options options = stage_options(s, list, n);
+    options.list_version = list_version;
+    if (pbus_worker_start(&options, out, &s->err) != PBUS_OK)
+        fail_msg("the worker does not start: %s", s->err.message);
+}
+
+/* Version 2 has "new" and no "gone"; a process of version 1, which has it the other way round, starts once more beside it. */
+static void an_older_version_that_starts_again_changes_nothing_of_a_newer_list(void **state)
+{
+    stage *s = *state;
+    pbus_worker *old;
+    pbus_subscription before[2] = {stage_subscription(s, stage_insert), stage_subscription(s, stage_insert)};
+    pbus_subscription after[2] = {before[0], before[1]};
+    before[1].key = "gone";
+    after[1].key = "new";
+    start_with(s, &old, 1, before, 2);
+    assert_int_equal(pbus_worker_stop(old, STAGE_STOP_MS, &s->err), PBUS_OK);
+    pbus_worker_free(old);
+    start_with(s, &s->worker, 2, after, 2);
+    assert_int_equal(stage_notices(s, PBUS_NOTICE_UNSUBSCRIBED), 0);
+    start_with(s, &old, 1, before, 2);
+    pg_expect(
+        s->conn, "gone false 2,main true 2,new true 2",
+        "SELECT string_agg(concat_ws(' ', key, (ended_at IS NULL)::text, list_version), ',' ORDER BY key)"
+        " FROM postbus_inbox.subscription");
+    assert_int_equal(stage_notices(s, PBUS_NOTICE_UNSUBSCRIBED), 1); /* "gone" is not begun */
+    stage_produce(s->topic, "k", "v", NULL, NULL);
+    stage_expect_soon(s, 2, "SELECT count(*) FROM effect");
+    pg_expect(s->conn, "main,new", "SELECT string_agg(subscription, ',' ORDER BY subscription) FROM effect");
+    assert_int_equal(pbus_worker_stop(old, STAGE_STOP_MS, &s->err), PBUS_OK);
+    pbus_worker_free(old);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +390,7 @@ int main(void)
         STAGE_TEST(a_stop_waits_for_handlers_and_abandons_them_at_its_deadline),
         STAGE_TEST(an_ended_subscription_stops_and_goes_on_where_it_was),
         STAGE_TEST(a_subscription_from_the_latest_begins_when_it_is_made),
+        STAGE_TEST(an_older_version_that_starts_again_changes_nothing_of_a_newer_list),
     };
     cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     return cmocka_run_group_tests(tests, stage_group_setup, stage_group_teardown);

@@ -24,6 +24,7 @@ CREATE TABLE postbus_inbox.subscription (
     topics        text[] NOT NULL CHECK (cardinality(topics) > 0),
     filter        jsonb,
     options       jsonb NOT NULL,
+    list_version  int NOT NULL DEFAULT 0,
     subscribed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     ended_at      timestamptz,
     UNIQUE (application, key)
@@ -35,6 +36,7 @@ COMMENT ON COLUMN postbus_inbox.subscription.key IS 'Its name within the applica
 COMMENT ON COLUMN postbus_inbox.subscription.topics IS 'The Kafka topics it reads.';
 COMMENT ON COLUMN postbus_inbox.subscription.filter IS 'The conditions that all must hold. NULL: every event; an empty list: none.';
 COMMENT ON COLUMN postbus_inbox.subscription.options IS 'How it is worked.';
+COMMENT ON COLUMN postbus_inbox.subscription.list_version IS 'The version of the list that wrote or ended it last: one with a lower version changes nothing of it.';
 COMMENT ON COLUMN postbus_inbox.subscription.subscribed_at IS 'Since when.';
 COMMENT ON COLUMN postbus_inbox.subscription.ended_at IS 'When it was ended. NULL: it holds.';
 
@@ -247,27 +249,30 @@ COMMENT ON COLUMN postbus_inbox.dead.history IS 'Each attempt: number, time, err
 COMMENT ON COLUMN postbus_inbox.dead.reason IS 'exhausted, rejected, unreadable, forgotten or transaction_ended.';
 COMMENT ON COLUMN postbus_inbox.dead.died_at IS 'When.';
 
--- Replaces an application's list. list: [{"key", "topics", "filter", "options"}].
-CREATE FUNCTION postbus_inbox.subscribe(p_application text, p_list jsonb) RETURNS TABLE (id int, key text)
+-- Replaces an application's list. list: [{"key", "topics", "filter", "options"}]. What a list with a higher version wrote stays as it is, and what that ended
+-- stays ended: while an application is deployed, processes of the version before start, too. Returns those of the list, and whether they hold.
+CREATE FUNCTION postbus_inbox.subscribe(p_application text, p_list jsonb, p_version int DEFAULT 0) RETURNS TABLE (id int, key text, holds boolean)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     LOCK TABLE postbus_inbox.subscription IN SHARE ROW EXCLUSIVE MODE;
-    UPDATE postbus_inbox.subscription s SET ended_at = clock_timestamp()
-     WHERE s.application = p_application AND s.ended_at IS NULL
+    UPDATE postbus_inbox.subscription s SET ended_at = coalesce(s.ended_at, clock_timestamp()), list_version = p_version
+     WHERE s.application = p_application AND s.list_version <= p_version
        AND s.key NOT IN (SELECT e->>'key' FROM jsonb_array_elements(p_list) e);
-    INSERT INTO postbus_inbox.subscription AS s (application, key, topics, filter, options)
-    SELECT p_application, e->>'key', ARRAY(SELECT jsonb_array_elements_text(e->'topics')), nullif(e->'filter', 'null'), e->'options'
+    INSERT INTO postbus_inbox.subscription AS s (application, key, topics, filter, options, list_version)
+    SELECT p_application, e->>'key', ARRAY(SELECT jsonb_array_elements_text(e->'topics')), nullif(e->'filter', 'null'), e->'options', p_version
       FROM jsonb_array_elements(p_list) e
     ON CONFLICT ON CONSTRAINT subscription_application_key_key DO UPDATE
-       SET topics = excluded.topics, filter = excluded.filter, options = excluded.options, ended_at = NULL;
+       SET topics = excluded.topics, filter = excluded.filter, options = excluded.options, ended_at = NULL, list_version = p_version
+     WHERE s.list_version <= p_version;
     INSERT INTO postbus_inbox.source (subscription, topic)
     SELECT s.id, unnest(s.topics) FROM postbus_inbox.subscription s
      WHERE s.application = p_application AND s.ended_at IS NULL
     ON CONFLICT DO NOTHING;
-    RETURN QUERY SELECT s.id, s.key FROM postbus_inbox.subscription s WHERE s.application = p_application AND s.ended_at IS NULL;
+    RETURN QUERY SELECT s.id, s.key, s.ended_at IS NULL FROM postbus_inbox.subscription s
+                  WHERE s.application = p_application AND s.key IN (SELECT e->>'key' FROM jsonb_array_elements(p_list) e);
 END $$;
-COMMENT ON FUNCTION postbus_inbox.subscribe(text, jsonb) IS 'Replaces an application''s list of subscriptions, all at once. Returns those that hold.';
+COMMENT ON FUNCTION postbus_inbox.subscribe(text, jsonb, int) IS 'Replaces an application''s list of subscriptions, all at once, but for what a list with a higher version says.';
 
 CREATE FUNCTION postbus_inbox.unsubscribe(p_application text, p_key text DEFAULT NULL) RETURNS bigint
 LANGUAGE sql SET search_path = pg_catalog, pg_temp
