@@ -260,6 +260,7 @@ static int work(working *w)
                                           .n_kafka = w->n_kafka,
                                           .subscriptions = w->subscriptions,
                                           .n_subscriptions = w->cfg.n_subscriptions,
+                                          .list_version = (int)w->cfg.list_version,
                                           .notice = on_notice};
     pbus_status status = pbus_worker_start(&settings, &worker, &err);
     if (status == PBUS_ERROR_ARGUMENT)

@@ -27,7 +27,7 @@ typedef struct work_subscription {
 
 typedef struct work_config {
     char *application;
-    int64_t drain_ms;
+    int64_t list_version, drain_ms;
     char **consumer; /* NAME=VALUE */
     size_t n_consumer;
     work_subscription *subscriptions;
@@ -39,6 +39,10 @@ typedef struct work_config {
 #define WORK_PROCESS_SETTINGS(X)                                                                             \
     X(application, "application", TEXT, "", 0, 0, NULL, "NAME",                                              \
       "The application: all processes of one share its events. Its consumer groups are APPLICATION.KEY.")    \
+    X(list_version, "list-version", COUNT, "0", 0, INT32_MAX, NULL, "N",                                     \
+      "Raise it with each change of the list of subscriptions: a process with a lower one, which is "        \
+      "started "                                                                                             \
+      "once more during a deployment, changes nothing of the list and begins nothing that it has ended.")    \
     X(drain_ms, "drain-ms", DURATION_MS, "30000", 0, 86400000, NULL, "TIME",                                 \
       "SIGTERM: how long what runs may go on before it is ended.")
 

@@ -187,6 +187,7 @@ static void a_file_describes_several_subscriptions(void **state)
     char text[1200];
     snprintf(text, sizeof text,
              "application = \"%s\"  # of both\n"
+             "list_version = 7\n"
              "consumer = {\"fetch.wait.max.ms=20\"}\n"
              "subscription paid {\n"
              "    topics = \"%s\"\n"
@@ -205,6 +206,8 @@ static void a_file_describes_several_subscriptions(void **state)
     working_start_file(w, text, (const char *const[]){NULL});
     stage_expect_soon(w->s, 3, N_DEAD " WHERE last_error = 'exit status 1'");
     working_expect(w, "paid", "a\n");
+    pg_expect(w->s->conn, "7,7",
+              "SELECT string_agg(list_version::text, ',') FROM postbus_inbox.subscription");
 }
 
 static void a_command_need_not_read_its_event(void **state)

@@ -28,6 +28,7 @@ static void a_file_is_read_with_defaults_for_what_it_leaves_out(void **state)
     const char *text =
         "application = shop\n"
         "drain_ms = 1s\n"
+        "list_version = 4\n"
         "consumer = {\"session.timeout.ms=6000\"}\n"
         "subscription a {\n  topics = \"orders,payments\"\n  exec = 'echo \"$POSTBUS_KEY\" #x'\n}\n"
         "subscription b {\n  topics = orders\n  exec_lines = \"cat\"\n  threads = 4\n"
@@ -37,6 +38,7 @@ static void a_file_is_read_with_defaults_for_what_it_leaves_out(void **state)
         fail_msg("%s", message);
     assert_string_equal(cfg.application, "shop");
     assert_int_equal(cfg.drain_ms, 2000);
+    assert_int_equal(cfg.list_version, 4);
     assert_string_equal(cfg.consumer[0], "session.timeout.ms=6000");
     assert_int_equal(cfg.n_subscriptions, 2);
     const work_subscription *a = &cfg.subscriptions[0], *b = &cfg.subscriptions[1];
