@@ -9,14 +9,14 @@
 #include "failure.h"
 #include "postbus_sql.h"
 
-/* done behind an event that is not; more is not read of that partition. In memory 16 bytes each. */
 /* What a process had in hand is among the first MOST_AHEAD behind its position, and those by which the stored position was late. */
 enum { MOST_DOUBTED = 50000 };
-enum { MOST_AHEAD = 20000, WATERMARK_MS = 3000, PLACE_AGAIN_MS = 1000 };
+/* MOST_AHEAD: done behind an event that is not; more is not read of that partition. In memory 16 bytes each. */
+enum { MOST_AHEAD = 20000, WATERMARK_MS = 3000, PLACE_AGAIN_MS = 1000, ABSENT_MS = 1000 };
 
 void assignment_init(assignment *a, feed *f, session *s)
 {
-    *a = (assignment){.feed = f, .session = s, .place_at_ms = INT64_MAX};
+    *a = (assignment){.feed = f, .session = s, .place_at_ms = INT64_MAX, .absent_at_ms = INT64_MAX};
 }
 
 void assignment_done(assignment *a)
@@ -24,7 +24,7 @@ void assignment_done(assignment *a)
     if (a->wanted)
         rd_kafka_topic_partition_list_destroy(a->wanted);
     free(a->placed);
-    *a = (assignment){.place_at_ms = INT64_MAX};
+    *a = (assignment){.place_at_ms = INT64_MAX, .absent_at_ms = INT64_MAX};
 }
 
 void assignment_want(assignment *a, const rd_kafka_topic_partition_list_t *partitions)
@@ -33,6 +33,7 @@ void assignment_want(assignment *a, const rd_kafka_topic_partition_list_t *parti
         rd_kafka_topic_partition_list_destroy(a->wanted);
     a->wanted = partitions ? rd_kafka_topic_partition_list_copy(partitions) : NULL;
     a->place_at_ms = a->wanted ? 0 : INT64_MAX;
+    a->absent_at_ms = INT64_MAX;
 }
 
 /* New windows, which the feed then owns; n 0: none. */
@@ -111,6 +112,57 @@ static const char *topic_of(const subscription *sub, const char *topic)
     return NULL;
 }
 
+/* What a broker says of the partitions of one topic after the other. A question about a partition without a leader is answered by nobody, and would be
+ * waited for in vain. */
+typedef struct leaders {
+    rd_kafka_t *rk;
+    const char *topic;
+    const struct rd_kafka_metadata *told; /* NULL: nothing */
+    bool silent;                          /* no broker has answered; none is asked again */
+} leaders;
+
+static void leaders_done(leaders *l)
+{
+    if (l->told)
+        rd_kafka_metadata_destroy(l->told);
+    l->told = NULL;
+}
+
+static void leaders_ask(leaders *l, const char *topic)
+{
+    leaders_done(l);
+    l->topic = topic;
+    rd_kafka_topic_t *rkt = l->silent ? NULL : rd_kafka_topic_new(l->rk, topic, NULL);
+    if (!rkt)
+        return;
+    l->silent = rd_kafka_metadata(l->rk, 0, rkt, &l->told, WATERMARK_MS) != RD_KAFKA_RESP_ERR_NO_ERROR;
+    rd_kafka_topic_destroy(rkt);
+}
+
+static bool leaders_have(leaders *l, const rd_kafka_topic_partition_t *p)
+{
+    if (!l->topic || strcmp(l->topic, p->topic) != 0)
+        leaders_ask(l, p->topic);
+    if (!l->told || l->told->topic_cnt != 1)
+        return false;
+    const struct rd_kafka_metadata_topic *t = &l->told->topics[0];
+    for (int i = 0; i < t->partition_cnt; i++)
+        if (t->partitions[i].id == p->partition)
+            return t->partitions[i].leader >= 0;
+    return false;
+}
+
+static rd_kafka_resp_err_t ask_ends(assignment *a, const rd_kafka_topic_partition_t *p, int64_t *low,
+                                    int64_t *high)
+{
+    *low = *high = -1;
+    rd_kafka_resp_err_t code =
+        rd_kafka_query_watermark_offsets(a->rk, p->topic, p->partition, low, high, WATERMARK_MS);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR && (*low < 0 || *high < 0))
+        code = RD_KAFKA_RESP_ERR_UNKNOWN;
+    return code;
+}
+
 /* The first record since that time; otherwise: where there is none yet. -1: nobody tells. */
 static int64_t offset_since(assignment *a, const rd_kafka_topic_partition_t *p, int64_t since_ms,
                             int64_t otherwise)
@@ -127,14 +179,12 @@ static int64_t offset_since(assignment *a, const rd_kafka_topic_partition_t *p, 
 
 /* Where the partition begins and ends in Kafka, as far as a broker tells in time. Its end is asked first: a record that comes between the
  * questions is then not passed over. */
-static void columns_put_place(assignment *a, columns *c, const PGresult *sources, int i)
+static void columns_put_place(assignment *a, columns *c, leaders *l, const PGresult *sources, int i)
 {
     const rd_kafka_topic_partition_t *p = &a->wanted->elems[i];
     int row = row_of(sources, p->topic);
     int64_t low = -1, high = -1, start;
-    bool known = rd_kafka_query_watermark_offsets(a->rk, p->topic, p->partition, &low, &high, WATERMARK_MS) ==
-                     RD_KAFKA_RESP_ERR_NO_ERROR &&
-                 low >= 0 && high >= 0;
+    bool known = leaders_have(l, p) && ask_ends(a, p, &low, &high) == RD_KAFKA_RESP_ERR_NO_ERROR;
     start = low;
     if (known && row >= 0 && a->feed->sub->begin == PBUS_BEGIN_LATEST) {
         start = offset_since(a, p, strtoll(PQgetvalue(sources, row, 2), NULL, 10), high);
@@ -155,6 +205,7 @@ static void columns_put_place(assignment *a, columns *c, const PGresult *sources
 static pbus_status ask_place(assignment *a, PGresult **out_sources, PGresult **out_rows, pbus_error *err)
 {
     columns c = {0};
+    leaders l = {.rk = a->rk};
     char id[16];
     const char *id_value = id;
     snprintf(id, sizeof id, "%d", a->feed->id);
@@ -164,7 +215,8 @@ static pbus_status ask_place(assignment *a, PGresult **out_sources, PGresult **o
     if (status != PBUS_OK)
         return status;
     for (int i = 0; i < a->wanted->cnt; i++)
-        columns_put_place(a, &c, *out_sources, i);
+        columns_put_place(a, &c, &l, *out_sources, i);
+    leaders_done(&l);
     if (columns_end(&c, 5)) {
         const char *values[6];
         for (int k = 0; k < 5; k++)
@@ -252,11 +304,31 @@ pbus_status assignment_place(assignment *a, pbus_error *err)
         assignment_resume(a);
         status = take_over(a, sources, rows, err);
     }
-    if (status == PBUS_OK && (int)a->n_placed == a->wanted->cnt)
+    if (status == PBUS_OK) {
         a->place_at_ms = INT64_MAX;
+        a->absent_at_ms = (int)a->n_placed == a->wanted->cnt ? INT64_MAX : feed_now_ms() + ABSENT_MS;
+    }
     PQclear(sources);
     PQclear(rows);
     return status;
+}
+
+bool assignment_sees_absent(assignment *a)
+{
+    leaders l = {.rk = a->rk};
+    int64_t low, high;
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    for (int i = 0; i < a->wanted->cnt; i++) {
+        const rd_kafka_topic_partition_t *p = &a->wanted->elems[i];
+        if (assignment_find(a, p->topic, p->partition) < a->n_placed || !leaders_have(&l, p))
+            continue;
+        code = ask_ends(a, p, &low, &high);
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR__TIMED_OUT)
+            break; /* what else there is can wait for the next look */
+    }
+    leaders_done(&l);
+    a->absent_at_ms = feed_now_ms() + ABSENT_MS;
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
 /* Reads the windows; false where nothing has changed, or a session was lost: nothing is known then. */

@@ -26,6 +26,8 @@ typedef struct assignment {
     partition *placed;                       /* each has the window of the same place in feed->windows */
     size_t n_placed;
     int64_t place_at_ms; /* when wanted is to be placed (again); INT64_MAX: it is */
+    int64_t
+        absent_at_ms; /* when partitions that had no position and no leader are looked for; INT64_MAX: there are none */
 } assignment;
 
 void assignment_init(assignment *a, feed *f, session *s);
@@ -35,8 +37,12 @@ void assignment_done(assignment *a);
 void assignment_want(assignment *a, const rd_kafka_topic_partition_list_t *partitions);
 /* Nothing is read until it is placed; what was dispatched is nobody's. */
 void assignment_drop(assignment *a);
-/* Takes wanted over in the database, and reads from there. A failure: nothing is read, and it is to be tried again. */
+/* Takes wanted over in the database, and reads from there. A failure: nothing is read, and it is to be tried again. Partitions that have no position yet,
+ * and of which no broker tells where they begin, are left out, and the others are read. */
 PBUS_MUST_USE pbus_status assignment_place(assignment *a, pbus_error *err);
+
+/* Whether one of those that were left out can be placed now. What is read meanwhile is not touched. */
+bool assignment_sees_absent(assignment *a);
 
 /* Writes down how far all is done, where that has changed. */
 PBUS_MUST_USE pbus_status assignment_move(assignment *a, pbus_error *err);

@@ -312,6 +312,8 @@ static void keep_house(reader *r)
     pthread_mutex_unlock(&f->lock);
     if (lost && r->mine.wanted && r->mine.place_at_ms == INT64_MAX)
         r->mine.place_at_ms = now_ms + RECONNECT_MS / 2;
+    if (now_ms >= r->mine.absent_at_ms && assignment_sees_absent(&r->mine))
+        r->mine.place_at_ms = now_ms;
     if (now_ms >= r->mine.place_at_ms && r->mine.wanted)
         place(r);
     if (now_ms >= r->move_at_ms)

@@ -46,15 +46,20 @@ void stage_create_database(const char *database)
     PQfinish(conn);
 }
 
-int stage_setup(void **state)
+stage *stage_new(char *topic)
 {
     stage *s = calloc(1, sizeof *s);
     pthread_mutex_init(&s->lock, NULL);
     stage_create_database("billing");
     s->conn = pg_fixture_connect(stage_server, "billing", NULL);
     s->conninfo = pg_fixture_conninfo(stage_server, "billing", "billing_app");
-    s->topic = kafka_fixture_new_topic(stage_kafka, "orders", 2, NULL);
-    *state = s;
+    s->topic = topic;
+    return s;
+}
+
+int stage_setup(void **state)
+{
+    *state = stage_new(kafka_fixture_new_topic(stage_kafka, "orders", 2, NULL));
     return 0;
 }
 

@@ -34,6 +34,8 @@ extern kafka_fixture *stage_kafka;
 int stage_group_setup(void **state);
 int stage_group_teardown(void **state);
 int stage_setup(void **state);
+/* The same with a topic that is there; taken over. */
+stage *stage_new(char *topic);
 int stage_teardown(void **state);
 
 #define STAGE_TEST(f) cmocka_unit_test_setup_teardown(f, stage_setup, stage_teardown)

@@ -1,0 +1,98 @@
+/* A partition that has no leader when the subscription begins: the others are read at their full speed meanwhile, and it is begun when it is led. The broker is
+ * librdkafka's mock broker, in this program, which gives up partitions when told to. */
+#include "stage.h"
+
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+#include <stdint.h>
+
+enum { THE_BROKER = 1, EVENTS = 30 };
+
+static rd_kafka_t *host, *producer;
+static rd_kafka_mock_cluster_t *mock;
+
+static int open_stage(void **state)
+{
+    (void)state;
+    host = rd_kafka_new(RD_KAFKA_PRODUCER, NULL, NULL, 0);
+    assert_non_null(host);
+    mock = rd_kafka_mock_cluster_new(host, 1);
+    assert_non_null(mock);
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", rd_kafka_mock_cluster_bootstraps(mock), NULL, 0);
+    producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
+    assert_non_null(producer);
+    stage_server = pg_fixture_new(NULL);
+    stage_kafka = kafka_fixture_at(rd_kafka_mock_cluster_bootstraps(mock));
+    return 0;
+}
+
+static int close_stage(void **state)
+{
+    stage_group_teardown(state);
+    rd_kafka_destroy(producer);
+    rd_kafka_mock_cluster_destroy(mock);
+    rd_kafka_destroy(host);
+    return 0;
+}
+
+static void set_leader(const stage *s, int32_t partition, int32_t broker)
+{
+    assert_int_equal(rd_kafka_mock_partition_set_leader(mock, s->topic, partition, broker),
+                     RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+static int setup(void **state)
+{
+    char *topic = kafka_fixture_new_name("orders");
+    assert_int_equal(rd_kafka_mock_topic_create(mock, topic, 2, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    *state = stage_new(topic);
+    return 0;
+}
+
+static void produce_to(const stage *s, int32_t partition)
+{
+    static const char value[] = "v";
+    assert_int_equal(rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(s->topic), RD_KAFKA_V_PARTITION(partition),
+                                       RD_KAFKA_V_VALUE((void *)(intptr_t)value, 1), RD_KAFKA_V_END),
+                     RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(rd_kafka_flush(producer, STAGE_DEADLINE_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+/* Takes its time: all of them take several looks at the partition without a leader. */
+static pbus_outcome slow_insert(const pbus_delivery *event, PGconn *tx, void *arg)
+{
+    pg_run(tx, "SELECT pg_sleep(0.1)");
+    return stage_insert(event, tx, arg);
+}
+
+static void the_others_are_read_while_a_partition_has_no_leader(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, slow_insert);
+    set_leader(s, 1, -1);
+    stage_start(s, &sub, 1);
+    for (int i = 1; i <= EVENTS; i++) {
+        produce_to(s, 0);
+        stage_expect_soon(s, i, "SELECT count(*) FROM effect WHERE partition = 0");
+    }
+    assert_int_equal(stage_notices(s, PBUS_NOTICE_ASSIGNED), 1); /* what was read was never begun anew */
+    set_leader(s, 1, THE_BROKER);
+    produce_to(s, 1);
+    stage_expect_soon(s, 1, "SELECT count(*) FROM effect WHERE partition = 1");
+    produce_to(s, 0);
+    stage_expect_soon(s, EVENTS + 2, "SELECT count(*) FROM effect");
+    assert_int_equal(stage_notices(s, PBUS_NOTICE_ASSIGNED), 2);
+    stage_stop(s);
+    assert_int_equal(pg_number(s->conn, "SELECT sum(next_offset)::int FROM postbus_inbox.position"),
+                     EVENTS + 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_others_are_read_while_a_partition_has_no_leader, setup,
+                                        stage_teardown),
+    };
+    return cmocka_run_group_tests(tests, open_stage, close_stage);
+}
