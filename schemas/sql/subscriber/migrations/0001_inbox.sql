@@ -373,12 +373,13 @@ BEGIN
                                            WHERE r.leaf = open_leaf AND r.next_leaf IS NOT DISTINCT FROM announced_leaf) THEN
         RAISE EXCEPTION 'postbus: the inbox has turned meanwhile' USING ERRCODE = 'serialization_failure';
     END IF;
-    -- A statement of its own, with a newer snapshot: it sees what those left behind for whom the first one waited.
+    -- A statement of its own, with a newer snapshot: it sees what those left behind for whom the first one waited. LIMIT in place of
+    -- EXISTS: that may be planned as a hash of all that waits, and PostgreSQL 18 makes that choice whatever enable_seqscan says.
     RETURN QUERY
     SELECT u.place::int,
            CASE WHEN NOT fresh[u.place::int] THEN 1
                 WHEN substr(u.identity::text, 15, 1) <> '0' AND u.record_ms <= s.horizon_ms THEN 3
-                WHEN u.queue IS NOT NULL AND EXISTS (SELECT FROM postbus_inbox.waiting w WHERE w.subscription = p_subscription AND w.queue = u.queue) THEN 2
+                WHEN u.queue IS NOT NULL AND (SELECT true FROM postbus_inbox.waiting w WHERE w.subscription = p_subscription AND w.queue = u.queue LIMIT 1) THEN 2
                 ELSE 0 END,
            pg_current_xact_id_if_assigned()
       FROM unnest(p_source, p_identity, p_queue, p_record_ms) WITH ORDINALITY AS u (source, identity, queue, record_ms, place)
