@@ -53,9 +53,12 @@ static int setup(void **state)
 static void produce_to(const stage *s, int32_t partition)
 {
     static const char value[] = "v";
-    assert_int_equal(rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(s->topic), RD_KAFKA_V_PARTITION(partition),
-                                       RD_KAFKA_V_VALUE((void *)(intptr_t)value, 1), RD_KAFKA_V_END),
-                     RD_KAFKA_RESP_ERR_NO_ERROR);
+    const rd_kafka_vu_t record[] = {
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = s->topic},
+        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)(intptr_t)value, 1}},
+    };
+    assert_null(rd_kafka_produceva(producer, record, sizeof record / sizeof record[0]));
     assert_int_equal(rd_kafka_flush(producer, STAGE_DEADLINE_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
 }
 
