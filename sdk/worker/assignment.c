@@ -95,6 +95,21 @@ static void columns_done(columns *c)
         bytes_done(&c->text[i]);
 }
 
+/* Runs a statement with the first n columns, and the text behind them where there is one. */
+static pbus_status columns_run(assignment *a, columns *c, size_t n, const char *last, const char *query,
+                               PGresult **out_rows, pbus_error *err)
+{
+    const char *values[sizeof c->text / sizeof c->text[0] + 1];
+    if (!columns_end(c, n))
+        return failure(err, PBUS_ERROR_MEMORY, "no memory for positions");
+    for (size_t i = 0; i < n; i++)
+        values[i] = (const char *)c->text[i].data;
+    values[n] = last;
+    const statement one = {
+        .sql = subscriber_sql_query(query), .n_params = (int)n + (last != NULL), .values = values};
+    return session_run(a->session, &one, 1, out_rows, err);
+}
+
 /* The row of a topic in the rows of queries/sources.sql; -1: none. */
 static int row_of(const PGresult *sources, const char *topic)
 {
@@ -217,15 +232,7 @@ static pbus_status ask_place(assignment *a, PGresult **out_sources, PGresult **o
     for (int i = 0; i < a->wanted->cnt; i++)
         columns_put_place(a, &c, &l, *out_sources, i);
     leaders_done(&l);
-    if (columns_end(&c, 5)) {
-        const char *values[6];
-        for (int k = 0; k < 5; k++)
-            values[k] = (const char *)c.text[k].data;
-        values[5] = a->feed->instance;
-        const statement place = {.sql = subscriber_sql_query("place"), .n_params = 6, .values = values};
-        status = session_run(a->session, &place, 1, out_rows, err);
-    } else
-        status = failure(err, PBUS_ERROR_MEMORY, "no memory for an assignment");
+    status = columns_run(a, &c, 5, a->feed->instance, "place", out_rows, err);
     columns_done(&c);
     return status;
 }
@@ -393,19 +400,11 @@ pbus_status assignment_move(assignment *a, pbus_error *err)
     pbus_status status = PBUS_OK;
     int64_t *next = calloc(a->n_placed + 1, sizeof *next);
     if (next && columns_put_moves(a, &c, next)) {
-        if (!columns_end(&c, 4))
-            status = failure(err, PBUS_ERROR_MEMORY, "no memory for positions");
-        else {
-            const char *values[4];
-            for (int k = 0; k < 4; k++)
-                values[k] = (const char *)c.text[k].data;
-            const statement move = {.sql = subscriber_sql_query("move"), .n_params = 4, .values = values};
-            PGresult *rows;
-            status = session_run(a->session, &move, 1, &rows, err);
-            if (status == PBUS_OK)
-                note_moves(a, rows, next);
-            PQclear(rows);
-        }
+        PGresult *rows = NULL;
+        status = columns_run(a, &c, 4, NULL, "move", &rows, err);
+        if (status == PBUS_OK)
+            note_moves(a, rows, next);
+        PQclear(rows);
     }
     columns_done(&c);
     free(next);
@@ -415,22 +414,14 @@ pbus_status assignment_move(assignment *a, pbus_error *err)
 pbus_status assignment_give_up(assignment *a, pbus_error *err)
 {
     columns c = {0};
-    pbus_status status;
+    PGresult *done = NULL;
     for (size_t i = 0; i < a->n_placed; i++) {
         column_put_number(&c.text[0], a->placed[i].source);
         column_put_number(&c.text[1], a->placed[i].number);
         column_put_number(&c.text[2], a->placed[i].epoch);
     }
-    if (columns_end(&c, 3)) {
-        const char *values[3];
-        for (int k = 0; k < 3; k++)
-            values[k] = (const char *)c.text[k].data;
-        const statement give_up = {.sql = subscriber_sql_query("give_up"), .n_params = 3, .values = values};
-        PGresult *done;
-        status = session_run(a->session, &give_up, 1, &done, err);
-        PQclear(done);
-    } else
-        status = failure(err, PBUS_ERROR_MEMORY, "no memory for positions");
+    pbus_status status = columns_run(a, &c, 3, NULL, "give_up", &done, err);
+    PQclear(done);
     columns_done(&c);
     return status;
 }
