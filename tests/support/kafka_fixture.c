@@ -211,11 +211,27 @@ void kafka_fixture_create_topic(const kafka_fixture *kafka, const char *topic, i
         fail_msg("topic %s: %s", topic, message);
 }
 
+typedef struct growth {
+    const kafka_fixture *kafka;
+    const char *topic;
+    int n_partitions;
+} growth;
+
+static bool has_grown(void *arg)
+{
+    const growth *g = arg;
+    return kafka_admin_leader(g->kafka->brokers, g->topic, g->n_partitions - 1) >= 0;
+}
+
+/* The controller answers before the brokers know. */
 void kafka_fixture_grow_topic(const kafka_fixture *kafka, const char *topic, int n_partitions)
 {
     char message[512];
+    growth g = {kafka, topic, n_partitions};
     if (!kafka_admin_grow_topic(kafka->brokers, topic, n_partitions, message, sizeof message))
         fail_msg("topic %s: %s", topic, message);
+    if (!wait_until(has_grown, &g, SETTING_MS))
+        fail_msg("topic %s does not get its %d partitions", topic, n_partitions);
 }
 
 void kafka_fixture_delete_topic(const kafka_fixture *kafka, const char *topic)

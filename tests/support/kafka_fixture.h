@@ -58,7 +58,7 @@ char *kafka_fixture_new_topic(const kafka_fixture *kafka, const char *base, int 
 /* A topic's name as above, and no topic. */
 char *kafka_fixture_new_name(const char *base);
 
-/* Adds partitions; n_partitions: how many it has then. */
+/* Adds partitions and waits until they can be written to; n_partitions: how many it has then. */
 void kafka_fixture_grow_topic(const kafka_fixture *kafka, const char *topic, int n_partitions);
 
 void kafka_fixture_delete_topic(const kafka_fixture *kafka, const char *topic);

@@ -13,6 +13,7 @@
 #include <librdkafka/rdkafka_mock.h>
 /* clang-format on */
 
+#include "delivered.h"
 #include "pg_query.h"
 #include "proc_fixture.h"
 #include "stage.h"
@@ -39,7 +40,7 @@ static void produce(const char *topic, const void *key, size_t key_size, const v
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
     };
     assert_null(rd_kafka_produceva(producer, parts, sizeof parts / sizeof parts[0]));
-    assert_int_equal(rd_kafka_flush(producer, 30000), RD_KAFKA_RESP_ERR_NO_ERROR);
+    delivered_all(producer, 30000);
 }
 
 static int open_all(void **state)
@@ -48,6 +49,7 @@ static int open_all(void **state)
         return -1;
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set(conf, "test.mock.num.brokers", "1", NULL, 0);
+    delivered_watch(conf);
     producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
     broker = rd_kafka_handle_mock_cluster(producer);
     setenv("POSTBUS_BROKERS", rd_kafka_mock_cluster_bootstraps(broker), 1);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "delivered.h"
 #include "kafka_fixture.h"
 #include "proc_fixture.h"
 #include "wait_until.h"
@@ -33,13 +34,14 @@ static void produce(const char *topic, int partition, const char *value)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set(conf, "bootstrap.servers", kafka_fixture_brokers(kafka), NULL, 0);
+    delivered_watch(conf);
     rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
     assert_non_null(producer);
     rd_kafka_topic_t *handle = rd_kafka_topic_new(producer, topic, NULL);
     assert_int_equal(rd_kafka_produce(handle, partition, RD_KAFKA_MSG_F_COPY, (void *)(uintptr_t)value,
                                       strlen(value), NULL, 0, NULL),
                      0);
-    assert_int_equal(rd_kafka_flush(producer, SOON_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
+    delivered_all(producer, SOON_MS);
     rd_kafka_topic_destroy(handle);
     rd_kafka_destroy(producer);
 }

@@ -1,5 +1,6 @@
 /* The servers of the tests are what the tests take them for: durable, restartable on the same data, and real. */
 #include "cmocka_all.h"
+#include "delivered.h"
 #include "kafka_cluster.h"
 #include "kafka_fixture.h"
 #include "pg_fixture.h"
@@ -66,6 +67,7 @@ static void produce(const char *topic, const char *key, const char *value)
     char message[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set(conf, "bootstrap.servers", kafka_fixture_brokers(kafka), NULL, 0);
+    delivered_watch(conf);
     rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, message, sizeof message);
     assert_non_null(producer);
     rd_kafka_vu_t parts[] = {
@@ -76,7 +78,7 @@ static void produce(const char *topic, const char *key, const char *value)
         {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = 1700000000123},
     };
     assert_null(rd_kafka_produceva(producer, parts, sizeof parts / sizeof *parts));
-    assert_int_equal(rd_kafka_flush(producer, SOON_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
+    delivered_all(producer, SOON_MS);
     rd_kafka_destroy(producer);
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "delivered.h"
 #include "postbus_sql.h"
 
 pg_fixture *stage_server;
@@ -86,6 +87,7 @@ static rd_kafka_t *producer(void)
     rd_kafka_conf_set(conf, "partitioner", "murmur2_random", why, sizeof why);
     rd_kafka_conf_set(conf, "log_level", "0", why, sizeof why);
     rd_kafka_conf_set(conf, "enable.idempotence", "true", why, sizeof why);
+    delivered_watch(conf);
     rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
     if (!rk)
         fail_msg("no producer: %s", why);
@@ -114,7 +116,7 @@ void stage_produce_one(const char *topic, const char *key, const char *value, co
 
 void stage_produce_flush(void)
 {
-    assert_int_equal(rd_kafka_flush(producer(), STAGE_DEADLINE_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
+    delivered_all(producer(), STAGE_DEADLINE_MS);
 }
 
 void stage_produce(const char *topic, const char *key, const char *value, const char *type, const char *id)

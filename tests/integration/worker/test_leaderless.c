@@ -1,5 +1,6 @@
 /* A partition that has no leader when the subscription begins: the others are read at their full speed meanwhile, and it is begun when it is led. The broker is
  * librdkafka's mock broker, in this program, which gives up partitions when told to. */
+#include "delivered.h"
 #include "stage.h"
 
 #include <librdkafka/rdkafka.h>
@@ -20,6 +21,7 @@ static int open_stage(void **state)
     assert_non_null(mock);
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set(conf, "bootstrap.servers", rd_kafka_mock_cluster_bootstraps(mock), NULL, 0);
+    delivered_watch(conf);
     producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
     assert_non_null(producer);
     stage_server = pg_fixture_new(NULL);
@@ -59,7 +61,7 @@ static void produce_to(const stage *s, int32_t partition)
         {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)(intptr_t)value, 1}},
     };
     assert_null(rd_kafka_produceva(producer, record, sizeof record / sizeof record[0]));
-    assert_int_equal(rd_kafka_flush(producer, STAGE_DEADLINE_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
+    delivered_all(producer, STAGE_DEADLINE_MS);
 }
 
 /* Takes its time: all of them take several looks at the partition without a leader. */
