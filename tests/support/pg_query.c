@@ -138,23 +138,36 @@ void pg_expect_refused(PGconn *conn, const char *sqlstate, const char *sql, ...)
         fail_msg("%s: refused with %s (%s) instead of %s", last_sql, r.sqlstate, r.message, sqlstate);
 }
 
-typedef struct backend_wait {
+typedef struct backends_wait {
     PGconn *conn;
-    int backend;
-} backend_wait;
+    const char *backends;
+} backends_wait;
 
-static bool is_gone(void *arg)
+static bool are_gone(void *arg)
 {
-    backend_wait *wait = arg;
-    return pg_number(wait->conn, "SELECT count(*) FROM pg_stat_activity WHERE pid = %d", wait->backend) == 0;
+    const backends_wait *wait = arg;
+    return pg_number(wait->conn, "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY ('%s'::int[])",
+                     wait->backends) == 0;
+}
+
+void pg_end_backends(PGconn *conn, const char *which)
+{
+    enum { GONE_DEADLINE_MS = 60000 };
+    /* Its second argument, which waits, came with PostgreSQL 14. */
+    char *backends = pg_text(conn,
+                             "SELECT coalesce(array_agg(pid) FILTER (WHERE signalled), '{}') FROM (SELECT "
+                             "pid, pg_terminate_backend(pid) AS signalled FROM pg_stat_activity WHERE pid <> "
+                             "pg_backend_pid() AND %s) AS b",
+                             which);
+    backends_wait wait = {.conn = conn, .backends = backends};
+    if (!wait_until(are_gone, &wait, GONE_DEADLINE_MS))
+        fail_msg("of the backends %s some do not end", backends);
+    free(backends);
 }
 
 void pg_end_backend(PGconn *conn, int backend)
 {
-    enum { GONE_DEADLINE_MS = 30000 };
-    backend_wait wait = {.conn = conn, .backend = backend};
-    /* Its second argument, which waits, came with PostgreSQL 14. */
-    pg_run(conn, "SELECT pg_terminate_backend(%d)", backend);
-    if (!wait_until(is_gone, &wait, GONE_DEADLINE_MS))
-        fail_msg("backend %d does not end", backend);
+    char which[32];
+    snprintf(which, sizeof which, "pid = %d", backend);
+    pg_end_backends(conn, which);
 }

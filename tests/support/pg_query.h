@@ -42,4 +42,7 @@ void pg_expect_refused(PGconn *conn, const char *sqlstate, const char *sql, ...)
 /* Terminates a backend by its process id and returns when it is gone, with its locks. */
 void pg_end_backend(PGconn *conn, int backend);
 
+/* The same with all others for which a condition on pg_stat_activity holds. Who connects meanwhile is left alone. */
+void pg_end_backends(PGconn *conn, const char *which);
+
 #endif

@@ -93,8 +93,7 @@ static void interrupted_it_leaves_what_it_found(void **state)
     pg_run(conn, "SELECT setval('postbus.outbox_id_seq', 10)");
     publish(conn, topic, 20);
     pg_run(other, "BEGIN; SELECT postbus.rebase(false, 'interrupted')");
-    pg_run(conn, "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE state = 'idle in "
-                 "transaction'");
+    pg_end_backends(conn, "state = 'idle in transaction'");
     PQfinish(other);
     relay_expect_refusal(relay_start(pg, NULL), "postbus.outbox_id_seq");
     assert_int_equal(rebase(pg, REBASE_FLAGS("--yes"), NULL), 0);

@@ -248,8 +248,7 @@ static void a_database_older_than_the_subscription_is_not_worked(void **state)
     stage_start(s, &sub, 1);
     stage_expect_soon(s, 1, "SELECT count(*) FROM effect");
     pg_run(s->conn, "UPDATE postbus_inbox.subscription SET key = 'another'");
-    pg_run(s->conn, "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE application_name "
-                    "LIKE 'postbus %%'");
+    pg_end_backends(s->conn, "application_name LIKE 'postbus %'");
     stage_produce(s->topic, "k", "second", NULL, NULL);
     few.n += stage_notices(s, PBUS_NOTICE_DATABASE);
     assert_true(wait_until(database_failed_often, &few, STAGE_DEADLINE_MS));

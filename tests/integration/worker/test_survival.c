@@ -135,7 +135,7 @@ static void a_restored_database_replays_what_it_lacks(void **state)
     PQfinish(s->conn);
     pg_run(admin, "DROP DATABASE IF EXISTS backup");
     pg_run(admin, "ALTER DATABASE billing ALLOW_CONNECTIONS false");
-    pg_run(admin, "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE datname = 'billing'");
+    pg_end_backends(admin, "datname = 'billing'");
     pg_run(admin, "CREATE DATABASE backup TEMPLATE billing");
     pg_run(admin, "ALTER DATABASE billing ALLOW_CONNECTIONS true");
     s->conn = pg_fixture_connect(stage_server, "billing", NULL);
