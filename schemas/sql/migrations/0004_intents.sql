@@ -67,11 +67,18 @@ LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
 AS $$ SELECT to_char(at AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS') $$;
 COMMENT ON FUNCTION postbus.intent_stamp(timestamptz) IS 'The time of an intent, as Kafka keeps it beside n.';
 
+-- Receipts and notes that came with a copy have intents that another cluster numbered, and this one gives those numbers out again. What an intent wrote
+-- itself has its number as xmin here, or, where the intent came with a copy as well, has not.
 CREATE FUNCTION postbus.take_back(doubted postbus.progress) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_variable
+DECLARE
+    written_here boolean;
 BEGIN
-    DELETE FROM postbus.receipt r WHERE r.intent = doubted.intent;
+    SELECT p.xmin = p.intent::xid INTO STRICT written_here FROM postbus.progress p WHERE p.n = doubted.n;
+    DELETE FROM postbus.receipt r WHERE r.intent = doubted.intent AND (r.xmin = r.intent::xid) = written_here;
+    DELETE FROM postbus.undo u WHERE u.intent = doubted.intent AND (u.xmin = u.intent::xid) <> written_here;
     DELETE FROM postbus.parked k USING postbus.undo u WHERE u.intent = doubted.intent AND u.table_name = 'parked' AND u.id = k.id;
     INSERT INTO postbus.parked OVERRIDING SYSTEM VALUE
     SELECT (jsonb_populate_record(NULL::postbus.parked, f.row_before)).*
@@ -86,8 +93,10 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION postbus.take_back(postbus.progress) IS 'Takes back an intent whose Kafka transaction was not committed.';
 
--- Kafka keeps the n of the last committed transaction for a group until nothing was committed for as long as its offsets.retention.minutes; a day is
--- the least that anyone sets, so an intent of the last hour is decided also where Kafka holds nothing.
+-- Where Kafka holds nothing, nothing was committed, or the position has expired: Kafka keeps it until nothing was committed for as long as its
+-- offsets.retention.minutes. A day is the least that anyone sets; so an intent of the last twelve hours was not committed, and of an older one nobody
+-- knows, also where Kafka held nothing before it.
+-- A row that is in no doubt was written after the intent that Kafka knows last. Where Kafka's n is not below it, this database lacks commits.
 CREATE FUNCTION postbus.resolve(kafka_n bigint, kafka_stamp text, anyhow boolean, OUT outcome text, OUT intent_n bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -101,11 +110,11 @@ BEGIN
     SELECT * INTO STRICT newest FROM postbus.progress p ORDER BY p.n DESC LIMIT 1;
     intent_n := newest.n;
     IF newest.intent IS NULL THEN
-        outcome := 'certain';
+        outcome := CASE WHEN kafka_n >= newest.n AND NOT anyhow THEN 'unknown' ELSE 'certain' END;
         RETURN;
     ELSIF kafka_n = newest.n AND kafka_stamp = postbus.intent_stamp(newest.at) THEN
         outcome := 'committed';
-    ELSIF kafka_n = newest.kafka_before OR (kafka_n IS NULL AND (newest.kafka_before = 0 OR newest.at > clock_timestamp() - interval '1 hour')) THEN
+    ELSIF kafka_n = newest.kafka_before OR (kafka_n IS NULL AND newest.at > clock_timestamp() - interval '12 hours') THEN
         outcome := 'aborted';
         PERFORM postbus.take_back(newest);
     ELSIF anyhow THEN
