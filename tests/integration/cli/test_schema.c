@@ -9,6 +9,7 @@
 
 #include "pg_query.h"
 #include "stage.h"
+#include "text_file.h"
 
 static char folder[64];
 
@@ -19,10 +20,7 @@ static const char *file(const char *name, const char *text)
     static size_t next;
     char *path = paths[next++ % 8];
     snprintf(path, sizeof paths[0], "%s/%s", folder, name);
-    FILE *out = fopen(path, "w");
-    assert_non_null(out);
-    fputs(text, out);
-    assert_int_equal(fclose(out), 0);
+    text_file_write(path, text);
     return path;
 }
 

@@ -9,6 +9,7 @@
 
 #include "postbus_sql.h"
 #include "proc_fixture.h"
+#include "text_file.h"
 #include "wait_until.h"
 
 enum { POOLER_PORT = 6432 /* names a socket in a private directory */, SOON_MS = 30000 };
@@ -292,29 +293,20 @@ static void a_restored_database_and_a_standby_are_told(void **state)
     expect_finding("server.primary", "error", "restored or moved");
 }
 
-static void write_file(const char *path, const char *text)
-{
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-    assert_int_equal(chmod(path, 0644), 0);
-}
-
 static proc_fixture *start_pooler(const char *directory)
 {
     char path[200], text[1000];
     assert_int_equal(mkdir(directory, 0777), 0);
     assert_int_equal(chmod(directory, 0777), 0);
     snprintf(path, sizeof path, "%s/users", directory);
-    write_file(path, "\"relay\" \"\"\n");
+    text_file_write(path, "\"relay\" \"\"\n");
     snprintf(path, sizeof path, "%s/pgbouncer.ini", directory);
     snprintf(text, sizeof text,
              "[databases]\npooled = host=%s port=%d dbname=pooled\n[pgbouncer]\nunix_socket_dir = "
              "%s\nlisten_addr =\n"
              "listen_port = %d\nauth_type = trust\nauth_file = %s/users\npool_mode = transaction\n",
              pg_fixture_directory(stage_pg), pg_fixture_port(stage_pg), directory, POOLER_PORT, directory);
-    write_file(path, text);
+    text_file_write(path, text);
     const char *const argv[] = {"setpriv",
                                 "--reuid=postgres",
                                 "--regid=postgres",

@@ -3,6 +3,7 @@
 #include "pg_query.h"
 #include "postbus_sql.h"
 #include "stage.h"
+#include "text_file.h"
 #include "wait_until.h"
 
 #include <signal.h>
@@ -97,17 +98,15 @@ static void a_restored_outbox_goes_on_after_rebase_and_loses_nothing(void **stat
 
 static proc_fixture *start_pooler(const char *directory, int port)
 {
-    char path[100];
+    char path[100], text[400];
     snprintf(path, sizeof path, "%s/pgbouncer.ini", directory);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fprintf(
-        file,
+    snprintf(
+        text, sizeof text,
         "[databases]\n* = host=127.0.0.1 port=%d user=postgres\n[pgbouncer]\nlisten_addr = "
         "127.0.0.1\nlisten_port = %d\n"
         "unix_socket_dir =\nauth_type = any\nauth_file =\npool_mode = transaction\ndefault_pool_size = 1\n",
         pg_fixture_port(stage_pg), port);
-    fclose(file);
+    text_file_write(path, text);
     const char *const as_root[] = {
         "setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "pgbouncer", path, NULL};
     return proc_fixture_start(geteuid() == 0 ? as_root : as_root + 4, NULL);

@@ -5,6 +5,7 @@
 #include "pg_query.h"
 #include "registry_fixture.h"
 #include "stage.h"
+#include "text_file.h"
 
 #include <postbus/registry.h>
 #include <stdio.h>
@@ -52,10 +53,7 @@ static const char *file(const char *name, const char *text)
     static size_t next;
     char *path = paths[next++ % 4];
     snprintf(path, sizeof paths[0], "%s/%s", folder, name);
-    FILE *out = fopen(path, "w");
-    assert_non_null(out);
-    fputs(text, out);
-    assert_int_equal(fclose(out), 0);
+    text_file_write(path, text);
     return path;
 }
 

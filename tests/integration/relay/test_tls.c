@@ -3,6 +3,7 @@
 #include "cmocka_all.h"
 #include "pg_query.h"
 #include "stage.h"
+#include "text_file.h"
 #include "wait_until.h"
 
 #include <librdkafka/rdkafka.h>
@@ -49,12 +50,8 @@ static void guard_the_server(PGconn *conn)
     char path[200];
     pg_run(conn, "CREATE ROLE relay LOGIN PASSWORD '" PASSWORD "'");
     snprintf(path, sizeof path, "%s/data/pg_hba.conf", pg_fixture_directory(stage_pg));
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs("local all all trust\nhostssl all relay 127.0.0.1/32 scram-sha-256\nhost all postgres 127.0.0.1/32 "
-          "trust\n",
-          file);
-    fclose(file);
+    text_file_write(path, "local all all trust\nhostssl all relay 127.0.0.1/32 scram-sha-256\n"
+                          "host all postgres 127.0.0.1/32 trust\n");
 }
 
 static int open_group(void **state)
@@ -247,10 +244,7 @@ static void an_event_flows_over_tls_and_sasl_with_secrets_from_a_file(void **sta
         skip();
     char secret[120], from[200];
     snprintf(secret, sizeof secret, "%s/password", directory);
-    FILE *file = fopen(secret, "w");
-    assert_non_null(file);
-    fputs(PASSWORD "\n", file);
-    fclose(file);
+    text_file_write(secret, PASSWORD "\n");
     snprintf(from, sizeof from, "sasl.password_file=%s", secret);
     outbox *o = outbox_new();
     char *conninfo = over_tls(o, PASSWORD);

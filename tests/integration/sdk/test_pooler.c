@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "proc_fixture.h"
+#include "text_file.h"
 
 enum {
     N_CLIENTS = 6,
@@ -29,15 +30,6 @@ static const char *pooler_program(void)
     return NULL;
 }
 
-static void write_file(const char *path, const char *text)
-{
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-    assert_int_equal(chmod(path, 0644), 0);
-}
-
 static void write_configuration(void)
 {
     char text[2000], users[400];
@@ -45,7 +37,7 @@ static void write_configuration(void)
     assert_int_equal(mkdir(pooler_directory, 0777), 0);
     assert_int_equal(chmod(pooler_directory, 0777), 0);
     snprintf(users, sizeof users, "%s/users", pooler_directory);
-    write_file(users, "\"shop_app\" \"\"\n");
+    text_file_write(users, "\"shop_app\" \"\"\n");
     snprintf(text, sizeof text,
              "[databases]\n"
              "shop = host=%s port=%d dbname=shop pool_size=2\n"
@@ -59,7 +51,7 @@ static void write_configuration(void)
              pg_fixture_directory(stage_server), pg_fixture_port(stage_server), pooler_directory, PORT,
              users);
     snprintf(pooler_configuration, sizeof pooler_configuration, "%s/pgbouncer.ini", pooler_directory);
-    write_file(pooler_configuration, text);
+    text_file_write(pooler_configuration, text);
 }
 
 /* A pooler for each test: its connections to the server would not outlive the database, which is made anew.
