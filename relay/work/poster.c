@@ -12,6 +12,7 @@
 #include "cloud_event.h"
 #include "event_text.h"
 #include "outcome.h"
+#include "web.h"
 
 enum {
     CONNECT_LIMIT_MS = 10000,
@@ -40,41 +41,25 @@ static void seat_leave(void *arg)
 bool poster_init(poster *p)
 {
     errno = ENOMEM;
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+    if (!web_start())
         return false;
     int error = pthread_key_create(&p->seat, seat_leave);
     p->has_seat = error == 0;
-    if (error)
-        curl_global_cleanup();
     errno = error;
     return p->has_seat;
 }
 
 void poster_done(poster *p)
 {
-    if (!p->has_seat)
-        return;
-    pthread_key_delete(p->seat);
-    curl_global_cleanup();
+    if (p->has_seat)
+        pthread_key_delete(p->seat);
     p->has_seat = false;
 }
 
 bool poster_takes_url(const char *url)
 {
-    static const CURLUPart secrets[] = {CURLUPART_USER, CURLUPART_PASSWORD};
-    char *part = NULL;
-    CURLU *u = curl_url();
-    bool ok = u && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
-              curl_url_get(u, CURLUPART_SCHEME, &part, 0) == CURLUE_OK &&
-              (strcmp(part, "http") == 0 || strcmp(part, "https") == 0);
-    curl_free(part);
-    for (size_t i = 0; ok && i < sizeof secrets / sizeof secrets[0]; i++) {
-        part = NULL;
-        ok = curl_url_get(u, secrets[i], &part, 0) != CURLUE_OK;
-        curl_free(part);
-    }
-    curl_url_cleanup(u);
-    return ok;
+    web_url what = web_url_judge(url);
+    return what == WEB_URL_ENDPOINT || what == WEB_URL_QUERY;
 }
 
 /* ---- a thread's connection ---- */
@@ -94,19 +79,10 @@ static size_t on_body(char *bytes, size_t one, size_t size, void *arg)
 static bool set_up(const poster *p, seat *s)
 {
     CURL *c = s->easy;
-    bool ok = curl_easy_setopt(c, CURLOPT_URL, p->url) == CURLE_OK &&
-              curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-              curl_easy_setopt(c, CURLOPT_USERAGENT, "postbus/" POSTBUS_VERSION) == CURLE_OK &&
-              curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK &&
-              curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK &&
-              curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK;
-    if (ok && *p->ca_file) /* and no other is trusted */
-        ok = curl_easy_setopt(c, CURLOPT_CAINFO, p->ca_file) == CURLE_OK &&
-             curl_easy_setopt(c, CURLOPT_CAPATH, NULL) == CURLE_OK;
+    bool ok = web_set_up(c, p->ca_file) && curl_easy_setopt(c, CURLOPT_URL, p->url) == CURLE_OK &&
+              curl_easy_setopt(c, CURLOPT_USERAGENT, "postbus/" POSTBUS_VERSION) == CURLE_OK;
     curl_easy_setopt(c, CURLOPT_POST, 1L);
-    curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(c, CURLOPT_MAXLIFETIME_CONN, (long)CONNECTION_LIFE_S);
     curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_LIMIT_MS);

@@ -2,7 +2,6 @@
 #include "registry_http.h"
 
 #include <curl/curl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "bytes.h"
 #include "failure.h"
 #include "text.h"
+#include "web.h"
 
 #define DEFAULT_TIMEOUT_MS 10000
 /* A schema's text has 1 MiB at most, and a character of it six bytes at most as JSON. */
@@ -27,14 +27,6 @@ struct registry_http {
     int64_t pause_until_ms; /* it was out of order: nothing is asked before */
     pbus_error pause_reason;
 };
-
-static pthread_once_t started = PTHREAD_ONCE_INIT;
-static CURLcode start_code;
-
-static void start_curl(void)
-{
-    start_code = curl_global_init(CURL_GLOBAL_DEFAULT);
-}
 
 int64_t registry_now_ms(void)
 {
@@ -53,31 +45,15 @@ static size_t on_answer(char *data, size_t one, size_t n, void *arg)
     return http->too_large || http->answer.failed ? 0 : size;
 }
 
-static bool has_part(CURLU *url, CURLUPart part)
-{
-    char *text = NULL;
-    bool has = curl_url_get(url, part, &text, 0) == CURLUE_OK;
-    curl_free(text);
-    return has;
-}
-
 /* The message does not show an URL that may have a password in it. */
 static pbus_status check_url(const char *text, pbus_error *err)
 {
-    CURLU *url = text ? curl_url() : NULL;
-    if (text && !url)
-        return failure(err, PBUS_ERROR_MEMORY, "no memory for the registry");
-    bool readable = url && curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
-    bool secret = readable && (has_part(url, CURLUPART_USER) || has_part(url, CURLUPART_PASSWORD));
-    bool more = readable && (has_part(url, CURLUPART_QUERY) || has_part(url, CURLUPART_FRAGMENT));
-    curl_url_cleanup(url);
-    if (secret)
+    web_url what = text ? web_url_judge(text) : WEB_URL_UNREADABLE;
+    if (what == WEB_URL_ENDPOINT)
+        return PBUS_OK;
+    if (what == WEB_URL_SECRET)
         return failure(err, PBUS_ERROR_ARGUMENT,
                        "the registry's URL holds a user; give user and password by themselves");
-    if (more || (text && strncasecmp(text, "http://", 7) != 0 && strncasecmp(text, "https://", 8) != 0))
-        readable = false;
-    if (readable)
-        return PBUS_OK;
     return failure(err, PBUS_ERROR_ARGUMENT,
                    "the registry's URL is \"%s\"; write https://HOST:PORT or http://HOST:PORT",
                    !text               ? "(NULL)"
@@ -92,18 +68,12 @@ static bool set_login(CURL *curl, const pbus_registry_options *o)
                         curl_easy_setopt(curl, CURLOPT_PASSWORD, o->password ? o->password : "") == CURLE_OK);
 }
 
-static bool set_transport(registry_http *http, const pbus_registry_options *o)
+static bool set_transport(CURL *curl, const pbus_registry_options *o)
 {
-    CURL *curl = http->curl;
     long timeout_ms = o->timeout_ms ? (long)o->timeout_ms : DEFAULT_TIMEOUT_MS;
-    return curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
+    return web_set_up(curl, o->ca_file) &&
            curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, timeout_ms) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK &&
-           (!o->ca_file || curl_easy_setopt(curl, CURLOPT_CAINFO, o->ca_file) == CURLE_OK);
+           curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms) == CURLE_OK;
 }
 
 static bool add_header(registry_http *http, const char *line)
@@ -120,7 +90,7 @@ static bool set_up(registry_http *http, const pbus_registry_options *o)
         length--;
     http->url = strndup(o->url, length);
     return http->url && add_header(http, "Accept: " MEDIA_TYPE ", application/json") &&
-           add_header(http, "Content-Type: " MEDIA_TYPE) && set_transport(http, o) &&
+           add_header(http, "Content-Type: " MEDIA_TYPE) && set_transport(http->curl, o) &&
            set_login(http->curl, o) &&
            curl_easy_setopt(http->curl, CURLOPT_HTTPHEADER, http->headers) == CURLE_OK &&
            curl_easy_setopt(http->curl, CURLOPT_USERAGENT, "postbus") == CURLE_OK &&
@@ -131,11 +101,10 @@ static bool set_up(registry_http *http, const pbus_registry_options *o)
 
 pbus_status registry_http_new(const pbus_registry_options *options, registry_http **out, pbus_error *err)
 {
-    pthread_once(&started, start_curl);
     pbus_status status = check_url(options->url, err);
     if (status != PBUS_OK)
         return status;
-    registry_http *http = start_code == CURLE_OK ? calloc(1, sizeof *http) : NULL;
+    registry_http *http = web_start() ? calloc(1, sizeof *http) : NULL;
     if (http)
         http->curl = curl_easy_init();
     if (!http || !http->curl || !set_up(http, options)) {

@@ -1,6 +1,7 @@
 /* pbus_registry: ids and schemas of a registry, asked for once; what it refuses, and what becomes of callers while it is away. */
 #include "cmocka_all.h"
 
+#include <curl/curl.h>
 #include <postbus/registry.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -313,18 +314,31 @@ static void no_redirection_is_followed_and_a_stranger_is_told_from_a_registry(vo
 }
 
 static char certificates[] = "/tmp/postbus-registry-tls.XXXXXX";
+static const char *system_authorities; /* a directory; NULL: the one that libcurl was built with */
 
-static const char *ask_over_tls(const char *certificate, const char *host, bool own_ca)
+CURL *__real_curl_easy_init(void);
+CURL *__wrap_curl_easy_init(void);
+
+CURL *__wrap_curl_easy_init(void)
+{
+    CURL *curl = __real_curl_easy_init();
+    if (system_authorities)
+        assert_int_equal(curl_easy_setopt(curl, CURLOPT_CAPATH, system_authorities), CURLE_OK);
+    return curl;
+}
+
+/* ca_name: the file of whom to trust, among the certificates; NULL: whom the system trusts. */
+static const char *ask_over_tls(const char *certificate, const char *host, const char *ca_name)
 {
     char pem[100], ca[100], url[100];
     snprintf(pem, sizeof pem, "%s/%s.pem", certificates, certificate);
-    snprintf(ca, sizeof ca, "%s/ca.crt", certificates);
+    snprintf(ca, sizeof ca, "%s/%s", certificates, ca_name ? ca_name : "");
     const char *const arguments[] = {"--tls", pem, NULL};
     registry_fixture *guarded = registry_fixture_new(arguments);
     snprintf(url, sizeof url, "https://%s:%d", host, registry_fixture_port(guarded));
     pbus_registry_options options = PBUS_REGISTRY_OPTIONS_INIT;
     options.url = url;
-    options.ca_file = own_ca ? ca : NULL;
+    options.ca_file = ca_name ? ca : NULL;
     options.timeout_ms = SOON_MS;
     const char *said;
     pbus_registry *registry = client_of(options);
@@ -342,11 +356,18 @@ static void only_a_certificate_of_this_host_and_of_a_trusted_signer_is_taken(voi
         proc_fixture_run((const char *const[]){POSTBUS_SUPPORT_DIR "/certificates", certificates, NULL}, NULL,
                          NULL, SOON_MS),
         0);
-    assert_string_equal(ask_over_tls("good", "localhost", true), "");
-    expect(ask_over_tls("good", "localhost", false), "REGISTRY: ", "cannot be asked: ");
-    expect(ask_over_tls("elsewhere", "localhost", true), "REGISTRY: ", "cannot be asked: ");
-    expect(ask_over_tls("expired", "localhost", true), "REGISTRY: ", "cannot be asked: ");
-    expect(ask_over_tls("self", "localhost", true), "REGISTRY: ", "cannot be asked: ");
+    assert_string_equal(ask_over_tls("good", "localhost", "ca.crt"), "");
+    expect(ask_over_tls("good", "localhost", NULL), "REGISTRY: ", "cannot be asked: ");
+    expect(ask_over_tls("elsewhere", "localhost", "ca.crt"), "REGISTRY: ", "cannot be asked: ");
+    expect(ask_over_tls("expired", "localhost", "ca.crt"), "REGISTRY: ", "cannot be asked: ");
+    expect(ask_over_tls("self", "localhost", "ca.crt"), "REGISTRY: ", "cannot be asked: ");
+    char directory[100];
+    snprintf(directory, sizeof directory, "%s/authorities", certificates);
+    system_authorities = directory;
+    assert_string_equal(ask_over_tls("good", "localhost", NULL), "");
+    /* Whoever names a signer trusts no other, the system's authorities included. */
+    expect(ask_over_tls("good", "localhost", "self.crt"), "REGISTRY: ", "cannot be asked: ");
+    system_authorities = NULL;
     proc_fixture_run((const char *const[]){"rm", "-r", certificates, NULL}, NULL, NULL, SOON_MS);
 }
 
