@@ -122,15 +122,27 @@ static json_t *attributes(const pbus_delivery *e, const char *source, const char
 
 /* ---- what the value is ---- */
 
-/* What the record's header says, where it can stand in one of ours. */
+/* Whether the record's header can be the Content-Type. By one that begins so a server knows a structured event, or a batch: it would take the id, type and
+ * source that stand in the value for ours. */
+static bool is_usable_type(const pbus_record_header *h)
+{
+    static const char reserved[] = "application/cloudevents";
+    const char *text = h->value;
+    if (h->value_size == 0 || h->value_size >= TYPE_SIZE || !memchr(text, '/', h->value_size) ||
+        *text == ' ' ||
+        (h->value_size >= strlen(reserved) && strncasecmp(text, reserved, strlen(reserved)) == 0))
+        return false;
+    for (size_t i = 0; i < h->value_size; i++)
+        if (!isprint((unsigned char)text[i]))
+            return false;
+    return true;
+}
+
 static bool type_of_header(const pbus_delivery *e, char out[TYPE_SIZE])
 {
     const pbus_record_header *h = header_find(e, "content-type");
-    if (!h || h->value_size == 0 || h->value_size >= TYPE_SIZE || !memchr(h->value, '/', h->value_size))
+    if (!h || !is_usable_type(h))
         return false;
-    for (size_t i = 0; i < h->value_size; i++)
-        if (!isprint(((const unsigned char *)h->value)[i]))
-            return false;
     memcpy(out, h->value, h->value_size);
     out[h->value_size] = '\0';
     return true;
@@ -234,12 +246,13 @@ static bool add_attribute(struct curl_slist **headers, const char *name, const j
     return add_encoded(headers, "ce-", name, number, (size_t)n);
 }
 
-/* What became an attribute, or of Content-Type, is not sent a second time. */
+/* What became an attribute, the Content-Type among them, is not sent a second time. */
 static bool is_taken(const pbus_delivery *e, const pbus_record_header *h, const json_t *a)
 {
     const char *name = attribute_of(h->name, header_find(e, "ce_specversion") != NULL);
     return (name && json_object_get(a, name)) || (e->event_id && strcmp(h->name, "id") == 0) ||
-           (e->type && strcmp(h->name, "type") == 0) || strcasecmp(h->name, "content-type") == 0;
+           (e->type && strcmp(h->name, "type") == 0) ||
+           (h == header_find(e, "content-type") && is_usable_type(h));
 }
 
 static bool add_record_headers(struct curl_slist **headers, const pbus_delivery *e, const json_t *a)

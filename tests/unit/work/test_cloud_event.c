@@ -138,6 +138,32 @@ static void nothing_of_an_event_becomes_a_header_of_its_own(void **state)
     expect_line("Content-Type: text/plain; charset=utf-8");
 }
 
+/* Servers take "application/cloudevents…" for the mark of an event whose attributes stand in the body, where the publisher of the value has written them. */
+static void no_value_passes_for_a_structured_event(void **state)
+{
+    (void)state;
+    static const char *const types[] = {"application/cloudevents+json", "Application/CloudEvents",
+                                        "application/cloudevents-batch+json; charset=utf-8",
+                                        " application/cloudevents+json"};
+    static const char value[] =
+        "{\"specversion\":\"1.0\",\"id\":\"forged\",\"source\":\"/bank\",\"type\":\"paid\"}";
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        for (int structured = 0; structured < 2; structured++) {
+            const pbus_record_header headers[] = {header("content-type", types[i])};
+            pbus_delivery e = event(value, headers, 1);
+            char kept[100] = "postbus-header-content-type: ", *to = kept + strlen(kept);
+            for (const char *from = types[i]; *from; from++)
+                to = stpcpy(to, *from == ' ' ? "%20" : (char[]){*from, '\0'});
+            make(&e, structured);
+            expect_line(structured ? "Content-Type: application/cloudevents+json; charset=utf-8"
+                                   : "Content-Type: application/json");
+            expect_line(kept);
+            if (structured)
+                assert_non_null(strstr(c.body, "\"datacontenttype\":\"application/json\""));
+            cloud_event_done(&c);
+        }
+}
+
 static void a_record_that_is_a_cloud_event_keeps_its_attributes(void **state)
 {
     (void)state;
@@ -239,6 +265,7 @@ int main(void)
         TEST(in_binary_mode_the_value_is_the_body),
         TEST(in_structured_mode_all_is_in_a_document),
         TEST(nothing_of_an_event_becomes_a_header_of_its_own),
+        TEST(no_value_passes_for_a_structured_event),
         TEST(a_record_that_is_a_cloud_event_keeps_its_attributes),
         TEST(a_value_stands_as_its_type_says),
         TEST(a_tombstone_has_neither_body_nor_content_type),
