@@ -63,7 +63,7 @@ typedef struct config {
     char *registry_password;      /* a secret */
     char *registry_password_file; /* "" = none */
     char *registry_ca_file;       /* "" = the system's */
-    int64_t registry_timeout_ms;  /* for one request */
+    int64_t registry_timeout_ms;  /* for one question */
     log_level log_level;
     bool log_json;
     config_pair

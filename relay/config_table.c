@@ -141,7 +141,8 @@ const config_setting config_table[] = {
      .effect = "Certificates in PEM, one of which has to have signed the registry's. Empty: the system's."},
     {"registry_timeout_ms", SETTING_DURATION_MS, AT(registry_timeout_ms), .preset = "10000", .lowest = 100,
      .highest = 600000, .placeholder = "TIME",
-     .effect = "How long a request to the registry may take, from connecting to its last byte."},
+     .effect = "How long a question to the registry may take, from connecting to the last byte of the last "
+               "answer that it needs."},
     {"log_level", SETTING_LEVEL, AT(log_level), .preset = "info", .placeholder = "LEVEL",
      .effect = "The least level that is logged: debug, info, warn or error.", .of_process = true},
     {"log_json", SETTING_BOOL, AT(log_json), .preset = "false",

@@ -41,6 +41,7 @@ struct pbus_registry {
 /* While a schema with references is fetched. */
 typedef struct fetching {
     registry_http *http;
+    int64_t until_ms;
     size_t n_left;
     pbus_error *err;
 } fetching;
@@ -176,13 +177,13 @@ static pbus_status post(pbus_registry *r, const char *path, const char *subject,
     size_t size;
     const char *text = pbus_schema_text(schema, &size);
     json_t *body = json_pack("{s:s%}", "schema", text, size);
-    char *name = registry_http_escape(r->http, subject), *full = NULL;
+    char *name = registry_http_escape(subject), *full = NULL;
     pbus_status status;
     if (!body || !name || asprintf(&full, path, name) < 0)
         status = failure(err, PBUS_ERROR_MEMORY, "no memory for a request to the registry");
     else {
         pthread_mutex_lock(&r->line);
-        status = registry_http_ask(r->http, full, body, out, err);
+        status = registry_http_ask(r->http, registry_http_until_ms(r->http), full, body, out, err);
         pthread_mutex_unlock(&r->line);
         free(full);
     }
@@ -229,9 +230,11 @@ pbus_status pbus_registry_find(pbus_registry *registry, const char *subject, con
 static pbus_status first_message(const json_t *said, const char *subject, pbus_error *err)
 {
     const char *message = json_string_value(json_array_get(json_object_get(said, "messages"), 0));
+    char words[600];
+    registry_http_quote(message ? message : "", words, sizeof words);
     return failure(err, PBUS_ERROR_INCOMPATIBLE,
-                   "the registry finds it incompatible with the latest version of %s%s%.600s", subject,
-                   message ? ": " : "", message ? message : "");
+                   "the registry finds it incompatible with the latest version of %s%s%s", subject,
+                   *words ? ": " : "", words);
 }
 
 pbus_status pbus_registry_check(pbus_registry *registry, const char *subject, const pbus_schema *schema,
@@ -271,12 +274,12 @@ static pbus_status fetch_reference(fetching *f, const json_t *reference, pbus_sc
         return failure(f->err, PBUS_ERROR_LIMIT, "the schema refers to more than %d others", MOST_REFERENCES);
     if (!subject || !json_is_integer(version))
         return strange("subject and version of a reference", f->err);
-    name = registry_http_escape(f->http, subject);
+    name = registry_http_escape(subject);
     if (!name ||
         asprintf(&path, "/subjects/%s/versions/%" JSON_INTEGER_FORMAT, name, json_integer_value(version)) < 0)
         status = failure(f->err, PBUS_ERROR_MEMORY, "no memory for a request to the registry");
     else {
-        status = registry_http_ask(f->http, path, NULL, &said, f->err);
+        status = registry_http_ask(f->http, f->until_ms, path, NULL, &said, f->err);
         free(path);
     }
     registry_http_forget(name);
@@ -318,9 +321,10 @@ static pbus_status fetch(pbus_registry *r, int32_t id, pbus_schema **out, pbus_e
 {
     char path[64];
     json_t *said = NULL;
-    fetching f = {.http = r->http, .n_left = MOST_REFERENCES, .err = err};
+    fetching f = {
+        .http = r->http, .until_ms = registry_http_until_ms(r->http), .n_left = MOST_REFERENCES, .err = err};
     snprintf(path, sizeof path, "/schemas/ids/%" PRId32, id);
-    pbus_status status = registry_http_ask(r->http, path, NULL, &said, err);
+    pbus_status status = registry_http_ask(r->http, f.until_ms, path, NULL, &said, err);
     if (status == PBUS_OK)
         status = take_schema(&f, said, out);
     json_decref(said);

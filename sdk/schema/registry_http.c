@@ -21,6 +21,7 @@ struct registry_http {
     CURL *curl;
     struct curl_slist *headers;
     char *url; /* without a slash at its end */
+    int64_t timeout_ms;
     bytes answer;
     bool too_large;
     char said[CURL_ERROR_SIZE];
@@ -68,14 +69,6 @@ static bool set_login(CURL *curl, const pbus_registry_options *o)
                         curl_easy_setopt(curl, CURLOPT_PASSWORD, o->password ? o->password : "") == CURLE_OK);
 }
 
-static bool set_transport(CURL *curl, const pbus_registry_options *o)
-{
-    long timeout_ms = o->timeout_ms ? (long)o->timeout_ms : DEFAULT_TIMEOUT_MS;
-    return web_set_up(curl, o->ca_file) &&
-           curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, timeout_ms) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms) == CURLE_OK;
-}
-
 static bool add_header(registry_http *http, const char *line)
 {
     struct curl_slist *longer = curl_slist_append(http->headers, line);
@@ -89,8 +82,9 @@ static bool set_up(registry_http *http, const pbus_registry_options *o)
     while (length > 0 && o->url[length - 1] == '/')
         length--;
     http->url = strndup(o->url, length);
+    http->timeout_ms = o->timeout_ms ? o->timeout_ms : DEFAULT_TIMEOUT_MS;
     return http->url && add_header(http, "Accept: " MEDIA_TYPE ", application/json") &&
-           add_header(http, "Content-Type: " MEDIA_TYPE) && set_transport(http->curl, o) &&
+           add_header(http, "Content-Type: " MEDIA_TYPE) && web_set_up(http->curl, o->ca_file) &&
            set_login(http->curl, o) &&
            curl_easy_setopt(http->curl, CURLOPT_HTTPHEADER, http->headers) == CURLE_OK &&
            curl_easy_setopt(http->curl, CURLOPT_USERAGENT, "postbus") == CURLE_OK &&
@@ -126,9 +120,14 @@ void registry_http_free(registry_http *http)
     free(http);
 }
 
-char *registry_http_escape(registry_http *http, const char *text)
+int64_t registry_http_until_ms(const registry_http *http)
 {
-    return curl_easy_escape(http->curl, text, 0);
+    return registry_now_ms() + http->timeout_ms;
+}
+
+char *registry_http_escape(const char *text)
+{
+    return curl_easy_escape(NULL, text, 0);
 }
 
 void registry_http_forget(char *escaped)
@@ -166,14 +165,15 @@ static pbus_status no_answer(registry_http *http, CURLcode code, pbus_error *err
     return unusable(http, status, !is_final(code), err);
 }
 
-/* The registry's own words, in one line. */
-static void copy_line(const char *text, char *out, size_t out_size)
+void registry_http_quote(const char *text, char *out, size_t out_size)
 {
+    uint32_t character;
     snprintf(out, out_size, "%s", text);
     text_trim_cut(out);
-    for (; *out; out++)
-        if ((unsigned char)*out < ' ' || *out == 0x7F)
-            *out = ' ';
+    size_t size = strlen(out), from, at = 0;
+    while (from = at, text_next(out, size, &at, &character))
+        if (character < ' ' || (character >= 0x7F && character < 0xA0))
+            memset(out + from, ' ', at - from);
 }
 
 static pbus_status kind_of(long http_status, int code)
@@ -197,18 +197,19 @@ static pbus_status refused(registry_http *http, long http_status, const json_t *
     int number = code > 0 && code < 1000000 ? (int)code : (int)http_status;
     pbus_status kind = kind_of(http_status, number);
     char words[700];
-    copy_line(message                                    ? message
-              : http_status == 401 || http_status == 403 ? "user and password do not have the right"
-                                                         : "nothing that a schema registry says",
-              words, sizeof words);
+    registry_http_quote(message                                    ? message
+                        : http_status == 401 || http_status == 403 ? "user and password do not have the right"
+                                                                   : "nothing that a schema registry says",
+                        words, sizeof words);
     kind = failure(err, kind, "the registry %s answers %d: %s", http->url, number, words);
     bool passes = http_status >= 500 || http_status == 429 || http_status == 408;
     return kind == PBUS_ERROR_REGISTRY ? unusable(http, kind, passes, err) : kind;
 }
 
-static pbus_status send_request(registry_http *http, const char *path, const json_t *body, long *out_status,
-                                pbus_error *err)
+static pbus_status send_request(registry_http *http, int64_t until_ms, const char *path, const json_t *body,
+                                long *out_status, pbus_error *err)
 {
+    int64_t left_ms = until_ms - registry_now_ms();
     char *text = body ? json_dumps(body, JSON_COMPACT) : NULL, *url = NULL;
     if ((body && !text) || asprintf(&url, "%s%s", http->url, path) < 0) {
         free(text);
@@ -218,6 +219,8 @@ static pbus_status send_request(registry_http *http, const char *path, const jso
     http->answer.failed = http->too_large = false;
     http->said[0] = '\0';
     CURLcode code = curl_easy_setopt(http->curl, CURLOPT_URL, url);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(http->curl, CURLOPT_TIMEOUT_MS, (long)(left_ms > 0 ? left_ms : 1));
     if (code == CURLE_OK && !text)
         code = curl_easy_setopt(http->curl, CURLOPT_HTTPGET, 1L);
     else if (code == CURLE_OK)
@@ -234,15 +237,15 @@ static pbus_status send_request(registry_http *http, const char *path, const jso
     return PBUS_OK;
 }
 
-pbus_status registry_http_ask(registry_http *http, const char *path, const json_t *body, json_t **out,
-                              pbus_error *err)
+pbus_status registry_http_ask(registry_http *http, int64_t until_ms, const char *path, const json_t *body,
+                              json_t **out, pbus_error *err)
 {
     long http_status = 0;
     if (http->pause_until_ms > registry_now_ms()) {
         *err = http->pause_reason;
         return PBUS_ERROR_REGISTRY;
     }
-    pbus_status status = send_request(http, path, body, &http_status, err);
+    pbus_status status = send_request(http, until_ms, path, body, &http_status, err);
     if (status != PBUS_OK)
         return status;
     json_t *said = json_loadb((const char *)http->answer.data, http->answer.size, 0, NULL);

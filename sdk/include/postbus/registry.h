@@ -40,7 +40,7 @@ typedef struct pbus_registry_options {
     const char *user;     /* of HTTP's basic authentication; NULL: none */
     const char *password; /* NULL: "" */
     const char *ca_file; /* certificates in PEM that the registry's has to be signed by; NULL: the system's */
-    uint32_t timeout_ms; /* for one request, from connecting to the last byte; 0: 10,000 */
+    uint32_t timeout_ms; /* for one call, from connecting to the last byte of the last answer; 0: 10,000 */
 } pbus_registry_options;
 /* clang-format off */
 #define PBUS_REGISTRY_OPTIONS_INIT {sizeof(pbus_registry_options), NULL, NULL, NULL, NULL, 0}

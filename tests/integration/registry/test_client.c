@@ -190,6 +190,70 @@ static void a_schema_of_several_parts_is_put_together(void **state)
     pbus_registry_free(registry);
 }
 
+static void set_fault(const char *fault)
+{
+    assert_int_equal(registry_fixture_send(server, "PUT", "/test/fault", fault), 200);
+}
+
+/* Each refers to the next, and is fetched by a request of its own. */
+static void the_time_limit_is_for_all_requests_of_a_call(void **state)
+{
+    (void)state;
+    enum { N_LINKS = 8 };
+    pbus_registry *writer = client();
+    const char *said;
+    put(writer, "link0", "{\"type\":\"fixed\",\"name\":\"L0\",\"size\":1}", &said);
+    for (int i = 1; i < N_LINKS; i++) {
+        char path[60], body[400];
+        snprintf(path, sizeof path, "/subjects/link%d/versions", i);
+        snprintf(body, sizeof body,
+                 "{\"schema\": \"{\\\"type\\\":\\\"record\\\",\\\"name\\\":\\\"L%d\\\",\\\"fields\\\":"
+                 "[{\\\"name\\\":\\\"f\\\",\\\"type\\\":\\\"L%d\\\"}]}\", \"references\": "
+                 "[{\"name\": \"L%d\", \"subject\": \"link%d\", \"version\": 1}]}",
+                 i, i - 1, i - 1, i - 1);
+        assert_int_equal(registry_fixture_send(server, "POST", path, body), 200);
+    }
+    int32_t last = put(writer, "behind-links", "\"float\"", &said) - 1;
+    pbus_registry_free(writer);
+    pbus_registry_options options = PBUS_REGISTRY_OPTIONS_INIT;
+    options.url = registry_fixture_url(server);
+    options.timeout_ms = 1500;
+    pbus_registry *reader = client_of(options);
+    pbus_schema *schema;
+    set_fault("{\"delay_s\": 0.3}");
+    expect(get(reader, last, &schema), "later REGISTRY: ", "cannot be asked: ");
+    set_fault("{}");
+    pbus_registry_free(reader);
+    reader = client();
+    assert_string_equal(get(reader, last, &schema), "");
+    pbus_schema_free(schema);
+    pbus_registry_free(reader);
+}
+
+/* Messages go to logs and terminals. */
+static void what_it_says_is_one_line_and_commands_no_terminal(void **state)
+{
+    (void)state;
+    pbus_registry *registry = client();
+    int32_t found;
+    set_fault("{\"said\": {\"is_compatible\": false, \"messages\": "
+              "[\"a\\u001b[2J\\nerror\\u009b1mb\\u007fc\\u00e4\"]}}");
+    expect(check(registry, "s", "\"int\""), "INCOMPATIBLE: ", ": a [2J error  1mb c\xc3\xa4");
+    set_fault("{\"said\": {\"id\": 2147483648}}");
+    expect(find(registry, "s", "\"int\"", &found), "REGISTRY: ", "answer has no id");
+    set_fault("{\"said\": {\"id\": -1}}");
+    expect(find(registry, "s", "\"int\"", &found), "REGISTRY: ", "answer has no id");
+    set_fault("{\"said\": {\"id\": \"1\"}}");
+    expect(find(registry, "s", "\"int\"", &found), "REGISTRY: ", "answer has no id");
+    set_fault("{\"said\": [1]}");
+    expect(find(registry, "s", "\"int\"", &found), "REGISTRY: ", " 200: nothing that a schema registry says");
+    set_fault("{\"said\": {\"id\": 2147483647}}");
+    assert_string_equal(find(registry, "s", "\"int\"", &found), "");
+    assert_int_equal(found, INT32_MAX);
+    set_fault("{}");
+    pbus_registry_free(registry);
+}
+
 static void one_that_is_away_stops_nothing_that_is_known_and_is_asked_again_when_it_is_back(void **state)
 {
     (void)state;
@@ -435,6 +499,8 @@ int main(void)
         cmocka_unit_test(what_was_registered_is_found_by_schema_and_by_id_and_asked_for_once),
         cmocka_unit_test(what_the_registry_refuses_is_told_in_its_words),
         cmocka_unit_test(a_schema_of_several_parts_is_put_together),
+        cmocka_unit_test(the_time_limit_is_for_all_requests_of_a_call),
+        cmocka_unit_test(what_it_says_is_one_line_and_commands_no_terminal),
         cmocka_unit_test(one_that_is_away_stops_nothing_that_is_known_and_is_asked_again_when_it_is_back),
         cmocka_unit_test(one_that_does_not_answer_costs_the_timeout_and_nobody_else_waits),
         cmocka_unit_test(a_user_is_asked_for_and_the_password_is_not_told),
