@@ -67,6 +67,7 @@ typedef struct working {
     pbus_kafka_setting *kafka;
     size_t n_kafka;
     int stop_fd, abandon_fd;
+    int stopped_fd; /* readable: a subscription has stopped by itself */
 } working;
 
 /* ---- what is told ---- */
@@ -87,8 +88,10 @@ static void on_notice(const pbus_notice *n, void *arg)
         [PBUS_NOTICE_KAFKA] = {"work.kafka", LOG_LEVEL_WARN},
         [PBUS_NOTICE_UNSUBSCRIBED] = {"work.unsubscribed", LOG_LEVEL_WARN},
         [PBUS_NOTICE_UNPUBLISHED] = {"work.unpublished", LOG_LEVEL_WARN},
+        [PBUS_NOTICE_STOPPED] = {"work.subscription_stopped", LOG_LEVEL_ERROR},
     };
-    (void)arg;
+    if (n->kind == PBUS_NOTICE_STOPPED)
+        eventfd_write(((const working *)arg)->stopped_fd, 1);
     if ((size_t)n->kind >= sizeof lines / sizeof lines[0] || !lines[n->kind].event)
         return;
     if (n->topic)
@@ -162,6 +165,8 @@ static bool describe(working *w, size_t i)
         .retry = retry_of(s),
         .unordered = s->unordered,
         .begin = strcmp(s->begin, "latest") == 0 ? PBUS_BEGIN_LATEST : PBUS_BEGIN_EARLIEST,
+        .dead_letter_topic = *s->dead_letter_topic ? s->dead_letter_topic : NULL,
+        .at_dead = strcmp(s->at_dead, "skip") == 0 ? PBUS_AT_DEAD_SKIP : PBUS_AT_DEAD_STOP,
         .n_threads = (int)s->threads,
         .queue_events = (int)s->queue_events,
         .queue_bytes = s->queue_bytes};
@@ -196,7 +201,9 @@ static bool prepare(working *w)
     w->posters = calloc(n, sizeof *w->posters);
     w->subscriptions = calloc(n, sizeof *w->subscriptions);
     w->abandon_fd = eventfd(0, EFD_CLOEXEC);
-    bool ok = w->executors && w->posters && w->subscriptions && w->abandon_fd >= 0 && collect_kafka(w);
+    w->stopped_fd = eventfd(0, EFD_CLOEXEC);
+    bool ok = w->executors && w->posters && w->subscriptions && w->abandon_fd >= 0 && w->stopped_fd >= 0 &&
+              collect_kafka(w);
     for (size_t i = 0; ok && i < n; i++)
         ok = describe(w, i);
     return ok;
@@ -210,6 +217,16 @@ static void wait_for_signal(int stop_fd)
     struct pollfd stop = {.fd = stop_fd, .events = POLLIN};
     while (read(stop_fd, &byte, 1) != 1)
         poll(&stop, 1, -1);
+}
+
+/* false: a subscription has stopped by itself. */
+static bool wait_for_end(const working *w)
+{
+    char byte;
+    struct pollfd ends[] = {{.fd = w->stop_fd, .events = POLLIN}, {.fd = w->stopped_fd, .events = POLLIN}};
+    while (poll(ends, 2, -1) < 0 || !(ends[0].revents | ends[1].revents))
+        continue;
+    return read(w->stop_fd, &byte, 1) == 1;
 }
 
 /* The second signal: programs that run are killed with their threads, and the events are as if they had not been begun. */
@@ -252,16 +269,20 @@ static int work(working *w)
 {
     pbus_error err;
     pbus_worker *worker;
+    bool in_kafka = strcmp(w->cfg.positions, "kafka") == 0;
     const pbus_worker_options settings = {.size = sizeof settings,
                                           .application = w->cfg.application,
-                                          .conninfo = w->c->cfg.database,
+                                          .conninfo = in_kafka ? NULL : w->c->cfg.database,
+                                          .positions =
+                                              in_kafka ? PBUS_POSITIONS_KAFKA : PBUS_POSITIONS_DATABASE,
                                           .brokers = w->c->cfg.brokers,
                                           .kafka = w->kafka,
                                           .n_kafka = w->n_kafka,
                                           .subscriptions = w->subscriptions,
                                           .n_subscriptions = w->cfg.n_subscriptions,
                                           .list_version = (int)w->cfg.list_version,
-                                          .notice = on_notice};
+                                          .notice = on_notice,
+                                          .notice_arg = w};
     pbus_status status = pbus_worker_start(&settings, &worker, &err);
     if (status == PBUS_ERROR_ARGUMENT)
         return misuse(w->c, "%s", err.message);
@@ -269,10 +290,10 @@ static int work(working *w)
         return fault(w->c, "%s", err.message);
     log_event(LOG_LEVEL_INFO, "work.started", "application=%s subscriptions=%zu", w->cfg.application,
               w->cfg.n_subscriptions);
-    wait_for_signal(w->stop_fd);
+    bool was_told = wait_for_end(w);
     int code = drain(w, worker);
     pbus_worker_free(worker);
-    return code;
+    return was_told ? code : EXIT_FAULT;
 }
 
 static bool load(working *w, char *message, size_t message_size)
@@ -299,13 +320,15 @@ static void working_done(working *w)
     free(w->kafka);
     if (w->abandon_fd >= 0)
         close(w->abandon_fd);
+    if (w->stopped_fd >= 0)
+        close(w->stopped_fd);
     work_config_done(&w->cfg);
 }
 
 static int run(const call *c)
 {
     char message[1024] = "out of memory";
-    working w = {.c = c, .abandon_fd = -1};
+    working w = {.c = c, .abandon_fd = -1, .stopped_fd = -1};
     if (!c->cfg.brokers[0])
         return misuse(c, "no brokers are given; use --brokers HOST:PORT,…, POSTBUS_BROKERS or brokers in the "
                          "configuration file");
@@ -346,17 +369,24 @@ const command command_work = {
         "it is a POST of CloudEvents, and the status of the answer decides: 2xx is done, 408, 429, "
         "3xx and 5xx are tried again, at the time of Retry-After where 429 and 503 have one, "
         "other 4xx are a dead letter.\n\n"
+        "With --positions kafka no database is needed: positions are the offsets of the consumer group, what "
+        "is to "
+        "be tried again waits in memory, and an event can be handed out more than once whenever partitions "
+        "move.\n\n"
         "An event can be handed out more than once, after a crash for example: use the event's id "
         "where that matters.\n\n"
         "SIGTERM and SIGINT stop it: it takes up nothing more, and lets what runs finish for "
         "--drain-ms. A second signal "
         "ends it at once.",
-    .examples = "postbus work --application shop --topics orders --exec ./invoice.sh\n"
-                "postbus work --application shop --topics orders --filter 'type = order.paid' --exec-lines "
-                "'python3 -u invoice.py'\n"
-                "postbus work --application shop --topics orders --http https://shop.example/events "
-                "--http-secret-file /run/secrets/webhook\n"
-                "postbus work /etc/postbus/shop.conf --config /etc/postbus/servers.conf",
+    .examples =
+        "postbus work --application shop --topics orders --exec ./invoice.sh\n"
+        "postbus work --application shop --topics orders --filter 'type = order.paid' --exec-lines "
+        "'python3 -u invoice.py'\n"
+        "postbus work --application shop --topics orders --http https://shop.example/events "
+        "--http-secret-file /run/secrets/webhook\n"
+        "postbus work --positions kafka --application shop --topics orders --dead-letter-topic graves "
+        "--exec ./invoice.sh\n"
+        "postbus work /etc/postbus/shop.conf --config /etc/postbus/servers.conf",
     .options = options,
     .takes = TAKES_DATABASE | TAKES_BROKERS | TAKES_KAFKA,
     .most_words = 1,

@@ -118,6 +118,8 @@ static void subscription_free(work_subscription *s)
                            s->http,
                            s->retry,
                            s->begin,
+                           s->dead_letter_topic,
+                           s->at_dead,
                            s->http_mode,
                            s->http_source,
                            s->http_ca_file,
@@ -386,6 +388,7 @@ void work_config_done(work_config *cfg)
         subscription_free(&cfg->subscriptions[i]);
     free(cfg->subscriptions);
     free(cfg->application);
+    free(cfg->positions);
     free_texts(cfg->consumer, cfg->n_consumer);
     *cfg = (work_config){0};
 }

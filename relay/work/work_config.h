@@ -10,7 +10,7 @@
 /* One subscription. Texts are never NULL once it is loaded. */
 typedef struct work_subscription {
     char *key;
-    char *topics, *exec, *exec_lines, *http, *retry, *begin;
+    char *topics, *exec, *exec_lines, *http, *retry, *begin, *dead_letter_topic, *at_dead;
     char *http_mode, *http_source, *http_ca_file, *http_secret_file, *http_secret_env;
     bool unordered;
     int64_t threads, queue_events, queue_bytes, time_limit_ms, kill_after_ms;
@@ -26,7 +26,7 @@ typedef struct work_subscription {
 } work_subscription;
 
 typedef struct work_config {
-    char *application;
+    char *application, *positions;
     int64_t list_version, drain_ms;
     char **consumer; /* NAME=VALUE */
     size_t n_consumer;
@@ -43,6 +43,12 @@ typedef struct work_config {
       "Raise it with each change of the list of subscriptions: a process with a lower one, which is "        \
       "started "                                                                                             \
       "once more during a deployment, changes nothing of the list and begins nothing that it has ended.")    \
+    X(positions, "positions", CHOICE, "database", 0, 0, "database or kafka", "WHERE",                        \
+      "Where it is kept what has been handled. database: with what waits and what is dead, so that an "      \
+      "answer "                                                                                              \
+      "is recorded exactly once. kafka: as the offsets of the consumer groups, and nothing anywhere else; "  \
+      "no "                                                                                                  \
+      "database is used, what waits is in memory, and each event is handed out at least once.")              \
     X(drain_ms, "drain-ms", DURATION_MS, "30000", 0, 86400000, NULL, "TIME",                                 \
       "SIGTERM: how long what runs may go on before it is ended.")
 
@@ -88,6 +94,12 @@ typedef struct work_config {
       "While an event waits for another attempt, later ones of its key go on.")                              \
     X(begin, "begin", CHOICE, "earliest", 0, 0, "earliest or latest", "WHERE",                               \
       "Where a partition is begun that this subscription never read.")                                       \
+    X(dead_letter_topic, "dead-letter-topic", TEXT, "", 0, 0, NULL, "TOPIC",                                 \
+      "Dead letters are published there, too: with a database through its outbox, else by this process "     \
+      "itself.")                                                                                             \
+    X(at_dead, "at-dead", CHOICE, "stop", 0, 0, "stop or skip", "WHAT",                                      \
+      "With positions in Kafka, of a dead letter that goes to no topic. stop: the process ends before it, "  \
+      "with exit code 1, and its partition stays there. skip: it is logged, and passed over.")               \
     X(queue_events, "queue-events", COUNT, "1000", 1, 1000000, NULL, "N",                                    \
       "Events read and not yet handled, at most.")                                                           \
     X(queue_bytes, "queue-bytes", BYTES, "16MiB", 1, INT64_C(68719476736), NULL, "SIZE",                     \

@@ -7,12 +7,13 @@
 
 #include "bytes.h"
 #include "failure.h"
+#include "lane.h"
 #include "postbus_sql.h"
 
 /* What a process had in hand is among the first MOST_AHEAD behind its position, and those by which the stored position was late. */
 enum { MOST_DOUBTED = 50000 };
 /* MOST_AHEAD: done behind an event that is not; more is not read of that partition. In memory 16 bytes each. */
-enum { MOST_AHEAD = 20000, WATERMARK_MS = 3000, PLACE_AGAIN_MS = 1000, ABSENT_MS = 1000 };
+enum { MOST_AHEAD = 20000, WATERMARK_MS = 3000, ABSENT_MS = 1000 };
 
 void assignment_init(assignment *a, feed *f, session *s)
 {
@@ -47,6 +48,7 @@ static void exchange_windows(feed *f, window *windows, size_t n)
     f->n_windows = n;
     f->generation++;
     f->lost = false;
+    lanes_wake_all(f); /* what they hold may be nobody's now */
     pthread_mutex_unlock(&f->lock);
 }
 
@@ -117,14 +119,6 @@ static int row_of(const PGresult *sources, const char *topic)
         if (strcmp(PQgetvalue(sources, i, 1), topic) == 0)
             return i;
     return -1;
-}
-
-static const char *topic_of(const subscription *sub, const char *topic)
-{
-    for (size_t i = 0; i < sub->n_topics; i++)
-        if (strcmp(sub->topics[i], topic) == 0)
-            return sub->topics[i];
-    return NULL;
 }
 
 /* What a broker says of the partitions of one topic after the other. A question about a partition without a leader is answered by nobody, and would be
@@ -237,12 +231,22 @@ static pbus_status ask_place(assignment *a, PGresult **out_sources, PGresult **o
     return status;
 }
 
-static void tell_gap(assignment *a, const PGresult *rows, int row, const partition *p)
+void assignment_ask_ends(assignment *a, assignment_ends *out)
+{
+    leaders l = {.rk = a->rk};
+    for (int i = 0; i < a->wanted->cnt; i++) {
+        const rd_kafka_topic_partition_t *p = &a->wanted->elems[i];
+        int64_t low = -1, high = -1;
+        bool known = leaders_have(&l, p) && ask_ends(a, p, &low, &high) == RD_KAFKA_RESP_ERR_NO_ERROR;
+        out[i] = known ? (assignment_ends){low, high} : (assignment_ends){-1, -1};
+    }
+    leaders_done(&l);
+}
+
+void assignment_tell_gap(assignment *a, const partition *p, int64_t from, bool deleted)
 {
     char message[300];
     feed *f = a->feed;
-    int64_t from = strtoll(PQgetvalue(rows, row, 5), NULL, 10);
-    bool deleted = strcmp(PQgetvalue(rows, row, 6), "deleted") == 0;
     snprintf(message, sizeof message,
              deleted ? "Kafka has deleted the records from offset %" PRId64 " up to %" PRId64
                        " before they were read"
@@ -258,37 +262,22 @@ static const char *name_of_source(const assignment *a, const PGresult *sources, 
 {
     for (int i = 0; i < PQntuples(sources); i++)
         if (atoi(PQgetvalue(sources, i, 0)) == source)
-            return topic_of(a->feed->sub, PQgetvalue(sources, i, 1));
+            return subscription_topic(a->feed->sub, PQgetvalue(sources, i, 1));
     return NULL;
 }
 
-/* What the database gave is read from where it says. */
-static pbus_status take_over(assignment *a, const PGresult *sources, const PGresult *rows, pbus_error *err)
+pbus_status assignment_begin(assignment *a, partition *placed, size_t n, pbus_error *err)
 {
-    size_t n = (size_t)PQntuples(rows);
-    partition *placed = calloc(n + 1, sizeof *placed);
     window *windows = calloc(n + 1, sizeof *windows);
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)n);
-    if (!placed || !windows) {
+    if (!windows) {
         free(placed);
-        free(windows);
-        rd_kafka_topic_partition_list_destroy(list);
         return failure(err, PBUS_ERROR_MEMORY, "no memory for an assignment");
     }
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)n);
     for (size_t i = 0; i < n; i++) {
-        int row = (int)i;
-        placed[i] = (partition){.source = atoi(PQgetvalue(rows, row, 0)),
-                                .number = atoi(PQgetvalue(rows, row, 1)),
-                                .stored_next = strtoll(PQgetvalue(rows, row, 2), NULL, 10),
-                                .epoch = strtoll(PQgetvalue(rows, row, 3), NULL, 10),
-                                .incarnation = atoi(PQgetvalue(rows, row, 4)),
-                                .doubt_to = strtoll(PQgetvalue(rows, row, 7), NULL, 10)};
-        placed[i].topic = name_of_source(a, sources, placed[i].source);
         window_init(&windows[i], placed[i].stored_next);
         rd_kafka_topic_partition_list_add(list, placed[i].topic, placed[i].number)->offset =
             placed[i].stored_next;
-        if (!PQgetisnull(rows, row, 6))
-            tell_gap(a, rows, row, &placed[i]);
     }
     assignment_drop(a);
     exchange_windows(a->feed, windows, n);
@@ -299,21 +288,42 @@ static pbus_status take_over(assignment *a, const PGresult *sources, const PGres
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         return failure(err, PBUS_ERROR_DATABASE, "librdkafka does not take the assignment: %s",
                        rd_kafka_err2str(code));
+    a->place_at_ms = INT64_MAX;
+    a->absent_at_ms = (int)a->n_placed == a->wanted->cnt ? INT64_MAX : feed_now_ms() + ABSENT_MS;
     return PBUS_OK;
+}
+
+/* What the database gave is read from where it says. */
+static pbus_status take_over(assignment *a, const PGresult *sources, const PGresult *rows, pbus_error *err)
+{
+    size_t n = (size_t)PQntuples(rows);
+    partition *placed = calloc(n + 1, sizeof *placed);
+    if (!placed)
+        return failure(err, PBUS_ERROR_MEMORY, "no memory for an assignment");
+    for (size_t i = 0; i < n; i++) {
+        int row = (int)i;
+        placed[i] = (partition){.source = atoi(PQgetvalue(rows, row, 0)),
+                                .number = atoi(PQgetvalue(rows, row, 1)),
+                                .stored_next = strtoll(PQgetvalue(rows, row, 2), NULL, 10),
+                                .epoch = strtoll(PQgetvalue(rows, row, 3), NULL, 10),
+                                .incarnation = atoi(PQgetvalue(rows, row, 4)),
+                                .doubt_to = strtoll(PQgetvalue(rows, row, 7), NULL, 10)};
+        placed[i].topic = name_of_source(a, sources, placed[i].source);
+        if (!PQgetisnull(rows, row, 6))
+            assignment_tell_gap(a, &placed[i], strtoll(PQgetvalue(rows, row, 5), NULL, 10),
+                                strcmp(PQgetvalue(rows, row, 6), "deleted") == 0);
+    }
+    return assignment_begin(a, placed, n, err);
 }
 
 pbus_status assignment_place(assignment *a, pbus_error *err)
 {
     PGresult *sources = NULL, *rows = NULL;
-    a->place_at_ms = feed_now_ms() + PLACE_AGAIN_MS;
+    a->place_at_ms = feed_now_ms() + ASSIGNMENT_AGAIN_MS;
     pbus_status status = ask_place(a, &sources, &rows, err);
     if (status == PBUS_OK) {
         assignment_resume(a);
         status = take_over(a, sources, rows, err);
-    }
-    if (status == PBUS_OK) {
-        a->place_at_ms = INT64_MAX;
-        a->absent_at_ms = (int)a->n_placed == a->wanted->cnt ? INT64_MAX : feed_now_ms() + ABSENT_MS;
     }
     PQclear(sources);
     PQclear(rows);
@@ -387,7 +397,7 @@ static void note_moves(assignment *a, const PGresult *rows, const int64_t *next)
             p->stored_next = next[i];
             continue;
         }
-        a->place_at_ms = feed_now_ms() + PLACE_AGAIN_MS;
+        a->place_at_ms = feed_now_ms() + ASSIGNMENT_AGAIN_MS;
         feed_tell_place(a->feed, PBUS_NOTICE_FENCED, p->topic, p->number, -1, 0,
                         "another member has taken the partition over");
     }

@@ -41,6 +41,22 @@ void assignment_drop(assignment *a);
  * and of which no broker tells where they begin, are left out, and the others are read. */
 PBUS_MUST_USE pbus_status assignment_place(assignment *a, pbus_error *err);
 
+enum { ASSIGNMENT_AGAIN_MS = 1000 }; /* after it failed it is placed again */
+
+/* The parts of it that do not know who keeps positions. */
+
+/* Where a partition begins and ends in Kafka; -1: no broker tells. */
+typedef struct assignment_ends {
+    int64_t low, high;
+} assignment_ends;
+
+/* Of each that is wanted: room for as many. */
+void assignment_ask_ends(assignment *a, assignment_ends *out);
+/* Reads n partitions, each from its stored_next; takes the array over, whatever comes of it. */
+PBUS_MUST_USE pbus_status assignment_begin(assignment *a, partition *placed, size_t n, pbus_error *err);
+/* What lay behind the position `from` is gone: deleted, or the topic was made anew. It is read from p->stored_next. */
+void assignment_tell_gap(assignment *a, const partition *p, int64_t from, bool deleted);
+
 /* Whether one of those that were left out can be placed now. What is read meanwhile is not touched. */
 bool assignment_sees_absent(assignment *a);
 

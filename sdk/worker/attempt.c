@@ -22,22 +22,19 @@ static const char *const ended_error = "the handler ended the transaction that i
  * that was only there at the time is blamed once. One for the process, since that is what dies. Never waited for in a transaction. */
 static pthread_rwlock_t process = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
 
-static int64_t wall_ms(void)
+void attempt_copy_error(char *out, const char *text)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+    snprintf(out, ATTEMPT_ERROR_SIZE, "%s", text);
+    text_trim_cut(out);
+    for (size_t bad; (bad = text_find_fault(out, strlen(out))) != SIZE_MAX;)
+        out[bad] = '?';
+    for (size_t n = strlen(out); n > 0 && out[n - 1] == '\n'; n--)
+        out[n - 1] = '\0';
 }
 
-/* What is kept with an event must be text in UTF-8. */
 static void set_error(attempt *a, const char *text)
 {
-    snprintf(a->error, sizeof a->error, "%s", text);
-    text_trim_cut(a->error);
-    for (size_t bad; (bad = text_find_fault(a->error, strlen(a->error))) != SIZE_MAX;)
-        a->error[bad] = '?';
-    for (size_t n = strlen(a->error); n > 0 && a->error[n - 1] == '\n'; n--)
-        a->error[n - 1] = '\0';
+    attempt_copy_error(a->error, text);
 }
 
 /* Verbose messages begin with "SEVERITY:  SQLSTATE: ". */
@@ -68,7 +65,7 @@ bool attempt_call(attempt *a)
     int64_t began_ms = feed_now_ms();
     a->e->view.application = a->l->feed->cfg->application;
     a->e->view.subscription = sub->key;
-    a->e->view.deadline_ms = sub->time_limit_ms ? wall_ms() + sub->time_limit_ms : 0;
+    a->e->view.deadline_ms = sub->time_limit_ms ? feed_wall_ms() + sub->time_limit_ms : 0;
     a->outcome = sub->handler(&a->e->view, tx, sub->arg);
     a->outcome.reason[PBUS_REASON_SIZE - 1] = '\0';
     int64_t took_ms = feed_now_ms() - began_ms;
@@ -139,18 +136,22 @@ pbus_status attempt_undo(attempt *a, pbus_error *err)
     return lane_reopen(a->l, err);
 }
 
-/* Whether there is another attempt, and when; -1: there is none. */
+int64_t attempt_delay_ms(lane *l, const event *e, const pbus_outcome *outcome)
+{
+    int64_t delay_ms = retry_delay_ms(&l->feed->sub->retry, e->view.attempt);
+    if (outcome->verdict == PBUS_DEAD || delay_ms < 0)
+        return -1;
+    if (outcome->delay_ms < 0)
+        return retry_jitter_ms(delay_ms, lane_random(l));
+    return outcome->delay_ms < LONGEST_DELAY_MS ? outcome->delay_ms : LONGEST_DELAY_MS;
+}
+
 static int64_t next_delay_ms(attempt *a)
 {
-    const pbus_retry_policy *policy = &a->l->feed->sub->retry;
-    int64_t delay_ms = retry_delay_ms(policy, a->e->view.attempt);
-    if (delay_ms < 0 && a->n_died == 1 && a->e->deaths == 0)
+    bool was_last = retry_delay_ms(&a->l->feed->sub->retry, a->e->view.attempt) < 0;
+    if (was_last && a->n_died == 1 && a->e->deaths == 0)
         return 0; /* others were in hand, too: it is tried once more by itself */
-    if (a->outcome.verdict == PBUS_DEAD || delay_ms < 0)
-        return -1;
-    if (a->outcome.delay_ms < 0)
-        return retry_jitter_ms(delay_ms, lane_random(a->l));
-    return a->outcome.delay_ms < LONGEST_DELAY_MS ? a->outcome.delay_ms : LONGEST_DELAY_MS;
+    return attempt_delay_ms(a->l, a->e, &a->outcome);
 }
 
 static void tell_dead(attempt *a, const char *reason)

@@ -39,6 +39,11 @@ PBUS_MUST_USE pbus_status attempt_bury(lane *l, event *e, const char *reason, co
                                        pbus_error *err);
 void attempt_tell_buried(lane *l, event *e, const char *reason, const char *error);
 
+/* Whether there is another attempt, and when; -1: there is none. */
+int64_t attempt_delay_ms(lane *l, const event *e, const pbus_outcome *outcome);
+/* What is kept with an event must be text in UTF-8. out: ATTEMPT_ERROR_SIZE bytes. */
+void attempt_copy_error(char *out, const char *text);
+
 /* For ledger_commit: whether the statements of a handler are limited. */
 unsigned attempt_limits(const lane *l);
 

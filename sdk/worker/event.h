@@ -22,6 +22,11 @@ typedef struct event {
     /* Where it waited. */
     int64_t n;
     int deaths; /* how many of its attempts ended with the process */
+    /* Where it waits in memory. */
+    int64_t due_ms, failed_at_ms; /* when it is to be tried again; when it first failed, since 1970 */
+    struct event *behind,
+        *behind_last; /* of its key, the next and the last; the latter counts where it is the first */
+    struct event *chain;
     struct event *next;
 } event;
 

@@ -9,11 +9,19 @@
 #include <unistd.h>
 
 #include "lane.h"
+#include "outlet.h"
 
 int64_t feed_now_ms(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
+
+int64_t feed_wall_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
     return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 }
 
@@ -55,6 +63,7 @@ feed_name feed_session_name(const feed *f, const char *what)
 void feed_done(feed *f)
 {
     lanes_free(f->lanes, f);
+    outlet_free(f->outlet);
     for (size_t i = 0; i < f->n_windows; i++)
         window_done(&f->windows[i]);
     free(f->windows);
@@ -86,6 +95,41 @@ size_t feed_n_current(feed *f, event *const *events, size_t n)
         n_current++;
     pthread_mutex_unlock(&f->lock);
     return n_current;
+}
+
+bool feed_begin(feed *f, const event *e)
+{
+    pthread_mutex_lock(&f->lock);
+    bool current = e->generation == f->generation && !f->lost && !f->stopping;
+    f->n_handling += current;
+    pthread_mutex_unlock(&f->lock);
+    return current;
+}
+
+void feed_end(feed *f)
+{
+    pthread_mutex_lock(&f->lock);
+    f->n_handling--;
+    pthread_cond_broadcast(&f->changed);
+    pthread_mutex_unlock(&f->lock);
+}
+
+void feed_settle(feed *f, int64_t until_ms)
+{
+    pthread_mutex_lock(&f->lock);
+    f->lost = true;
+    while (f->n_handling > 0 && !f->abandoned && feed_now_ms() < until_ms)
+        feed_wait(f, &f->changed, until_ms);
+    pthread_mutex_unlock(&f->lock);
+}
+
+void feed_stop(feed *f)
+{
+    pthread_mutex_lock(&f->lock);
+    f->stopping = true;
+    lanes_wake_all(f);
+    pthread_cond_broadcast(&f->changed);
+    pthread_mutex_unlock(&f->lock);
 }
 
 bool feed_is_stopping(feed *f)

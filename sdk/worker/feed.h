@@ -14,7 +14,8 @@ typedef struct setting {
 } setting;
 
 typedef struct worker_config {
-    char *application, *conninfo, *brokers;
+    pbus_positions positions;
+    char *application, *conninfo, *brokers; /* conninfo: NULL without a database */
     int list_version;
     setting *kafka;
     size_t n_kafka;
@@ -23,6 +24,7 @@ typedef struct worker_config {
 } worker_config;
 
 typedef struct lane lane;
+struct outlet;
 
 typedef struct feed {
     const worker_config *cfg;
@@ -30,6 +32,7 @@ typedef struct feed {
     int id;            /* the subscription's number in the database */
     char instance[12]; /* by which other members tell whose sessions are whose */
     lane *lanes;
+    struct outlet *outlet; /* of dead letters, without a database; may be NULL */
     pthread_t reader;
     bool reader_started;
 
@@ -40,6 +43,7 @@ typedef struct feed {
     bool lost;              /* a session was lost: positions are to be read again */
     bool reader_ended;
     int n_lanes_running;
+    int n_handling;      /* lanes that are in feed_begin … feed_end */
     uint64_t generation; /* of the windows: what belongs to an earlier one is nobody's */
     window *windows;
     size_t n_windows;
@@ -60,6 +64,8 @@ feed_name feed_session_name(const feed *f, const char *what);
 
 /* A clock that only goes forward. */
 int64_t feed_now_ms(void);
+/* Since 1970. */
+int64_t feed_wall_ms(void);
 /* Waits for `changed`, with the lock held, until that time at most. */
 void feed_wait(feed *f, pthread_cond_t *what, int64_t until_ms);
 bool feed_cond_init(pthread_cond_t *what);
@@ -68,6 +74,15 @@ bool feed_cond_init(pthread_cond_t *what);
 void feed_finish(feed *f, event *const *events, size_t n, bool done);
 /* How many of the first still belong to the partitions of this moment. Takes the lock. */
 size_t feed_n_current(feed *f, event *const *events, size_t n);
+/* Without a database: an event's handling begins. false: it belongs to other partitions, or nothing is to be begun. Takes the lock. */
+bool feed_begin(feed *f, const event *e);
+/* It has ended, and what came of it is in the windows. Takes the lock. */
+void feed_end(feed *f);
+/* Nothing more is begun until partitions are read anew; waits until what is being handled has ended, or the handlers are abandoned, until that
+ * time at most. Takes the lock. */
+void feed_settle(feed *f, int64_t until_ms);
+/* The subscription ends: nothing more is taken up. Takes the lock. */
+void feed_stop(feed *f);
 /* Takes the lock. */
 bool feed_is_stopping(feed *f);
 bool feed_is_abandoned(feed *f);

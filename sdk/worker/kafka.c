@@ -14,22 +14,33 @@ static const struct {
     {"bootstrap.servers", "the option brokers says it"},
     {"metadata.broker.list", "the option brokers says it"},
     {"group.id", "the group is APPLICATION.KEY"},
-    {"enable.auto.commit", "positions are kept in PostgreSQL"},
-    {"auto.commit.interval.ms", "positions are kept in PostgreSQL"},
-    {"auto.commit.enable", "positions are kept in PostgreSQL"},
-    {"enable.auto.offset.store", "positions are kept in PostgreSQL"},
-    {"offset.store.method", "positions are kept in PostgreSQL"},
+    {"enable.auto.commit", "the worker stores positions, of what is done"},
+    {"auto.commit.interval.ms", "the worker stores positions, of what is done"},
+    {"auto.commit.enable", "the worker stores positions, of what is done"},
+    {"enable.auto.offset.store", "the worker stores positions, of what is done"},
+    {"offset.store.method", "the worker stores positions, of what is done"},
     {"auto.offset.reset", "the subscription's begin says it, and what is gone is told"},
     {"partition.assignment.strategy", "cooperative assignment loses partitions in librdkafka 2.0.2"},
     {"enable.partition.eof", "the worker has no use for it"},
 };
 
-static const struct {
+typedef struct kafka_value {
     const char *name, *value;
-} ours[] = {
+} kafka_value;
+
+static const kafka_value of_consumers[] = {
     {"enable.auto.commit", "false"},         {"enable.auto.offset.store", "false"},
     {"auto.offset.reset", "error"},          {"partition.assignment.strategy", "range,roundrobin"},
     {"queued.max.messages.kbytes", "16384"}, /* what was fetched and not taken: thrown away by a pause */
+};
+
+/* One record at a time, so order needs no idempotence; what is not acknowledged in time is sent again by whoever wants it. Keys go where the relay puts them. */
+static const kafka_value of_producers[] = {
+    {"acks", "all"},
+    {"max.in.flight.requests.per.connection", "1"},
+    {"message.timeout.ms", "10000"},
+    {"linger.ms", "0"},
+    {"partitioner", "murmur2_random"},
 };
 
 static pbus_status check_one(rd_kafka_conf_t *conf, const setting *given, pbus_error *err)
@@ -68,16 +79,23 @@ static bool set(rd_kafka_conf_t *conf, const char *name, const char *value, char
     return rd_kafka_conf_set(conf, name, value, message, size) == RD_KAFKA_CONF_OK;
 }
 
-static bool configure(rd_kafka_conf_t *conf, const feed *f, char *message, size_t size)
+/* What the application says is for its consumers, but they and producers reach the same brokers; librdkafka passes over what the one kind has no use for. */
+static bool configure(rd_kafka_conf_t *conf, const feed *f, const kafka_value *values, size_t n,
+                      char *message, size_t size)
+{
+    bool ok = set(conf, "client.id", f->cfg->application, message, size);
+    for (size_t i = 0; ok && i < n; i++)
+        ok = set(conf, values[i].name, values[i].value, message, size);
+    for (size_t i = 0; ok && i < f->cfg->n_kafka; i++)
+        ok = set(conf, f->cfg->kafka[i].name, f->cfg->kafka[i].value, message, size);
+    return ok && set(conf, "bootstrap.servers", f->cfg->brokers, message, size);
+}
+
+static bool configure_consumer(rd_kafka_conf_t *conf, const feed *f, char *message, size_t size)
 {
     char group[256];
     snprintf(group, sizeof group, "%s.%s", f->cfg->application, f->sub->key);
-    bool ok = set(conf, "client.id", f->cfg->application, message, size);
-    for (size_t i = 0; ok && i < sizeof ours / sizeof ours[0]; i++)
-        ok = set(conf, ours[i].name, ours[i].value, message, size);
-    for (size_t i = 0; ok && i < f->cfg->n_kafka; i++)
-        ok = set(conf, f->cfg->kafka[i].name, f->cfg->kafka[i].value, message, size);
-    return ok && set(conf, "bootstrap.servers", f->cfg->brokers, message, size) &&
+    return configure(conf, f, of_consumers, sizeof of_consumers / sizeof of_consumers[0], message, size) &&
            set(conf, "group.id", group, message, size);
 }
 
@@ -104,7 +122,7 @@ rd_kafka_t *kafka_new(const feed *f,
     rd_kafka_conf_set_rebalance_cb(conf, rebalance);
     rd_kafka_conf_set_error_cb(conf, complain);
     rd_kafka_conf_set_opaque(conf, opaque);
-    rd_kafka_t *rk = configure(conf, f, message, message_size)
+    rd_kafka_t *rk = configure_consumer(conf, f, message, message_size)
                          ? rd_kafka_new(RD_KAFKA_CONSUMER, conf, message, message_size)
                          : NULL;
     if (!rk) {
@@ -116,4 +134,21 @@ rd_kafka_t *kafka_new(const feed *f,
         return rk;
     rd_kafka_destroy(rk);
     return NULL;
+}
+
+rd_kafka_t *kafka_new_producer(const feed *f,
+                               void (*report)(rd_kafka_t *, const rd_kafka_message_t *, void *), void *opaque,
+                               char *message, size_t message_size)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set_log_cb(conf, say_nothing);
+    rd_kafka_conf_set_dr_msg_cb(conf, report);
+    rd_kafka_conf_set_opaque(conf, opaque);
+    rd_kafka_t *rk =
+        configure(conf, f, of_producers, sizeof of_producers / sizeof of_producers[0], message, message_size)
+            ? rd_kafka_new(RD_KAFKA_PRODUCER, conf, message, message_size)
+            : NULL;
+    if (!rk)
+        rd_kafka_conf_destroy(conf);
+    return rk;
 }

@@ -16,4 +16,9 @@ rd_kafka_t *kafka_new(const feed *f,
                       void (*complain)(rd_kafka_t *, int, const char *, void *), void *opaque, char *message,
                       size_t message_size);
 
+/* A producer of records that nothing is to follow before they are acknowledged. report: of each. NULL: message says why. */
+rd_kafka_t *kafka_new_producer(const feed *f,
+                               void (*report)(rd_kafka_t *, const rd_kafka_message_t *, void *), void *opaque,
+                               char *message, size_t message_size);
+
 #endif

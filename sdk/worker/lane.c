@@ -7,6 +7,7 @@
 
 #include "attempt.h"
 #include "batch.h"
+#include "direct.h"
 
 /* How soon after a look that found nothing due another one follows, at most; others' events become due unseen. */
 enum { CANCEL_TRIES = 50, CANCEL_MS = 100 };
@@ -39,6 +40,7 @@ static void lane_done(lane *l)
         next = e->next;
         event_free(e);
     }
+    waiting_done(&l->waiting);
     free(l->batch);
     free(l->states);
     pthread_cond_destroy(&l->has_work);
@@ -118,7 +120,18 @@ void lanes_cancel(feed *f)
 }
 
 /* What there is to do. */
-typedef enum lane_work { LANE_END, LANE_READ, LANE_DUE } lane_work;
+typedef enum lane_work { LANE_END, LANE_READ, LANE_DUE, LANE_STALE } lane_work;
+
+static bool is_direct(const lane *l)
+{
+    return l->feed->cfg->positions == PBUS_POSITIONS_KAFKA;
+}
+
+/* When something is due: what waits in the database is any lane's, what waits in memory this one's. */
+static int64_t due_at_ms(const lane *l)
+{
+    return is_direct(l) ? waiting_due_ms(&l->waiting) : l->feed->next_due_ms;
+}
 
 /* As many as go into a transaction now, or as there are: nobody waits for a batch to be full. */
 static size_t lane_pop(lane *l)
@@ -140,20 +153,26 @@ static lane_work lane_next(lane *l, size_t *out_n)
     lane_work work = LANE_END;
     pthread_mutex_lock(&f->lock);
     while (!f->stopping) {
-        int64_t now_ms = feed_now_ms();
-        bool is_due = now_ms >= f->next_due_ms;
+        int64_t now_ms = feed_now_ms(), due_ms = due_at_ms(l);
+        bool is_due = now_ms >= due_ms;
+        if (l->generation != f->generation) {
+            l->generation = f->generation;
+            work = LANE_STALE;
+            break;
+        }
         if (l->first && !(is_due && l->due_turns > 0)) {
             *out_n = l->due_turns = lane_pop(l);
             work = LANE_READ;
             break;
         }
         if (is_due) {
-            f->next_due_ms = now_ms + LOOK_SOON_MS; /* the others need not look, too */
+            if (!is_direct(l))
+                f->next_due_ms = now_ms + LOOK_SOON_MS; /* the others need not look, too */
             l->due_turns -= l->due_turns > 0;
             work = LANE_DUE;
             break;
         }
-        int64_t until_ms = f->next_due_ms < now_ms + IDLE_MS ? f->next_due_ms : now_ms + IDLE_MS;
+        int64_t until_ms = due_ms < now_ms + IDLE_MS ? due_ms : now_ms + IDLE_MS;
         feed_wait(f, &l->has_work, until_ms);
     }
     pthread_mutex_unlock(&f->lock);
@@ -285,22 +304,44 @@ static void lane_due(lane *l)
     pthread_mutex_unlock(&f->lock);
 }
 
+/* With a database nothing waits in memory, so nothing is stale. */
+static void in_session(lane *l, lane_work work, size_t n)
+{
+    feed *f = l->feed;
+    if (work == LANE_STALE)
+        return;
+    while (!l->session.conn && !feed_is_stopping(f) && !lane_try_open(l))
+        lane_pause(l);
+    if (work == LANE_READ && l->session.conn)
+        lane_read(l, n);
+    else if (work == LANE_READ)
+        feed_finish(f, l->batch, n, false);
+    else if (l->session.conn)
+        lane_due(l);
+}
+
+static void directly(lane *l, lane_work work, size_t n)
+{
+    if (work == LANE_STALE)
+        direct_forget(l);
+    else if (work == LANE_DUE)
+        direct_due(l);
+    else
+        for (size_t i = 0; i < n; i++)
+            direct_read(l, l->batch[i]);
+}
+
 static void *lane_run(void *arg)
 {
     lane *l = arg;
     feed *f = l->feed;
     size_t n = 0;
     lane_work work;
-    while ((work = lane_next(l, &n)) != LANE_END) {
-        while (!l->session.conn && !feed_is_stopping(f) && !lane_try_open(l))
-            lane_pause(l);
-        if (work == LANE_READ && l->session.conn)
-            lane_read(l, n);
-        else if (work == LANE_READ)
-            feed_finish(f, l->batch, n, false);
-        else if (l->session.conn)
-            lane_due(l);
-    }
+    while ((work = lane_next(l, &n)) != LANE_END)
+        if (is_direct(l))
+            directly(l, work, n);
+        else
+            in_session(l, work, n);
     lane_close(l);
     pthread_mutex_lock(&f->lock);
     f->n_lanes_running--;

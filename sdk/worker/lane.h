@@ -4,9 +4,12 @@
 
 #include "feed.h"
 #include "ledger.h"
+#include "waiting.h"
 
 struct lane {
     feed *feed;
+    waiting waiting;     /* without a database */
+    uint64_t generation; /* to which that belongs */
     session session;
     PGcancel *cancel; /* of the session; under the feed's lock, as the next */
     bool cancelling;  /* somebody uses it without the lock */

@@ -10,6 +10,7 @@
 #include "kafka.h"
 #include "lane.h"
 #include "ledger.h"
+#include "offsets.h"
 #include "postbus_sql.h"
 
 enum {
@@ -21,6 +22,7 @@ enum {
     ROTATE_MS = 10000,
     RECONNECT_MS = 1000,
     STATEMENT_MS = 30000,
+    COMMIT_MS = 5000,
     ROTATE_STATEMENT_MS =
         240000, /* it may read millions of rows; and the group's patience (max.poll.interval.ms) is 300 s */
 };
@@ -30,10 +32,17 @@ typedef struct reader {
     session session;
     rd_kafka_t *rk;
     assignment mine;
+    offsets offsets;   /* without a database */
+    int64_t settle_ms; /* how long handlers may keep partitions from going to another member */
     int64_t connect_at_ms, move_at_ms, look_at_ms, end_at_ms, rotate_at_ms;
     int64_t full_since_ms; /* 0: there is room */
     bool fatal;            /* the consumer is to be made anew */
 } reader;
+
+static bool has_database(const reader *r)
+{
+    return r->feed->cfg->positions == PBUS_POSITIONS_DATABASE;
+}
 
 static void database_failed(reader *r, const pbus_error *err)
 {
@@ -53,10 +62,7 @@ static pbus_status look(reader *r, pbus_error *err)
     if (status != PBUS_OK || holds || feed_is_stopping(f))
         return status;
     feed_tell(f, PBUS_NOTICE_UNSUBSCRIBED, NULL, 0, "the subscription has been ended");
-    pthread_mutex_lock(&f->lock);
-    f->stopping = true;
-    lanes_wake_all(f);
-    pthread_mutex_unlock(&f->lock);
+    feed_stop(f);
     return PBUS_OK;
 }
 
@@ -81,7 +87,7 @@ static bool connected(reader *r)
 static void look_again(reader *r)
 {
     pbus_error err;
-    if (feed_now_ms() >= r->look_at_ms && connected(r) && look(r, &err) != PBUS_OK)
+    if (has_database(r) && feed_now_ms() >= r->look_at_ms && connected(r) && look(r, &err) != PBUS_OK)
         database_failed(r, &err);
 }
 
@@ -89,7 +95,9 @@ static void move(reader *r)
 {
     pbus_error err;
     r->move_at_ms = feed_now_ms() + MOVE_MS;
-    if (r->mine.n_placed > 0 && connected(r) && assignment_move(&r->mine, &err) != PBUS_OK)
+    if (!has_database(r))
+        offsets_move(&r->offsets, 0);
+    else if (r->mine.n_placed > 0 && connected(r) && assignment_move(&r->mine, &err) != PBUS_OK)
         database_failed(r, &err);
 }
 
@@ -100,17 +108,47 @@ static void give_up(reader *r)
         database_failed(r, &err);
 }
 
+/* Without an inbox nobody else can tell what this member is handling: it is waited for, and committed, before partitions are begun by another, or anew by
+ * this one. Unless the group has given them to others already. */
+static void settle(reader *r)
+{
+    if (r->mine.n_placed == 0 || rd_kafka_assignment_lost(r->rk))
+        return;
+    feed_settle(r->feed, feed_now_ms() + r->settle_ms);
+    offsets_move(&r->offsets, COMMIT_MS);
+}
+
+static pbus_status place_anywhere(reader *r, pbus_error *err)
+{
+    if (has_database(r))
+        return assignment_place(&r->mine, err);
+    settle(r);
+    return offsets_place(&r->offsets, err);
+}
+
 static void place(reader *r)
 {
     pbus_error err;
-    if (!connected(r))
+    if (has_database(r) && !connected(r))
         return;
-    pbus_status status = assignment_place(&r->mine, &err);
-    if (status == PBUS_OK)
+    if (place_anywhere(r, &err) == PBUS_OK)
         feed_tell(r->feed, PBUS_NOTICE_ASSIGNED, NULL, (int64_t)r->mine.n_placed, "%zu partitions",
                   r->mine.n_placed);
-    else
+    else if (has_database(r))
         database_failed(r, &err);
+    else
+        feed_tell(r->feed, PBUS_NOTICE_KAFKA, NULL, 0, "%s", err.message);
+}
+
+/* Before what the group gave is another's. */
+static void let_go(reader *r)
+{
+    if (!has_database(r)) {
+        settle(r);
+        return;
+    }
+    move(r);
+    give_up(r);
 }
 
 /* Whatever the group says, the old partitions are gone first: what is being handled may end, what is queued is not begun. */
@@ -119,8 +157,7 @@ static void rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_p
 {
     reader *r = opaque;
     (void)rk;
-    move(r);
-    give_up(r);
+    let_go(r);
     assignment_resume(&r->mine);
     if (r->mine.n_placed > 0)
         feed_tell(r->feed, PBUS_NOTICE_REVOKED, NULL, (int64_t)r->mine.n_placed, "%zu partitions",
@@ -318,6 +355,8 @@ static void keep_house(reader *r)
         place(r);
     if (now_ms >= r->move_at_ms)
         move(r);
+    if (!has_database(r))
+        return;
     look_again(r);
     if (now_ms >= r->end_at_ms && connected(r))
         end_silent(r);
@@ -357,7 +396,17 @@ static void drain(reader *r)
         look_again(r);
     }
     move(r);
-    end_member(r);
+    if (has_database(r))
+        end_member(r);
+}
+
+/* The group waits for max.poll.interval.ms, and then goes on without this member. */
+static int64_t settle_ms(rd_kafka_t *rk)
+{
+    char text[24] = "";
+    size_t size = sizeof text;
+    rd_kafka_conf_get(rd_kafka_conf(rk), "max.poll.interval.ms", text, &size);
+    return strtoll(text, NULL, 10) * 4 / 5;
 }
 
 /* With one consumer, until the end or until it is of no use any more. */
@@ -376,6 +425,9 @@ static void read_on(reader *r)
     }
     assignment_init(&r->mine, f, &r->session);
     r->mine.rk = r->rk;
+    r->settle_ms = settle_ms(r->rk);
+    if (!has_database(r))
+        offsets_init(&r->offsets, &r->mine);
     while (!feed_is_stopping(f) && !r->fatal) {
         turn(r);
         keep_house(r);
@@ -384,6 +436,7 @@ static void read_on(reader *r)
         drain(r);
     rd_kafka_consumer_close(r->rk);
     assignment_drop(&r->mine);
+    offsets_done(&r->offsets);
     rd_kafka_destroy(r->rk);
     assignment_done(&r->mine);
 }

@@ -94,6 +94,9 @@ static pbus_status check_numbers(const pbus_subscription *given, pbus_error *err
     if (given->begin != PBUS_BEGIN_EARLIEST && given->begin != PBUS_BEGIN_LATEST)
         return failure(err, PBUS_ERROR_ARGUMENT, "subscription \"%s\": begin is %d, which there is not",
                        given->key, (int)given->begin);
+    if (given->at_dead != PBUS_AT_DEAD_STOP && given->at_dead != PBUS_AT_DEAD_SKIP)
+        return failure(err, PBUS_ERROR_ARGUMENT, "subscription \"%s\": at_dead is %d, which there is not",
+                       given->key, (int)given->at_dead);
     return retry_check(&given->retry, err);
 }
 
@@ -151,6 +154,7 @@ static bool copy(subscription *s, const pbus_subscription *given)
     s->queue_events = given->queue_events ? given->queue_events : DEFAULT_QUEUE_EVENTS;
     s->queue_bytes = given->queue_bytes ? given->queue_bytes : DEFAULT_QUEUE_BYTES;
     s->time_limit_ms = given->time_limit_ms;
+    s->at_dead = given->at_dead;
     s->key = strdup(given->key);
     s->dead_letter_topic = given->dead_letter_topic ? strdup(given->dead_letter_topic) : NULL;
     s->filter_json = given->filter ? filter_json(given) : NULL;
@@ -173,6 +177,37 @@ pbus_status subscription_init(subscription *s, const pbus_subscription *given, s
         return failure(err, PBUS_ERROR_MEMORY, "no memory for a subscription");
     }
     return PBUS_OK;
+}
+
+pbus_status subscription_check_positions(const subscription *s, pbus_positions positions, pbus_error *err)
+{
+    if (positions == PBUS_POSITIONS_DATABASE && s->at_dead != PBUS_AT_DEAD_STOP)
+        return failure(
+            err, PBUS_ERROR_ARGUMENT,
+            "subscription \"%s\": at_dead is for positions in Kafka; the database keeps dead letters",
+            s->key);
+    if (positions == PBUS_POSITIONS_DATABASE)
+        return PBUS_OK;
+    if (s->batch_size > 1)
+        return failure(
+            err, PBUS_ERROR_ARGUMENT,
+            "subscription \"%s\": batch_size is %d, and without a database there is no transaction "
+            "that many events could share; leave it 0",
+            s->key, s->batch_size);
+    if (s->time_limit_ms > 0)
+        return failure(err, PBUS_ERROR_ARGUMENT,
+                       "subscription \"%s\": time_limit_ms is %lld, and without a database there is no "
+                       "transaction that could be rolled back; leave it 0, and limit the handler's own calls",
+                       s->key, (long long)s->time_limit_ms);
+    return PBUS_OK;
+}
+
+const char *subscription_topic(const subscription *s, const char *topic)
+{
+    for (size_t i = 0; i < s->n_topics; i++)
+        if (strcmp(s->topics[i], topic) == 0)
+            return s->topics[i];
+    return NULL;
 }
 
 void subscription_done(subscription *s)

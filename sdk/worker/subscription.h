@@ -17,12 +17,20 @@ typedef struct subscription {
     pbus_begin begin;
     int n_threads, batch_size, queue_events;
     int64_t queue_bytes, time_limit_ms;
+    pbus_at_dead at_dead;
 } subscription;
 
 /* i: which of the list it is, for messages. A failure leaves nothing to release. */
 PBUS_MUST_USE pbus_status subscription_init(subscription *s, const pbus_subscription *given, size_t i,
                                             pbus_error *err);
 void subscription_done(subscription *s);
+
+/* Whether it can be worked where positions are kept there. */
+PBUS_MUST_USE pbus_status subscription_check_positions(const subscription *s, pbus_positions positions,
+                                                       pbus_error *err);
+
+/* The name as the subscription has it, which lives as long; NULL: it has no such topic. */
+const char *subscription_topic(const subscription *s, const char *topic);
 
 /* The whole list as JSON, for postbus_inbox.subscribe; the caller frees it. NULL: no memory. */
 char *subscription_list_json(const subscription *list, size_t n);

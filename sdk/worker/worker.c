@@ -8,6 +8,7 @@
 #include "failure.h"
 #include "feed.h"
 #include "lane.h"
+#include "outlet.h"
 #include "postbus_sql.h"
 #include "reader.h"
 #include "session.h"
@@ -22,6 +23,25 @@ struct pbus_worker {
     size_t n_subs, n_feeds;
 };
 
+static pbus_status check_positions(const pbus_worker_options *o, pbus_error *err)
+{
+    if (o->positions != PBUS_POSITIONS_DATABASE && o->positions != PBUS_POSITIONS_KAFKA)
+        return failure(err, PBUS_ERROR_ARGUMENT, "positions is %d, which there is not", (int)o->positions);
+    if (o->positions == PBUS_POSITIONS_DATABASE && !o->conninfo)
+        return failure(
+            err, PBUS_ERROR_ARGUMENT,
+            "conninfo is NULL; \"\" means libpq's own settings, and a worker without a database has "
+            "its positions in Kafka (PBUS_POSITIONS_KAFKA)");
+    if (o->positions == PBUS_POSITIONS_KAFKA && o->conninfo)
+        return failure(err, PBUS_ERROR_ARGUMENT,
+                       "positions are to be kept in Kafka, where no database is used: leave conninfo NULL");
+    if (o->positions == PBUS_POSITIONS_KAFKA && o->list_version != 0)
+        return failure(err, PBUS_ERROR_ARGUMENT,
+                       "list_version is %d, and without a database no list is kept; leave it 0",
+                       o->list_version);
+    return PBUS_OK;
+}
+
 static pbus_status check_options(const pbus_worker_options *o, pbus_error *err)
 {
     if (!o || o->size != sizeof *o)
@@ -32,8 +52,9 @@ static pbus_status check_options(const pbus_worker_options *o, pbus_error *err)
         return failure(err, PBUS_ERROR_ARGUMENT,
                        "the application is \"%s\"; 1 to 100 of a-z A-Z 0-9 . _ - are possible",
                        o->application ? text_show(o->application, strlen(o->application)).text : "(NULL)");
-    if (!o->conninfo)
-        return failure(err, PBUS_ERROR_ARGUMENT, "conninfo is NULL; \"\" means libpq's own settings");
+    pbus_status status = check_positions(o, err);
+    if (status != PBUS_OK)
+        return status;
     if (!o->brokers || !*o->brokers)
         return failure(err, PBUS_ERROR_ARGUMENT, "brokers is missing; write host:port");
     if (!o->subscriptions || o->n_subscriptions == 0)
@@ -51,14 +72,15 @@ static pbus_status check_options(const pbus_worker_options *o, pbus_error *err)
 
 static bool copy_config(worker_config *cfg, const pbus_worker_options *o)
 {
+    cfg->positions = o->positions;
     cfg->list_version = o->list_version;
     cfg->notice = o->notice;
     cfg->notice_arg = o->notice_arg;
     cfg->application = strdup(o->application);
-    cfg->conninfo = strdup(o->conninfo);
+    cfg->conninfo = o->conninfo ? strdup(o->conninfo) : NULL;
     cfg->brokers = strdup(o->brokers);
     cfg->kafka = calloc(o->n_kafka + 1, sizeof *cfg->kafka);
-    if (!cfg->application || !cfg->conninfo || !cfg->brokers || !cfg->kafka)
+    if (!cfg->application || (o->conninfo && !cfg->conninfo) || !cfg->brokers || !cfg->kafka)
         return false;
     for (; cfg->n_kafka < o->n_kafka; cfg->n_kafka++) {
         setting *to = &cfg->kafka[cfg->n_kafka];
@@ -84,6 +106,9 @@ static pbus_status copy_subscriptions(pbus_worker *w, const pbus_worker_options 
         if (status != PBUS_OK)
             return status;
         w->n_subs++;
+        status = subscription_check_positions(&w->subs[i], o->positions, err);
+        if (status != PBUS_OK)
+            return status;
         for (size_t j = 0; j < i; j++)
             if (strcmp(w->subs[i].key, w->subs[j].key) == 0)
                 return failure(err, PBUS_ERROR_ARGUMENT, "subscriptions %zu and %zu have the same key \"%s\"",
@@ -158,6 +183,18 @@ static pbus_status subscribe(pbus_worker *w, pbus_error *err)
     return status;
 }
 
+/* What takes the database's place where there is none. */
+static pbus_status make_outlets(pbus_worker *w, pbus_error *err)
+{
+    char message[512] = "no memory";
+    for (size_t i = 0; i < w->n_feeds; i++)
+        if (w->subs[i].dead_letter_topic &&
+            !(w->feeds[i].outlet = outlet_new(&w->feeds[i], message, sizeof message)))
+            return failure(err, PBUS_ERROR_ARGUMENT, "subscription \"%s\": no producer for dead letters: %s",
+                           w->subs[i].key, message);
+    return PBUS_OK;
+}
+
 static pbus_status start_threads(pbus_worker *w, pbus_error *err)
 {
     for (size_t i = 0; i < w->n_feeds; i++)
@@ -188,7 +225,7 @@ pbus_status pbus_worker_start(const pbus_worker_options *options, pbus_worker **
     if (status == PBUS_OK)
         status = make_feeds(w, err);
     if (status == PBUS_OK)
-        status = subscribe(w, err);
+        status = w->cfg.conninfo ? subscribe(w, err) : make_outlets(w, err);
     if (status == PBUS_OK)
         status = start_threads(w, err);
     if (status == PBUS_OK)

@@ -18,10 +18,11 @@
  * What the handler writes, the inbox's row that remembers the event, and with it the consumed position, commit
  * together or not at all: whatever dies, when the relay repeats an event, when partitions move from one
  * process to another, and when the database is restored to an earlier state. The database needs the schema of
- * `postbus migrate --subscriber`; it may be the publisher's or another one.
+ * `postbus migrate --subscriber`; it may be the publisher's or another one. Without a database
+ * (PBUS_POSITIONS_KAFKA) handlers get no transaction, and an event is handled at least once.
  *
  * The library starts threads (for each subscription one that reads Kafka, and n_threads that handle events,
- * each with a connection of its own), and touches no signal, prints nothing and logs nothing: what is to be
+ * each with a connection of its own where there is a database), and touches no signal, prints nothing and logs nothing: what is to be
  * known is told to pbus_worker_options.notice. */
 #ifndef POSTBUS_WORKER_H
 #define POSTBUS_WORKER_H
@@ -114,7 +115,10 @@ static inline pbus_outcome pbus_dead(const char *reason)
  * still. All of that is rolled back where one of them fails, and done again with fewer of them, in the end one by one:
  * handlers are called again then, with the same attempt, and what is said above holds for each event. A batch takes
  * what has been read and never waits for more; it grows while its handlers take less than 100 ms. A handler's
- * COMMIT fails in a batch (SQLSTATE PB021), and so does SET CONSTRAINTS ALL IMMEDIATE (name the constraints). */
+ * COMMIT fails in a batch (SQLSTATE PB021), and so does SET CONSTRAINTS ALL IMMEDIATE (name the constraints).
+ *
+ * Without a database tx is NULL. PBUS_ACK lets the position in Kafka pass over the event, once those before it in
+ * its partition are done, too; what the handler did is done, whatever it returns. */
 typedef pbus_outcome pbus_handler(const pbus_delivery *event, PGconn *tx, void *arg);
 
 /* What a condition of a filter looks at, and asks. */
@@ -157,6 +161,12 @@ typedef struct pbus_retry_policy {
 /* Where a subscription begins in a partition that it never read. */
 typedef enum pbus_begin { PBUS_BEGIN_EARLIEST = 0, PBUS_BEGIN_LATEST = 1 } pbus_begin;
 
+/* Without a database: what becomes of a dead letter that goes to no topic. */
+typedef enum pbus_at_dead {
+    PBUS_AT_DEAD_STOP = 0, /* the subscription stops before it, told as PBUS_NOTICE_STOPPED */
+    PBUS_AT_DEAD_SKIP = 1  /* it is told as PBUS_NOTICE_DEAD, and passed over */
+} pbus_at_dead;
+
 /* One subscription. Zero it first; what is zero is the default. All is copied. */
 typedef struct pbus_subscription {
     const char *key; /* unique within the application: a-z A-Z 0-9 . _ - */
@@ -175,8 +185,10 @@ typedef struct pbus_subscription {
     int64_t time_limit_ms; /* of a handler: what takes longer is rolled back and has failed; 0: none */
     int batch_size;        /* events in one transaction, at most: 1 to 1000; 0: 1; see pbus_handler */
     /* Dead letters are published there as well, through the outbox (schema postbus) of the database of the effects,
-     * in the transaction that makes them. NULL: they are in the table only. Not one of `topics`. */
+     * in the transaction that makes them. NULL: they are in the table only. Not one of `topics`.
+     * Without a database they are produced there by the worker, before the position passes over them. */
     const char *dead_letter_topic;
+    pbus_at_dead at_dead; /* without a database, and without a dead_letter_topic or where that refuses them */
 } pbus_subscription;
 
 /* What a worker tells. */
@@ -192,7 +204,10 @@ typedef enum pbus_notice_kind {
     PBUS_NOTICE_KAFKA = 8,        /* librdkafka reports a fault; it goes on by itself */
     PBUS_NOTICE_UNSUBSCRIBED = 9, /* the subscription has ended, and its threads end */
     PBUS_NOTICE_UNPUBLISHED =
-        10 /* the outbox does not take a dead letter, which is in the table only: its number */
+        10, /* the outbox does not take a dead letter, which is in the table only: its number. Without a
+               database: dead_letter_topic does not take it, and it is passed over */
+    PBUS_NOTICE_STOPPED = 11 /* without a database: the subscription has stopped before this event, which is
+                                dead and goes to no topic; its threads end: number = the attempts */
 } pbus_notice_kind;
 
 /* Valid until the function returns. */
@@ -215,12 +230,25 @@ typedef struct pbus_kafka_setting {
     const char *value;
 } pbus_kafka_setting;
 
+/* Where a worker keeps what it has handled. */
+typedef enum pbus_positions {
+    PBUS_POSITIONS_DATABASE = 0, /* in the database of the effects, with them */
+    /* In Kafka, as the offsets of the groups; there is no database. Each event is handled at least once, in the
+     * order of its key. The committed position of a partition is that of its first event that is not done; what
+     * is behind it is handled again where the process dies. An event that is to be tried again waits in memory,
+     * as do later ones of its key; it counts against queue_events and queue_bytes, and nothing is read once
+     * these are reached. Attempts are counted from 1 where another process takes over. Refused: conninfo,
+     * list_version, batch_size above 1, time_limit_ms. */
+    PBUS_POSITIONS_KAFKA = 1
+} pbus_positions;
+
 /* Zero it first; all is copied. */
 typedef struct pbus_worker_options {
     size_t size;             /* sizeof(pbus_worker_options): says which fields the caller's headers know */
     const char *application; /* a-z A-Z 0-9 . _ -  ; the consumer groups are APPLICATION.KEY */
-    const char *conninfo;    /* of the database with the schema postbus_inbox; as for PQconnectdb */
-    const char *brokers;     /* host:port, separated by commas */
+    const char *
+        conninfo; /* of the database with the schema postbus_inbox; as for PQconnectdb. NULL: positions are in Kafka */
+    const char *brokers; /* host:port, separated by commas */
     const pbus_kafka_setting *kafka;
     size_t n_kafka;
     const pbus_subscription *subscriptions; /* the application's whole list: it replaces the one before */
@@ -229,6 +257,7 @@ typedef struct pbus_worker_options {
      * a newer version have started with, this changes nothing: what that has stays, and what that ended is not begun here.
      * With the same number the last to start wins. */
     int list_version;
+    pbus_positions positions;
     pbus_notice_function *notice; /* may be NULL */
     void *notice_arg;
 } pbus_worker_options;

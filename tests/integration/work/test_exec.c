@@ -1,6 +1,8 @@
 /* postbus work --exec: a process for each event. */
 #include "working.h"
 
+#include "topic_reader.h"
+
 #include <jansson.h>
 #include <signal.h>
 #include <string.h>
@@ -210,6 +212,37 @@ static void a_file_describes_several_subscriptions(void **state)
               "SELECT string_agg(list_version::text, ',') FROM postbus_inbox.subscription");
 }
 
+static void without_a_database_positions_are_kept_in_kafka(void **state)
+{
+    working *w = *state;
+    char *graves = kafka_fixture_new_topic(stage_kafka, "graves", 1, NULL);
+    stage_produce(w->s->topic, "a", "1", NULL, NULL);
+    stage_produce(w->s->topic, "a", "2", "bad", NULL);
+    stage_produce(w->s->topic, "a", "3", NULL, NULL);
+    working_start(
+        w, (const char *const[]){"--positions", "kafka", "--dead-letter-topic", graves, "--exec",
+                                 "[ \"$POSTBUS_TYPE\" != bad ] || exit 65; [ $POSTBUS_ATTEMPT = 2 ] || exit "
+                                 "1; echo $POSTBUS_OFFSET >> $WORK/done",
+                                 NULL});
+    working_expect_any(w, "done");
+    topic_records dead = topic_read(kafka_fixture_brokers(stage_kafka), graves, 1, STAGE_DEADLINE_MS);
+    assert_int_equal(dead.n_rows, 1);
+    assert_string_equal(dead.rows[0].value, "2");
+    assert_string_equal(topic_record_header(&dead.rows[0], "dead-error"), "exit status 65");
+    topic_records_done(&dead);
+    stage_expect_soon(w->s, 0, "SELECT count(*) FROM postbus_inbox.subscription");
+    free(graves);
+}
+
+static void a_dead_letter_that_has_nowhere_to_go_ends_the_process(void **state)
+{
+    working *w = *state;
+    stage_produce(w->s->topic, "a", "1", NULL, NULL);
+    working_start(w, (const char *const[]){"--positions", "kafka", "--exec", "exit 65", NULL});
+    proc_fixture_expect_log(w->proc, "work.subscription_stopped", STAGE_DEADLINE_MS);
+    assert_int_equal(proc_fixture_wait_exit(w->proc, STAGE_DEADLINE_MS), 1);
+}
+
 static void a_command_need_not_read_its_event(void **state)
 {
     working *w = *state;
@@ -240,6 +273,8 @@ int main(void)
         WORKING_TEST(what_outlasts_the_drain_is_ended_and_counts_as_no_attempt),
         WORKING_TEST(a_killed_worker_takes_its_command_with_it_and_loses_nothing),
         WORKING_TEST(a_file_describes_several_subscriptions),
+        WORKING_TEST(without_a_database_positions_are_kept_in_kafka),
+        WORKING_TEST(a_dead_letter_that_has_nowhere_to_go_ends_the_process),
         WORKING_TEST(a_command_need_not_read_its_event),
     };
     cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));

@@ -29,6 +29,7 @@ static void a_file_is_read_with_defaults_for_what_it_leaves_out(void **state)
         "application = shop\n"
         "drain_ms = 1s\n"
         "list_version = 4\n"
+        "positions = kafka\n"
         "consumer = {\"session.timeout.ms=6000\"}\n"
         "subscription a {\n  topics = \"orders,payments\"\n  exec = 'echo \"$POSTBUS_KEY\" #x'\n}\n"
         "subscription b {\n  topics = orders\n  exec_lines = \"cat\"\n  threads = 4\n"
@@ -39,6 +40,7 @@ static void a_file_is_read_with_defaults_for_what_it_leaves_out(void **state)
     assert_string_equal(cfg.application, "shop");
     assert_int_equal(cfg.drain_ms, 2000);
     assert_int_equal(cfg.list_version, 4);
+    assert_string_equal(cfg.positions, "kafka");
     assert_string_equal(cfg.consumer[0], "session.timeout.ms=6000");
     assert_int_equal(cfg.n_subscriptions, 2);
     const work_subscription *a = &cfg.subscriptions[0], *b = &cfg.subscriptions[1];
@@ -49,6 +51,8 @@ static void a_file_is_read_with_defaults_for_what_it_leaves_out(void **state)
     assert_int_equal(a->time_limit_ms, 60000);
     assert_int_equal(a->queue_bytes, 16 << 20);
     assert_string_equal(a->retry, "exponential");
+    assert_string_equal(a->at_dead, "stop");
+    assert_string_equal(a->dead_letter_topic, "");
     assert_int_equal(b->threads, 4);
     assert_int_equal(b->time_limit_ms, 300000);
     assert_true(b->unordered);
