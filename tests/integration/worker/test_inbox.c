@@ -267,6 +267,86 @@ static void the_outboxs_retention_does_not_hold_up_the_inbox(void **state)
     pg_run(i->admin, "COMMIT");
 }
 
+/* A session as a lane of a subscription has it. */
+static void name_lane(PGconn *conn, const char *subscription)
+{
+    pg_run(conn, "SET application_name = 'postbus 0000000%c lane %s'", subscription[0], subscription);
+}
+
+static int64_t claim_of_key(PGconn *conn, int n)
+{
+    return pg_number(
+        conn,
+        "SELECT state FROM postbus_inbox.claim(1, ARRAY[1], "
+        "ARRAY['00000000-0000-4000-8000-%012d'::uuid], ARRAY[0], ARRAY[%d::bigint], ARRAY[" NOW_MS
+        "], ARRAY[7::bigint])",
+        n, n);
+}
+
+#define PICK "SELECT count(*) FROM postbus_inbox.pick_due(1, 'member', NULL)"
+
+static bool is_picked(void *arg)
+{
+    const inbox *i = arg;
+    return pg_number(i->member[1], PICK) == 1;
+}
+
+/* As a handler's transaction does it. */
+static void make_dead_letter(inbox *i, int n)
+{
+    pg_run(i->member[0], "BEGIN");
+    assert_int_equal(claim_of_key(i->member[0], n), 0);
+    pg_run(i->member[0],
+           "SELECT postbus_inbox.bury(1, 1, 0, %d, '00000000-0000-4000-8000-%012d', 7, NULL, 't', 'k', 'v', "
+           "'{}', '{}', " NOW_MS ", 'rejected', 'no')",
+           n, n);
+    pg_run(i->member[0], "COMMIT");
+}
+
+static void a_redriven_event_waits_for_what_is_being_handled(void **state)
+{
+    inbox *i = *state;
+    name_lane(i->member[0], "shop.main");
+    name_lane(i->member[1], "shop.main");
+    make_dead_letter(i, 1);
+    pg_run(i->member[0], "BEGIN");
+    assert_int_equal(claim_of_key(i->member[0], 2), 0);
+    assert_int_equal(pg_number(i->admin, "SELECT postbus_inbox.redrive()"), 1);
+    assert_int_equal(pg_number(i->member[1], PICK), 0);
+    pg_run(i->admin, "UPDATE postbus_inbox.waiting SET due_at = clock_timestamp()");
+    assert_int_equal(pg_number(i->member[1], PICK), 0); /* and as often as anybody looks */
+    pg_run(i->member[0], "COMMIT");
+    assert_int_equal(claim_of_key(i->member[0], 3), 2);
+    assert_true(wait_until(is_picked, i, 60000));
+}
+
+/* Those of another subscription, and those that came later and know of it, may take as long as they like. */
+static void a_redriven_event_waits_for_nothing_else(void **state)
+{
+    inbox *i = *state;
+    name_lane(i->member[1], "shop.main");
+    make_dead_letter(i, 1);
+    name_lane(i->member[0], "other.main");
+    pg_run(i->member[0], "BEGIN");
+    assert_int_equal(pg_number(i->member[0], "%s", claim(2)), 0);
+    assert_int_equal(pg_number(i->admin, "SELECT postbus_inbox.redrive()"), 1);
+    assert_int_equal(pg_number(i->member[1], PICK), 1);
+    pg_run(i->member[0], "COMMIT");
+    PGconn *early = pg_fixture_connect(stage_server, "billing", "billing_app");
+    name_lane(early, "shop.main");
+    name_lane(i->member[0], "shop.main");
+    pg_run(i->admin, "UPDATE postbus_inbox.waiting SET beside = '{}'");
+    pg_run(early, "BEGIN");
+    assert_int_equal(pg_number(early, "%s", claim(3)), 0);
+    assert_int_equal(pg_number(i->member[1], PICK), 0);
+    pg_run(i->member[0], "BEGIN");
+    assert_int_equal(pg_number(i->member[0], "%s", claim(4)), 0);
+    pg_run(early, "ROLLBACK");
+    assert_true(wait_until(is_picked, i, 60000));
+    pg_run(i->member[0], "ROLLBACK");
+    PQfinish(early);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +356,8 @@ int main(void)
         INBOX_TEST(nobody_waits_while_the_oldest_leaf_is_read),
         INBOX_TEST(what_a_handler_committed_by_itself_is_taken_by_nobody_else),
         INBOX_TEST(a_leaf_that_is_always_read_is_emptied_all_the_same),
+        INBOX_TEST(a_redriven_event_waits_for_what_is_being_handled),
+        INBOX_TEST(a_redriven_event_waits_for_nothing_else),
         INBOX_TEST(the_outboxs_retention_does_not_hold_up_the_inbox),
     };
     cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));

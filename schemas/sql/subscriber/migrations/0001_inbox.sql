@@ -174,7 +174,8 @@ CREATE TABLE postbus_inbox.waiting (
     due_at           timestamptz,
     first_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
     last_error       text,
-    history          jsonb NOT NULL DEFAULT '[]'
+    history          jsonb NOT NULL DEFAULT '[]',
+    beside           text[]
 );
 ALTER TABLE postbus_inbox.waiting ALTER COLUMN value SET STORAGE EXTERNAL;
 CREATE INDEX waiting_due ON postbus_inbox.waiting (subscription, due_at) WHERE due_at IS NOT NULL;
@@ -200,6 +201,7 @@ COMMENT ON COLUMN postbus_inbox.waiting.due_at IS 'When it is tried next. NULL: 
 COMMENT ON COLUMN postbus_inbox.waiting.first_at IS 'When it was set aside.';
 COMMENT ON COLUMN postbus_inbox.waiting.last_error IS 'Why the last attempt failed.';
 COMMENT ON COLUMN postbus_inbox.waiting.history IS 'Each attempt: number, time, error; the last 50.';
+COMMENT ON COLUMN postbus_inbox.waiting.beside IS 'It was redriven: the virtual transactions that may be handling an event of its key, for which it waits; none: nobody has looked yet. NULL: nothing is waited for.';
 
 CREATE TABLE postbus_inbox.dead (
     n             bigint PRIMARY KEY,
@@ -516,6 +518,37 @@ $$;
 COMMENT ON FUNCTION postbus_inbox.bury(int, int, int, bigint, uuid, bigint, uuid, text, bytea, bytea, bytea[], bytea[], bigint, text, text) IS
 'For the worker: makes a dead letter of an event.';
 
+-- Which virtual transactions of this session's subscription have claimed events, this one's aside: whoever claims holds a lock of the inbox to the end. Whose
+-- session a lane is its name says.
+CREATE FUNCTION postbus_inbox.claimers() RETURNS text[]
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT pg_stat_clear_snapshot();  -- it would know of no session that has come since this transaction looked first
+    SELECT coalesce(array_agg(l.virtualtransaction), '{}') FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+     WHERE l.locktype = 'relation' AND l.relation = 'postbus_inbox.inbox'::regclass AND l.mode = 'RowExclusiveLock'
+       AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()) AND l.pid <> pg_backend_pid()
+       AND regexp_replace(a.application_name, '^postbus \S+ \S+ ', '') = regexp_replace(current_setting('application_name'), '^postbus \S+ \S+ ', '')
+$$;
+COMMENT ON FUNCTION postbus_inbox.claimers() IS 'For the worker: the virtual transactions that are handling events of its subscription.';
+
+-- Whether a redriven event has to wait still. Who claimed an event of its key without seeing it holds its lock at the first look; who claims later sees it and
+-- is put behind it. So of those whom the first look found all have to end, and nobody else.
+CREATE FUNCTION postbus_inbox.has_company(p_n bigint, p_beside text[]) RETURNS boolean
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    now_there text[] := postbus_inbox.claimers();
+    left_over text[] := CASE WHEN p_beside = '{}' THEN now_there
+                             ELSE ARRAY(SELECT b FROM unnest(p_beside) b WHERE b = ANY (now_there)) END;
+    wait boolean := left_over <> '{}';
+BEGIN
+    UPDATE postbus_inbox.waiting w
+       SET beside = CASE WHEN wait THEN left_over END, due_at = CASE WHEN wait THEN clock_timestamp() + interval '100 milliseconds' ELSE w.due_at END
+     WHERE w.n = p_n;
+    RETURN wait;
+END $$;
+COMMENT ON FUNCTION postbus_inbox.has_company(bigint, text[]) IS 'For the worker: whether a redriven event waits for what was being handled when it was redriven.';
+
 -- Looks for an event that is due, and notes as begin_attempt that an attempt at it begins. died: what that returns. deaths: of its attempts so many have ended
 -- with the process; then, unless it is p_alone, nothing is noted: it is to be asked for again once its process handles nothing else.
 CREATE FUNCTION postbus_inbox.pick_due(p_subscription int, p_member text, p_alone bigint) RETURNS TABLE (n bigint, deaths int, died int)
@@ -523,16 +556,22 @@ LANGUAGE plpgsql SET enable_seqscan = off SET jit = off
 AS $$
 DECLARE
     due record;
+    until timestamptz := clock_timestamp();
 BEGIN
-    SELECT w.n, w.deaths, w.source, w.identity INTO due FROM postbus_inbox.waiting w
-     WHERE w.subscription = p_subscription AND w.due_at <= clock_timestamp() AND (p_alone IS NULL OR w.n = p_alone)
-     ORDER BY w.due_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
-    IF FOUND THEN
-        n := due.n;
-        deaths := due.deaths;
-        died := CASE WHEN due.deaths > 0 AND p_alone IS NULL THEN 0 ELSE postbus_inbox.begin_attempt(due.source, due.identity, p_member) END;
-        RETURN NEXT;
-    END IF;
+    LOOP
+        SELECT w.n, w.deaths, w.source, w.identity, w.beside INTO due FROM postbus_inbox.waiting w
+         WHERE w.subscription = p_subscription AND w.due_at <= until AND (p_alone IS NULL OR w.n = p_alone)
+         ORDER BY w.due_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
+        IF NOT FOUND THEN
+            RETURN;
+        END IF;
+        EXIT WHEN due.beside IS NULL;
+        EXIT WHEN NOT postbus_inbox.has_company(due.n, due.beside);
+    END LOOP;
+    n := due.n;
+    deaths := due.deaths;
+    died := CASE WHEN due.deaths > 0 AND p_alone IS NULL THEN 0 ELSE postbus_inbox.begin_attempt(due.source, due.identity, p_member) END;
+    RETURN NEXT;
 END $$;
 COMMENT ON FUNCTION postbus_inbox.pick_due(int, text, bigint) IS 'For the worker: looks for an event that is due.';
 
@@ -680,6 +719,6 @@ GRANT SELECT ON postbus_inbox.subscription, postbus_inbox.source, postbus_inbox.
                 postbus_inbox.in_hand,
                 postbus_inbox.migration TO postbus_viewer, postbus_operator;
 GRANT SELECT (n, subscription, source, partition, kafka_offset, identity, queue, event_id, type, key, record_ms, attempts, deaths, due_at, first_at, last_error,
-              history) ON postbus_inbox.waiting TO postbus_viewer, postbus_operator;
+              history, beside) ON postbus_inbox.waiting TO postbus_viewer, postbus_operator;
 GRANT SELECT (n, subscription, source, partition, kafka_offset, identity, queue, event_id, type, key, value_bytes, record_ms, attempts, first_at, last_error,
               history, reason, died_at) ON postbus_inbox.dead TO postbus_viewer, postbus_operator;

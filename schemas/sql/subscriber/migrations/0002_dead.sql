@@ -31,7 +31,8 @@ AS $$
 $$;
 COMMENT ON FUNCTION postbus_inbox.chosen(text, text, text, text, bigint, interval) IS 'The numbers of the dead letters of an application, a subscription, a topic, a reason, a number, or longer dead than an interval.';
 
--- Makes dead letters wait again, due now, with all their attempts ahead and their history kept: in their order, each behind what waits of its key.
+-- Makes dead letters wait again, due now, with all their attempts ahead and their history kept: in their order, each behind what waits of its key, or what is
+-- being handled (has_company).
 CREATE FUNCTION postbus_inbox.redrive(application text DEFAULT NULL, subscription text DEFAULT NULL, topic text DEFAULT NULL, reason text DEFAULT NULL,
                                       n bigint DEFAULT NULL, older_than interval DEFAULT NULL, why text DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -49,10 +50,10 @@ BEGIN
         CONTINUE WHEN NOT FOUND;  -- another operator was faster
         behind := event.queue IS NOT NULL AND postbus_inbox.is_queued(event.subscription, event.queue);
         INSERT INTO postbus_inbox.waiting (subscription, source, partition, kafka_offset, identity, queue, event_id, type, key, value, header_names,
-                                           header_values, record_ms, attempts, due_at, first_at, last_error, history)
+                                           header_values, record_ms, attempts, due_at, first_at, last_error, history, beside)
         VALUES (event.subscription, event.source, event.partition, event.kafka_offset, event.identity, event.queue, event.event_id, event.type, event.key,
                 event.value, event.header_names, event.header_values, event.record_ms, 0, CASE WHEN NOT behind THEN clock_timestamp() END, event.first_at,
-                event.last_error, event.history);
+                event.last_error, event.history, CASE WHEN NOT behind THEN '{}'::text[] END);
         n_events := n_events + 1;
     END LOOP;
     INSERT INTO postbus_inbox.audit (who, action, what, n_events, why)
