@@ -71,6 +71,14 @@ void feed_done(feed *f)
     pthread_mutex_destroy(&f->lock);
 }
 
+bool feed_fill(feed *f)
+{
+    int share = f->is_full ? 2 : 1;
+    f->is_full = f->lost || f->counts.n_queued >= (uint64_t)(f->sub->queue_events / share + (share == 2)) ||
+                 f->queued_bytes >= f->sub->queue_bytes / share + (share == 2);
+    return f->is_full;
+}
+
 void feed_finish(feed *f, event *const *events, size_t n, bool done)
 {
     pthread_mutex_lock(&f->lock);
@@ -81,7 +89,9 @@ void feed_finish(feed *f, event *const *events, size_t n, bool done)
             window_finish(&f->windows[e->window], e->ticket);
     }
     f->counts.n_queued -= n;
-    pthread_cond_broadcast(&f->changed);
+    /* Woken for each event, the reader would take the processor away from whoever handles them. */
+    if (f->is_full && !feed_fill(f))
+        pthread_cond_broadcast(&f->changed);
     pthread_mutex_unlock(&f->lock);
     for (size_t i = 0; i < n; i++)
         event_free(events[i]);

@@ -48,6 +48,7 @@ typedef struct feed {
     window *windows;
     size_t n_windows;
     int64_t queued_bytes;
+    bool is_full;        /* the reader waits until half of the room is free */
     int64_t next_due_ms; /* by feed_now_ms: when to look for events that are due */
     pbus_worker_counts counts;
 } feed;
@@ -72,6 +73,9 @@ bool feed_cond_init(pthread_cond_t *what);
 
 /* Events are out of memory's accounts: done where they were handled, given back where they were not. Takes the lock. Frees them. */
 void feed_finish(feed *f, event *const *events, size_t n, bool done);
+/* Whether nothing more may be read: what may be queued is queued, or was, and not half of it is gone yet; or nothing is known of the positions, and what is read
+ * would be thrown away. With the lock held. */
+bool feed_fill(feed *f);
 /* How many of the first still belong to the partitions of this moment. Takes the lock. */
 size_t feed_n_current(feed *f, event *const *events, size_t n);
 /* Without a database: an event's handling begins. false: it belongs to other partitions, or nothing is to be begun. Takes the lock. */

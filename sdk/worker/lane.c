@@ -146,6 +146,24 @@ static size_t lane_pop(lane *l)
     return n;
 }
 
+/* Whether an event that waited comes before those that were read. With the lock held. */
+static bool due_comes_first(const lane *l, int64_t now_ms)
+{
+    return now_ms >= due_at_ms(l) && l->due_turns > 0;
+}
+
+const event *lane_peek(lane *l)
+{
+    feed *f = l->feed;
+    const event *next = NULL;
+    pthread_mutex_lock(&f->lock);
+    if (f->sub->batch_size == 1 && l->first && !f->stopping && !f->lost &&
+        l->first->generation == f->generation && !l->first->doubted && !due_comes_first(l, feed_now_ms()))
+        next = l->first;
+    pthread_mutex_unlock(&f->lock);
+    return next;
+}
+
 /* Waits for work. Events that are due and events that were read take turns, so that neither starves. */
 static lane_work lane_next(lane *l, size_t *out_n)
 {
@@ -154,18 +172,17 @@ static lane_work lane_next(lane *l, size_t *out_n)
     pthread_mutex_lock(&f->lock);
     while (!f->stopping) {
         int64_t now_ms = feed_now_ms(), due_ms = due_at_ms(l);
-        bool is_due = now_ms >= due_ms;
         if (l->generation != f->generation) {
             l->generation = f->generation;
             work = LANE_STALE;
             break;
         }
-        if (l->first && !(is_due && l->due_turns > 0)) {
+        if (l->first && (l->ahead.event || !due_comes_first(l, now_ms))) {
             *out_n = l->due_turns = lane_pop(l);
             work = LANE_READ;
             break;
         }
-        if (is_due) {
+        if (now_ms >= due_ms) {
             if (!is_direct(l))
                 f->next_due_ms = now_ms + LOOK_SOON_MS; /* the others need not look, too */
             l->due_turns -= l->due_turns > 0;
@@ -189,6 +206,7 @@ static void lane_close(lane *l)
     l->cancel = NULL;
     pthread_mutex_unlock(&f->lock);
     session_close(&l->session);
+    l->ahead.event = NULL;
     l->pace = 1;
 }
 
@@ -200,6 +218,8 @@ static pbus_status lane_open(lane *l, pbus_error *err)
         session_open(&l->session, f->cfg->conninfo, feed_session_name(f, "lane").text, 0, err);
     if (status == PBUS_OK)
         status = ledger_holds(&l->session, f->id, f->cfg->application, f->sub->key, &holds, err);
+    if (status == PBUS_OK)
+        status = ledger_prepare(&l->session, err);
     if (status != PBUS_OK) {
         session_close(&l->session);
         return status;
@@ -266,6 +286,7 @@ static void lane_read(lane *l, size_t n)
     pbus_status status = PBUS_OK;
     feed *f = l->feed;
     size_t n_past = 0, n_now;
+    const event *claimed = l->ahead.event;
     l->n_sure = l->n_singly = 0;
     while (status == PBUS_OK && n_past < n && !feed_is_stopping(f)) {
         event *const *next = l->batch + n_past;
@@ -276,6 +297,10 @@ static void lane_read(lane *l, size_t n)
             n_now = 1;
         feed_finish(f, next, n_now, n_wanted > 0);
         n_past += n_now;
+    }
+    if (status == PBUS_OK && claimed && l->ahead.event == claimed) { /* it was not begun */
+        l->ahead.event = NULL;
+        status = session_execute(&l->session, "ROLLBACK", &err);
     }
     if (status != PBUS_OK)
         lane_fail(l, &err);

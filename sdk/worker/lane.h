@@ -21,6 +21,7 @@ struct lane {
     size_t n_sure, n_singly; /* after a failure: so many may go together, and then so many one by one */
     int64_t handling_ms;     /* how long the handlers of the last transaction took */
     size_t due_turns;        /* so many that waited come before one that was read */
+    ledger_claim ahead;      /* the queue's first, claimed with the last commit */
     uint32_t random;         /* a state of its own: for jitter and pauses */
     pthread_cond_t has_work; /* these three under the feed's lock */
     event *first, *last;
@@ -40,6 +41,9 @@ void lanes_wake_one(feed *f);
 void lanes_wake_all(feed *f);
 /* Cancels what the lanes' sessions are doing. Takes the lock, but not while it asks the server; a lane does not end its session meanwhile. */
 void lanes_cancel(feed *f);
+
+/* The event that this lane handles next, which stays in its queue; NULL: that is not known yet. */
+const event *lane_peek(lane *l);
 
 uint32_t lane_random(lane *l);
 

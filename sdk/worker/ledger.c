@@ -12,7 +12,17 @@
 
 enum { OID_BYTEA = 17, OID_INT8 = 20, OID_INT4 = 23, OID_TEXT = 25, OID_UUID = 2950, OID_BYTEA_ARRAY = 1001 };
 
-#define BEGIN "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+/* What each event takes, and is prepared therefore: to parse and plan it costs more than to run it. */
+static const statement begin_statement = {.name = "postbus_begin",
+                                          .sql = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"};
+static const statement same_statement = {.name = "postbus_same",
+                                         .sql = "SELECT postbus_inbox.same($1::xid8)"};
+static const statement commit_statement = {.name = "postbus_commit", .sql = "COMMIT"};
+
+static statement claim_one_statement(void)
+{
+    return (statement){.name = "postbus_claim_one", .sql = subscriber_sql_query("claim_one")};
+}
 
 /* A command that limits the statements of this transaction that follow; 0: no limit. text: where it is put. */
 typedef struct limit_command {
@@ -49,6 +59,12 @@ pbus_status ledger_holds(session *s, int subscription, const char *application, 
         *out = PQgetvalue(result, 0, 0)[0] == 't';
     PQclear(result);
     return status;
+}
+
+pbus_status ledger_prepare(session *s, pbus_error *err)
+{
+    const statement all[] = {begin_statement, same_statement, commit_statement, claim_one_statement()};
+    return session_prepare(s, all, sizeof all / sizeof all[0], err);
 }
 
 /* Of each event what a claim needs, as arrays: the parameters 2 to 7 of queries/claim.sql. */
@@ -104,20 +120,20 @@ static void claim_arrays_done(claim_arrays *a)
         bytes_done(&a->run[i]);
 }
 
-static pbus_status read_claims(const PGresult *rows, event *const *events, size_t n, claim_state *out,
+static pbus_status read_claims(const PGresult *rows, const event *first, size_t n, claim_state *out,
                                char *out_xid, pbus_error *err)
 {
-    if (PQntuples(rows) != (int)n)
+    if (PQntuples(rows) != (int)n || PQgetisnull(rows, 0, 0))
         return failure(err, PBUS_ERROR_DATABASE,
-                       "a source, such as %d, is not in postbus_inbox.source any more", events[0]->source);
+                       "a source, such as %d, is not in postbus_inbox.source any more", first->source);
     for (size_t i = 0; i < n; i++)
         out[i] = (claim_state)atoi(PQgetvalue(rows, (int)i, 0));
     snprintf(out_xid, LEDGER_XID_SIZE, "%s", PQgetvalue(rows, 0, 1));
     return PBUS_OK;
 }
 
-static pbus_status run_claims(session *s, int subscription, const claim_arrays *arrays, bool is_batch,
-                              int64_t limit_ms, PGresult **out_rows, pbus_error *err)
+static pbus_status run_claims(session *s, int subscription, const claim_arrays *arrays, int64_t limit_ms,
+                              PGresult **out_rows, pbus_error *err)
 {
     char id[16];
     const char *values[1 + N_CLAIM_ARRAYS] = {id};
@@ -132,9 +148,8 @@ static pbus_status run_claims(session *s, int subscription, const claim_arrays *
         lengths[i + 1] = (int)arrays->run[i].size;
         formats[i + 1] = 1;
     }
-    all[n++] = (statement){.sql = BEGIN};
-    if (is_batch)
-        all[n++] = (statement){.sql = "SET LOCAL postbus.batch = 'open'"};
+    all[n++] = begin_statement;
+    all[n++] = (statement){.sql = "SET LOCAL postbus.batch = 'open'"};
     claim = n++;
     all[claim] = (statement){.sql = subscriber_sql_query("claim"),
                              .n_params = 1 + N_CLAIM_ARRAYS,
@@ -150,16 +165,16 @@ static pbus_status run_claims(session *s, int subscription, const claim_arrays *
     return status;
 }
 
-pbus_status ledger_begin_claims(session *s, int subscription, event *const *events, size_t n,
-                                int64_t limit_ms, claim_state *out, char *out_xid, pbus_error *err)
+static pbus_status claim_many(session *s, int subscription, event *const *events, size_t n, int64_t limit_ms,
+                              claim_state *out, char *out_xid, pbus_error *err)
 {
     claim_arrays arrays;
     PGresult *rows = NULL;
     pbus_status status = claim_arrays_init(&arrays, events, n)
-                             ? run_claims(s, subscription, &arrays, n > 1, limit_ms, &rows, err)
+                             ? run_claims(s, subscription, &arrays, limit_ms, &rows, err)
                              : failure(err, PBUS_ERROR_MEMORY, "no memory to claim events");
     if (status == PBUS_OK)
-        status = read_claims(rows, events, n, out, out_xid, err);
+        status = read_claims(rows, events[0], n, out, out_xid, err);
     PQclear(rows);
     claim_arrays_done(&arrays);
     return status;
@@ -171,6 +186,69 @@ static const char *uuid_text(const pbus_uuid *id, char out[PBUS_UUID_TEXT_SIZE])
     return out;
 }
 
+/* The statements that begin a transaction and claim one event in it. */
+enum { N_CLAIM_PARAMS = 7, N_MOST_CLAIM = 3, CLAIM_PLACE = 1 };
+
+typedef struct claim_flight {
+    statement all[N_MOST_CLAIM];
+    size_t n;
+    char numbers[N_CLAIM_PARAMS][24];
+    const char *values[N_CLAIM_PARAMS];
+    int lengths[N_CLAIM_PARAMS], formats[N_CLAIM_PARAMS];
+    limit_command limit;
+} claim_flight;
+
+static size_t claim_flight_size(int64_t limit_ms)
+{
+    return limit_ms ? N_MOST_CLAIM : N_MOST_CLAIM - 1;
+}
+
+static void claim_flight_init(claim_flight *c, int subscription, const event *e, int64_t limit_ms)
+{
+    enum { IDENTITY = 2, QUEUE = 6 };
+    const int64_t numbers[N_CLAIM_PARAMS] = {
+        subscription, e->source, 0, e->view.partition, e->view.offset, e->view.timestamp_ms, e->queue};
+    *c = (claim_flight){.n = claim_flight_size(limit_ms)};
+    for (int i = 0; i < N_CLAIM_PARAMS; i++) {
+        snprintf(c->numbers[i], sizeof c->numbers[i], "%" PRId64, numbers[i]);
+        c->values[i] = c->numbers[i];
+    }
+    c->values[IDENTITY] = (const char *)e->identity.bytes;
+    c->lengths[IDENTITY] = sizeof e->identity.bytes;
+    c->formats[IDENTITY] = 1;
+    if (!e->has_queue)
+        c->values[QUEUE] = NULL;
+    c->all[0] = begin_statement;
+    c->all[CLAIM_PLACE] = claim_one_statement();
+    c->all[CLAIM_PLACE].n_params = N_CLAIM_PARAMS;
+    c->all[CLAIM_PLACE].values = c->values;
+    c->all[CLAIM_PLACE].lengths = c->lengths;
+    c->all[CLAIM_PLACE].formats = c->formats;
+    if (limit_ms)
+        c->all[N_MOST_CLAIM - 1] = limit_to(&c->limit, limit_ms);
+}
+
+static pbus_status claim_one(session *s, int subscription, const event *e, int64_t limit_ms, claim_state *out,
+                             char *out_xid, pbus_error *err)
+{
+    claim_flight flight;
+    PGresult *results[N_MOST_CLAIM];
+    claim_flight_init(&flight, subscription, e, limit_ms);
+    pbus_status status = session_run(s, flight.all, flight.n, results, err);
+    if (status == PBUS_OK)
+        status = read_claims(results[CLAIM_PLACE], e, 1, out, out_xid, err);
+    clear(results, flight.n);
+    return status;
+}
+
+pbus_status ledger_begin_claims(session *s, int subscription, event *const *events, size_t n,
+                                int64_t limit_ms, claim_state *out, char *out_xid, pbus_error *err)
+{
+    if (n == 1)
+        return claim_one(s, subscription, events[0], limit_ms, out, out_xid, err);
+    return claim_many(s, subscription, events, n, limit_ms, out, out_xid, err);
+}
+
 pbus_status ledger_begin_take(session *s, int64_t n_wanted, int64_t limit_ms, event **out, char *out_xid,
                               pbus_error *err)
 {
@@ -179,7 +257,7 @@ pbus_status ledger_begin_take(session *s, int64_t n_wanted, int64_t limit_ms, ev
     const char *values[] = {id};
     const Oid types[] = {OID_INT8};
     limit_command limit = {""}; /* cppcheck takes it for read before it is written */
-    const statement all[] = {{.sql = BEGIN},
+    const statement all[] = {begin_statement,
                              {.sql = subscriber_sql_query("take"),
                               .n_params = 1,
                               .types = types,
@@ -200,37 +278,110 @@ pbus_status ledger_begin_take(session *s, int64_t n_wanted, int64_t limit_ms, ev
     return status;
 }
 
+/* The statements that end a transaction. */
+enum { N_MOST_COMMIT = 5 };
+
+typedef struct commit_flight {
+    statement all[N_MOST_COMMIT];
+    size_t n;
+    char leave[24], source[16], identity[PBUS_UUID_TEXT_SIZE];
+    const char *xid_values[1], *done_values[2];
+    limit_command limit;
+} commit_flight;
+
+/* An event that waited leaves; one that was picked up is put down. */
+static void commit_flight_end(commit_flight *c, const event *done)
+{
+    if (done->n) {
+        snprintf(c->leave, sizeof c->leave, "%" PRId64, done->n);
+        c->done_values[0] = c->leave;
+        c->all[c->n++] = (statement){
+            .sql = "SELECT postbus_inbox.leave($1::bigint)", .n_params = 1, .values = c->done_values};
+    } else if (done->doubted) {
+        snprintf(c->source, sizeof c->source, "%d", done->source);
+        c->done_values[0] = c->source;
+        c->done_values[1] = uuid_text(&done->identity, c->identity);
+        c->all[c->n++] =
+            (statement){.sql = subscriber_sql_query("put_down"), .n_params = 2, .values = c->done_values};
+    }
+}
+
+static void commit_flight_init(commit_flight *c, const char *xid, const event *done, unsigned how)
+{
+    *c = (commit_flight){.n = 0};
+    c->xid_values[0] = xid;
+    if (how & LEDGER_LIMITED)
+        c->all[c->n++] = limit_to(&c->limit, 0);
+    if (*xid) {
+        c->all[c->n] = same_statement;
+        c->all[c->n].n_params = 1;
+        c->all[c->n++].values = c->xid_values;
+    }
+    if (done)
+        commit_flight_end(c, done);
+    if (how & LEDGER_BATCH)
+        c->all[c->n++] = (statement){.sql = "SET LOCAL postbus.batch = 'closed'"};
+    c->all[c->n++] = commit_statement;
+}
+
+static bool is_committed(PGresult *done)
+{
+    return done && strcmp(PQcmdStatus(done), "COMMIT") == 0;
+}
+
+static pbus_status had_failed(pbus_error *err)
+{
+    return failure_sql(err, PBUS_ERROR_FAILED_TRANSACTION, NULL, true, "the transaction had failed");
+}
+
 pbus_status ledger_commit(session *s, const char *xid, const event *done, unsigned how, pbus_error *err)
 {
-    char n[24], source[16], identity[PBUS_UUID_TEXT_SIZE];
-    const char *xid_values[] = {xid}, *leave_values[] = {n}, *down_values[] = {source, identity};
-    limit_command limit = {""}; /* cppcheck takes it for read before it is written */
-    statement statements[5];
-    PGresult *results[5];
-    size_t count = 0;
-    if (how & LEDGER_LIMITED)
-        statements[count++] = limit_to(&limit, 0);
-    if (*xid)
-        statements[count++] =
-            (statement){.sql = "SELECT postbus_inbox.same($1::xid8)", .n_params = 1, .values = xid_values};
-    if (done && done->n) {
-        snprintf(n, sizeof n, "%" PRId64, done->n);
-        statements[count++] = (statement){
-            .sql = "SELECT postbus_inbox.leave($1::bigint)", .n_params = 1, .values = leave_values};
-    } else if (done && done->doubted) {
-        snprintf(source, sizeof source, "%d", done->source);
-        uuid_text(&done->identity, identity);
-        statements[count++] =
-            (statement){.sql = subscriber_sql_query("put_down"), .n_params = 2, .values = down_values};
-    }
-    if (how & LEDGER_BATCH)
-        statements[count++] = (statement){.sql = "SET LOCAL postbus.batch = 'closed'"};
-    statements[count++] = (statement){.sql = "COMMIT"};
-    pbus_status status = session_run(s, statements, count, results, err);
-    if (status == PBUS_OK && strcmp(PQcmdStatus(results[count - 1]), "COMMIT") != 0)
-        status = failure_sql(err, PBUS_ERROR_FAILED_TRANSACTION, NULL, true, "the transaction had failed");
-    clear(results, count);
+    commit_flight flight;
+    PGresult *results[N_MOST_COMMIT];
+    commit_flight_init(&flight, xid, done, how);
+    pbus_status status = session_run(s, flight.all, flight.n, results, err);
+    if (status == PBUS_OK && !is_committed(results[flight.n - 1]))
+        status = had_failed(err);
+    clear(results, flight.n);
     return status;
+}
+
+/* The claim was not made, or after a commit that failed: nothing of it is left begun, and it is told what became of the commit. */
+static pbus_status end_unclaimed(session *s, pbus_status status, bool committed, pbus_error *err)
+{
+    pbus_error other;
+    if (status == PBUS_ERROR_CONNECTION)
+        return status;
+    if (PQtransactionStatus(s->conn) != PQTRANS_IDLE && session_execute(s, "ROLLBACK", &other) != PBUS_OK) {
+        *err = other;
+        return other.status;
+    }
+    if (committed)
+        return PBUS_OK;
+    return status == PBUS_OK ? had_failed(err) : status;
+}
+
+pbus_status ledger_commit_and_claim(session *s, const char *xid, unsigned how, int subscription,
+                                    const event *next, int64_t limit_ms, ledger_claim *out_next,
+                                    pbus_error *err)
+{
+    commit_flight commit;
+    claim_flight claim;
+    statement all[N_MOST_COMMIT + N_MOST_CLAIM];
+    PGresult *results[N_MOST_COMMIT + N_MOST_CLAIM] = {NULL};
+    pbus_error other;
+    commit_flight_init(&commit, xid, NULL, how);
+    claim_flight_init(&claim, subscription, next, limit_ms);
+    memcpy(all, commit.all, commit.n * sizeof *all);
+    memcpy(all + commit.n, claim.all, claim.n * sizeof *all);
+    pbus_status status = session_run(s, all, commit.n + claim.n, results, err);
+    bool committed = is_committed(results[commit.n - 1]);
+    bool claimed = status == PBUS_OK && committed &&
+                   read_claims(results[commit.n + CLAIM_PLACE], next, 1, &out_next->state, out_next->xid,
+                               &other) == PBUS_OK;
+    clear(results, commit.n + claim.n);
+    out_next->event = claimed ? next : NULL;
+    return claimed ? PBUS_OK : end_unclaimed(s, status, committed, err);
 }
 
 /* The parameters that tell what an event is: the first thirteen of set_aside and bury. */

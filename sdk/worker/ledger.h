@@ -15,6 +15,16 @@ typedef enum claim_state {
 
 #define LEDGER_XID_SIZE 24
 
+/* An event that is claimed in a transaction that is open. */
+typedef struct ledger_claim {
+    const event *event; /* borrowed; NULL: none is */
+    claim_state state;
+    char xid[LEDGER_XID_SIZE]; /* as from ledger_begin_claims */
+} ledger_claim;
+
+/* Prepares a session for claims and commits, which then run for less. */
+PBUS_MUST_USE pbus_status ledger_prepare(session *s, pbus_error *err);
+
 /* Whether the subscription still holds. PBUS_ERROR_SCHEMA: in this database, which is older than the worker, the number is none, or another's. */
 PBUS_MUST_USE pbus_status ledger_holds(session *s, int subscription, const char *application, const char *key,
                                        bool *out, pbus_error *err);
@@ -54,6 +64,13 @@ enum { LEDGER_PLAIN = 0, LEDGER_LIMITED = 1, LEDGER_BATCH = 2 };
  * above. */
 PBUS_MUST_USE pbus_status ledger_commit(session *s, const char *xid, const event *done, unsigned how,
                                         pbus_error *err);
+
+/* The same for an event that was read and not picked up, and with it, in one round trip, the claim of the event that comes next, as by ledger_begin_claims,
+ * in a transaction that is begun for it. PBUS_OK: it is committed, and out_next->event is next; or NULL, where the claim could not be made, and nothing is
+ * begun. Else nothing is begun, either. */
+PBUS_MUST_USE pbus_status ledger_commit_and_claim(session *s, const char *xid, unsigned how, int subscription,
+                                                  const event *next, int64_t limit_ms, ledger_claim *out_next,
+                                                  pbus_error *err);
 
 /* Sets the event aside, *out_done true; only_behind: where nothing of its key waits nothing is done, and it is false. n_died: of the attempts that are
  * noted, so many killed their processes. */

@@ -257,26 +257,18 @@ static void on_record(reader *r, const rd_kafka_message_t *record)
     no_memory(r);
 }
 
-/* What is read while nothing is known of the positions would be thrown away: there is no room for it. */
-static bool is_full(feed *f, bool was_full)
-{
-    int share = was_full ? 2 : 1; /* room again means: half of it */
-    return f->lost || f->counts.n_queued >= (uint64_t)(f->sub->queue_events / share + (share == 2)) ||
-           f->queued_bytes >= f->sub->queue_bytes / share + (share == 2);
-}
-
 /* Waits a moment for room; says whether there is none. */
 static bool wait_for_room(reader *r)
 {
     feed *f = r->feed;
     int64_t until_ms = feed_now_ms() + POLL_MS;
     pthread_mutex_lock(&f->lock);
-    while (is_full(f, r->full_since_ms != 0) && !f->stopping && feed_now_ms() < until_ms) {
+    while (feed_fill(f) && !f->stopping && feed_now_ms() < until_ms) {
         if (!r->full_since_ms)
             r->full_since_ms = feed_now_ms();
         feed_wait(f, &f->changed, until_ms);
     }
-    bool full = is_full(f, r->full_since_ms != 0);
+    bool full = feed_fill(f);
     if (!full)
         r->full_since_ms = 0;
     pthread_mutex_unlock(&f->lock);

@@ -66,8 +66,8 @@ static PGconn *connect(const char *conninfo)
     return PQconnectdbParams(keywords, values, 1);
 }
 
-static pbus_status session_prepare(session *s, const char *name, int64_t statement_timeout_ms,
-                                   pbus_error *err)
+static pbus_status session_configure(session *s, const char *name, int64_t statement_timeout_ms,
+                                     pbus_error *err)
 {
     char limit[64], label[200];
     snprintf(label, sizeof label, "SET application_name = '%s'", name);
@@ -93,7 +93,7 @@ pbus_status session_open(session *s, const char *conninfo, const char *name, int
         session_close(s);
         return failure_sql(err, PBUS_ERROR_CONNECTION, NULL, true, "%s", message);
     }
-    pbus_status status = session_prepare(s, name, statement_timeout_ms, err);
+    pbus_status status = session_configure(s, name, statement_timeout_ms, err);
     if (status != PBUS_OK)
         session_close(s);
     return status;
@@ -102,7 +102,7 @@ pbus_status session_open(session *s, const char *conninfo, const char *name, int
 void session_close(session *s)
 {
     PQfinish(s->conn);
-    s->conn = NULL;
+    *s = (session){0};
 }
 
 pbus_status session_execute(session *s, const char *sql, pbus_error *err)
@@ -115,16 +115,29 @@ pbus_status session_execute(session *s, const char *sql, pbus_error *err)
     return status;
 }
 
+/* Nothing is known of this connection any more. */
+static pbus_status lost(const session *s, pbus_error *err)
+{
+    return failure_sql(err, PBUS_ERROR_CONNECTION, NULL, true, "the connection to PostgreSQL is lost: %s",
+                       PQerrorMessage(s->conn));
+}
+
+static int send_one(session *s, const statement *one)
+{
+    if (one->name && s->prepared)
+        return PQsendQueryPrepared(s->conn, one->name, one->n_params, one->values, one->lengths, one->formats,
+                                   one->result_format);
+    return PQsendQueryParams(s->conn, one->sql, one->n_params, one->types, one->values, one->lengths,
+                             one->formats, one->result_format);
+}
+
 static bool send_all(session *s, const statement *statements, size_t n)
 {
     if (!PQenterPipelineMode(s->conn))
         return false;
-    for (size_t i = 0; i < n; i++) {
-        const statement *one = &statements[i];
-        if (!PQsendQueryParams(s->conn, one->sql, one->n_params, one->types, one->values, one->lengths,
-                               one->formats, one->result_format))
+    for (size_t i = 0; i < n; i++)
+        if (!send_one(s, &statements[i]))
             return false;
-    }
     return PQpipelineSync(s->conn) == 1;
 }
 
@@ -141,13 +154,18 @@ static pbus_status first_fault(session *s, PGresult *const *results, size_t n, p
 {
     for (size_t i = 0; i < n; i++) {
         ExecStatusType done = PQresultStatus(results[i]);
-        if (done != PGRES_COMMAND_OK && done != PGRES_TUPLES_OK)
-            return session_failure(s, results[i], err);
+        if (done == PGRES_COMMAND_OK || done == PGRES_TUPLES_OK)
+            continue;
+        const char *sqlstate = PQresultErrorField(results[i], PG_DIAG_SQLSTATE);
+        if (sqlstate && strcmp(sqlstate, SESSION_FORGOTTEN) == 0)
+            s->prepared = false;
+        return session_failure(s, results[i], err);
     }
     return PBUS_OK;
 }
 
-pbus_status session_run(session *s, const statement *statements, size_t n, PGresult **out, pbus_error *err)
+static pbus_status run_once(session *s, const statement *statements, size_t n, PGresult **out,
+                            pbus_error *err)
 {
     memset(out, 0, n * sizeof *out);
     bool ok = send_all(s, statements, n);
@@ -158,10 +176,30 @@ pbus_status session_run(session *s, const statement *statements, size_t n, PGres
     PQclear(sync);
     ok = ok && PQexitPipelineMode(s->conn) == 1;
     pbus_status status = first_fault(s, out, n, err);
-    if (status != PBUS_OK || ok)
+    return status != PBUS_OK || ok ? status : lost(s, err);
+}
+
+pbus_status session_run(session *s, const statement *statements, size_t n, PGresult **out, pbus_error *err)
+{
+    bool was_prepared = s->prepared;
+    pbus_status status = run_once(s, statements, n, out, err);
+    bool forgotten = was_prepared && !s->prepared;
+    if (!forgotten || PQtransactionStatus(s->conn) != PQTRANS_IDLE)
         return status;
-    /* Half an answer: nothing is known of this connection any more. */
-    status = failure_sql(err, PBUS_ERROR_CONNECTION, NULL, true, "the connection to PostgreSQL is lost: %s",
-                         PQerrorMessage(s->conn));
+    for (size_t i = 0; i < n; i++)
+        PQclear(out[i]);
+    return run_once(s, statements, n, out, err);
+}
+
+pbus_status session_prepare(session *s, const statement *statements, size_t n, pbus_error *err)
+{
+    pbus_status status = PBUS_OK;
+    for (size_t i = 0; status == PBUS_OK && i < n; i++) {
+        PGresult *result = PQprepare(s->conn, statements[i].name, statements[i].sql, 0, NULL);
+        if (PQresultStatus(result) != PGRES_COMMAND_OK)
+            status = session_failure(s, result, err);
+        PQclear(result);
+    }
+    s->prepared = status == PBUS_OK;
     return status;
 }

@@ -8,11 +8,13 @@
 #include <stdint.h>
 
 typedef struct session {
-    PGconn *conn; /* NULL: not connected */
+    PGconn *conn;  /* NULL: not connected */
+    bool prepared; /* statements with a name are known to the server by it */
 } session;
 
 /* One of several commands that are sent together. */
 typedef struct statement {
+    const char *name; /* under which it may have been prepared; NULL: it was not */
     const char *sql;
     int n_params;
     const Oid *types; /* may be NULL */
@@ -26,10 +28,15 @@ PBUS_MUST_USE pbus_status session_open(session *s, const char *conninfo, const c
                                        int64_t statement_timeout_ms, pbus_error *err);
 void session_close(session *s);
 
-/* Sends n commands at once and waits for their results, which are the caller's to clear. What follows one that failed was
- * not run. */
+/* Prepares n statements, which run for less by their names from then on. */
+PBUS_MUST_USE pbus_status session_prepare(session *s, const statement *statements, size_t n, pbus_error *err);
+
+/* Sends n commands at once and waits for their results, which are the caller's to clear. What follows one that failed was not run. Where the server
+ * has forgotten what was prepared (SESSION_FORGOTTEN; a handler may DEALLOCATE ALL) nothing goes by name any more; outside a transaction that is
+ * mended at once, in one the transaction has failed. */
 PBUS_MUST_USE pbus_status session_run(session *s, const statement *statements, size_t n, PGresult **out,
                                       pbus_error *err);
+#define SESSION_FORGOTTEN "26000"
 
 /* A command without parameters, or the beginning and end of a transaction. */
 PBUS_MUST_USE pbus_status session_execute(session *s, const char *sql, pbus_error *err);

@@ -45,6 +45,21 @@ static int setup(void **state)
     return 0;
 }
 
+/* Both ways to claim keep the same promises. */
+static bool of_one;
+
+static int setup_many(void **state)
+{
+    of_one = false;
+    return setup(state);
+}
+
+static int setup_one(void **state)
+{
+    of_one = true;
+    return setup(state);
+}
+
 static int teardown(void **state)
 {
     inbox *i = *state;
@@ -55,7 +70,12 @@ static int teardown(void **state)
     return 0;
 }
 
-#define INBOX_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define INBOX_TEST(f) cmocka_unit_test_setup_teardown(f, setup_many, teardown)
+#define CLAIM_TEST(f)                                                                                        \
+    INBOX_TEST(f),                                                                                           \
+    {                                                                                                        \
+#f "_of_one", f, setup_one, teardown, NULL                                                           \
+    }
 
 #define NOW_MS "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
@@ -63,11 +83,18 @@ static int teardown(void **state)
 static const char *claim(int n)
 {
     static char sql[400];
-    snprintf(sql, sizeof sql,
-             "SELECT state FROM postbus_inbox.claim(1, ARRAY[1], "
-             "ARRAY['00000000-0000-4000-8000-%012d'::uuid], ARRAY[0], ARRAY[%d::bigint], ARRAY[" NOW_MS
-             "], ARRAY[NULL::bigint])",
-             n, n);
+    if (of_one)
+        snprintf(
+            sql, sizeof sql,
+            "SELECT state FROM postbus_inbox.claim_one(1, 1, '00000000-0000-4000-8000-%012d', 0, %d, " NOW_MS
+            ", NULL)",
+            n, n);
+    else
+        snprintf(sql, sizeof sql,
+                 "SELECT state FROM postbus_inbox.claim(1, ARRAY[1], "
+                 "ARRAY['00000000-0000-4000-8000-%012d'::uuid], ARRAY[0], ARRAY[%d::bigint], ARRAY[" NOW_MS
+                 "], ARRAY[NULL::bigint])",
+                 n, n);
     return sql;
 }
 
@@ -150,6 +177,70 @@ static void a_leaf_is_not_left_before_all_know_the_next_one(void **state)
     rotate_until(i, "opened");
     pg_run(i->member[1], "BEGIN");
     assert_int_equal(pg_number(i->member[1], "%s", claim(1)), 1);
+}
+
+/* While a leaf is announced, one member knows of both, and another, which came later, only of the new one. */
+static void what_one_claims_in_the_old_leaf_the_other_finds_in_the_new_one(void **state)
+{
+    inbox *i = *state;
+    make_it_time(i);
+    pg_expect(i->admin, "announced", "SELECT postbus_inbox.rotate()");
+    pg_run(i->member[0], "BEGIN");
+    assert_int_equal(pg_number(i->member[0], "%s", claim(1)), 0);
+    pg_expect(i->member[0], "0,1",
+              "SELECT string_agg(leaf::text, ',' ORDER BY leaf) FROM postbus_inbox.inbox");
+    pg_run(i->admin, "UPDATE postbus_inbox.rotation SET leaf = 1, next_leaf = NULL");
+    pg_run(i->member[1], "BEGIN");
+    send_and_see_it_wait(i, i->member[1], claim(1));
+    pg_run(i->member[0], "COMMIT");
+    char sqlstate[6], value[8];
+    take_answer(i->member[1], sqlstate, value, sizeof value);
+    assert_string_equal(value, "1");
+}
+
+/* The other way round: who knows only of the new one was first. */
+static void what_is_in_the_new_leaf_is_not_claimed_by_who_knows_both(void **state)
+{
+    inbox *i = *state;
+    char sqlstate[6], value[8];
+    pg_run(i->admin, "UPDATE postbus_inbox.rotation SET leaf = 1");
+    pg_run(i->member[0], "BEGIN");
+    assert_int_equal(pg_number(i->member[0], "%s", claim(1)), 0);
+    pg_run(i->admin, "UPDATE postbus_inbox.rotation SET leaf = 0, next_leaf = 1");
+    pg_run(i->member[1], "BEGIN");
+    send_and_see_it_wait(i, i->member[1], claim(1));
+    pg_run(i->member[0], "COMMIT");
+    take_answer(i->member[1], sqlstate, value, sizeof value);
+    assert_string_equal(value, "1");
+}
+
+/* A claim says what is to be done with an event: 2, it waits behind one of its key; 3, it is so old that nobody knows. */
+static void a_claim_tells_what_waits_and_what_is_forgotten(void **state)
+{
+    inbox *i = *state;
+    static const char *const form[] = {
+        "SELECT state FROM postbus_inbox.claim(1, ARRAY[1], ARRAY['%s'::uuid], ARRAY[0], ARRAY[5::bigint], "
+        "ARRAY[%lld::bigint], ARRAY[%s::bigint])",
+        "SELECT state FROM postbus_inbox.claim_one(1, 1, '%s'::uuid, 0, 5, %lld, %s)"};
+    static const struct {
+        const char *identity, *queue;
+        long long record_ms, state;
+    } cases[] = {
+        {"00000000-0000-4000-8000-000000000001", "7", 2000, 2},
+        {"00000000-0000-4000-8000-000000000002", "8", 2000, 0},
+        {"00000000-0000-4000-8000-000000000003", "NULL", 2000, 0},
+        {"00000000-0000-4000-8000-000000000004", "7", 1000, 3},
+        {"00000000-0000-0000-8000-000000000005", "8", 1000, 0},
+        {"00000000-0000-4000-8000-000000000001", "7", 2000, 1},
+    };
+    pg_run(i->member[0],
+           "SELECT postbus_inbox.set_aside(1, 1, 0, 4, gen_random_uuid(), 7, NULL, NULL, 'k', 'v', "
+           "'{}', '{}', 0, false, 0, 0, 'first')");
+    pg_run(i->admin, "UPDATE postbus_inbox.source SET horizon_ms = 1500");
+    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++)
+        assert_int_equal(
+            pg_number(i->member[0], form[of_one], cases[k].identity, cases[k].record_ms, cases[k].queue),
+            cases[k].state);
 }
 
 /* The member has looked, and is held up before it writes; meanwhile the leaf is left, since nobody can know of it. */
@@ -350,8 +441,11 @@ static void a_redriven_event_waits_for_nothing_else(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        INBOX_TEST(a_leaf_is_not_left_before_all_know_the_next_one),
-        INBOX_TEST(a_claim_that_looked_before_the_inbox_turned_begins_again),
+        CLAIM_TEST(a_leaf_is_not_left_before_all_know_the_next_one),
+        CLAIM_TEST(a_claim_that_looked_before_the_inbox_turned_begins_again),
+        CLAIM_TEST(what_one_claims_in_the_old_leaf_the_other_finds_in_the_new_one),
+        CLAIM_TEST(what_is_in_the_new_leaf_is_not_claimed_by_who_knows_both),
+        CLAIM_TEST(a_claim_tells_what_waits_and_what_is_forgotten),
         INBOX_TEST(one_record_of_the_future_makes_no_dead_letters_of_what_comes),
         INBOX_TEST(nobody_waits_while_the_oldest_leaf_is_read),
         INBOX_TEST(what_a_handler_committed_by_itself_is_taken_by_nobody_else),

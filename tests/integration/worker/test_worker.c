@@ -227,6 +227,102 @@ static void a_handler_that_ends_its_transaction_is_caught(void **state)
     assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM effect"), 9);
 }
 
+/* What the worker has prepared is forgotten with all else. */
+static pbus_outcome forgetful(const pbus_delivery *event, PGconn *tx, void *arg)
+{
+    pbus_outcome outcome = stage_insert(event, tx, arg);
+    PQclear(PQexec(tx, "DEALLOCATE ALL"));
+    return strstr(event->value, ":2") && event->attempt == 1 ? pbus_retry("once more", -1) : outcome;
+}
+
+static void a_handler_may_deallocate_what_is_prepared(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, forgetful);
+    sub.n_threads = 1;
+    stage_produce_many(s->topic, 12, 4);
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 12, "SELECT count(*) FROM effect");
+    stage_expect_soon(s, 0, "SELECT count(*) FROM postbus_inbox.waiting");
+    pg_expect(s->conn, "k0:2/2 k1:2/2 k2:2/2 k3:2/2",
+              "SELECT string_agg(value || '/' || attempt, ' ' ORDER BY value) FROM effect WHERE attempt > 1");
+    assert_int_equal(pg_number(s->conn, "%s", misordered), 0);
+    assert_int_equal(stage_notices(s, PBUS_NOTICE_DATABASE), 0);
+}
+
+/* The claim of the next event travels with the commit, and tells nothing of it. */
+static void a_commit_that_fails_is_seen_though_a_claim_goes_with_it(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, stage_insert);
+    sub.n_threads = 1;
+    pg_run(s->conn, "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                    " RAISE EXCEPTION 'not at the first attempt'; END $$");
+    pg_run(s->conn, "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON effect DEFERRABLE INITIALLY DEFERRED"
+                    " FOR EACH ROW WHEN (NEW.value = 'k0:3' AND NEW.attempt = 1) EXECUTE FUNCTION refuse()");
+    stage_produce_many(s->topic, 20, 2);
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 20, "SELECT count(*) FROM effect");
+    stage_expect_soon(s, 0, "SELECT count(*) FROM postbus_inbox.waiting");
+    pg_expect(s->conn, "k0:3/2",
+              "SELECT string_agg(value || '/' || attempt, ' ') FROM effect WHERE attempt > 1");
+    assert_int_equal(pg_number(s->conn, "SELECT count(DISTINCT value) FROM effect"), 20);
+    assert_int_equal(pg_number(s->conn, "%s", misordered), 0);
+    assert_int_equal(stage_notices(s, PBUS_NOTICE_DATABASE), 0);
+}
+
+static void a_claim_that_fails_leaves_the_commit_before_it_alone(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, stage_insert);
+    pbus_worker_counts counts;
+    sub.n_threads = 1;
+    pg_run(s->conn, "CREATE SEQUENCE turn");
+    pg_run(s->conn, "CREATE FUNCTION disturb() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN"
+                    " IF nextval('public.turn') %% 3 = 0 THEN"
+                    " RAISE EXCEPTION 'once more' USING ERRCODE = 'serialization_failure'; END IF;"
+                    " RETURN NEW; END $$");
+    pg_run(s->conn, "CREATE TRIGGER disturb BEFORE INSERT ON postbus_inbox.inbox FOR EACH ROW"
+                    " EXECUTE FUNCTION disturb()");
+    stage_produce_many(s->topic, 20, 2);
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 20, "SELECT sum(next_offset)::bigint FROM postbus_inbox.position");
+    assert_true(pbus_worker_count(s->worker, "main", &counts));
+    assert_int_equal(counts.n_handled, 20);
+    assert_int_equal(counts.n_duplicates, 0);
+    pg_expect(s->conn, "20/20/1",
+              "SELECT count(*) || '/' || count(DISTINCT value) || '/' || max(attempt) FROM effect");
+    assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM postbus_inbox.dead"), 0);
+    assert_int_equal(pg_number(s->conn, "%s", misordered), 0);
+    assert_int_equal(stage_notices(s, PBUS_NOTICE_DATABASE), 0);
+}
+
+/* While the claim of the fourth event waits, the reader's session is lost, and the event is read again. */
+static void a_claim_of_an_event_that_is_to_be_read_again_is_undone(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, stage_insert);
+    sub.n_threads = 1;
+    pg_run(s->conn, "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                    " PERFORM pg_advisory_xact_lock(77); RETURN NEW; END $$");
+    pg_run(s->conn, "CREATE TRIGGER hold BEFORE INSERT ON postbus_inbox.inbox FOR EACH ROW"
+                    " WHEN (NEW.kafka_offset = 3) EXECUTE FUNCTION hold()");
+    pg_run(s->conn, "SELECT pg_advisory_lock(77)");
+    stage_produce_many(s->topic, 6, 1);
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 1, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'");
+    stage_expect_soon(s, 3, "SELECT count(*) FROM effect");
+    pg_run(s->conn, "UPDATE postbus_inbox.position SET next_offset = 3 WHERE partition IN"
+                    " (SELECT partition FROM postbus_inbox.inbox)");
+    stage_expect_soon(s, 1,
+                      "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                      " WHERE datname = current_database() AND application_name LIKE '% reader %'");
+    stage_expect_soon(s, 2, "SELECT max(epoch) FROM postbus_inbox.position");
+    pg_run(s->conn, "SELECT pg_advisory_unlock(77)");
+    stage_expect_soon(s, 6, "SELECT sum(next_offset)::bigint FROM postbus_inbox.position");
+    pg_expect(s->conn, "6/6", "SELECT count(*) || '/' || count(DISTINCT value) FROM effect");
+}
+
 static void a_filter_chooses_and_what_it_cannot_read_is_a_dead_letter(void **state)
 {
     stage *s = *state;
@@ -384,6 +480,10 @@ int main(void)
         STAGE_TEST(what_has_had_its_last_attempt_is_a_dead_letter_with_its_history),
         STAGE_TEST(dead_letters_that_are_redriven_are_handled_in_their_order),
         STAGE_TEST(a_handler_that_ends_its_transaction_is_caught),
+        STAGE_TEST(a_handler_may_deallocate_what_is_prepared),
+        STAGE_TEST(a_commit_that_fails_is_seen_though_a_claim_goes_with_it),
+        STAGE_TEST(a_claim_that_fails_leaves_the_commit_before_it_alone),
+        STAGE_TEST(a_claim_of_an_event_that_is_to_be_read_again_is_undone),
         STAGE_TEST(a_filter_chooses_and_what_it_cannot_read_is_a_dead_letter),
         STAGE_TEST(a_subscription_that_stands_still_holds_up_no_other),
         STAGE_TEST(a_small_buffer_pauses_partitions_and_loses_nothing),

@@ -390,6 +390,47 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION postbus_inbox.claim(int, int[], uuid[], int[], bigint[], bigint[], bigint[]) IS 'For the worker: claims events for this transaction.';
 
+-- The same for one event, which is what a worker without batches does for each: without the arrays, and so for less than half. It has its xid from the first
+-- statement on, so the second sees a leaf that was announced before, and rotate waits for whoever has not seen it.
+CREATE FUNCTION postbus_inbox.claim_one(p_subscription int, p_source int, p_identity uuid, p_partition int, p_offset bigint, p_record_ms bigint, p_queue bigint,
+                                        OUT state int, OUT xid xid8)
+LANGUAGE plpgsql SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+    open_leaf smallint;
+    seen record;
+BEGIN
+    state := 1;
+    INSERT INTO postbus_inbox.inbox AS i (identity, kafka_offset, record_ms, source, partition, leaf)
+    SELECT p_identity, p_offset, p_record_ms, p_source, p_partition, r.leaf FROM postbus_inbox.rotation r
+     WHERE r.only_row AND NOT EXISTS (SELECT FROM postbus_inbox.inbox o WHERE o.source = p_source AND o.identity = p_identity)
+    ON CONFLICT DO NOTHING RETURNING i.leaf INTO open_leaf;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    SELECT r.leaf, r.next_leaf, substr(p_identity::text, 15, 1) <> '0' AND p_record_ms <= s.horizon_ms AS forgotten,
+           p_queue IS NOT NULL AND EXISTS (SELECT FROM postbus_inbox.waiting w WHERE w.subscription = p_subscription AND w.queue = p_queue) AS behind
+      INTO seen FROM postbus_inbox.rotation r CROSS JOIN postbus_inbox.source s WHERE r.only_row AND s.id = p_source;
+    IF NOT FOUND THEN
+        state := NULL;
+        RETURN;
+    END IF;
+    IF seen.leaf <> open_leaf THEN
+        RAISE EXCEPTION 'postbus: the inbox has turned meanwhile' USING ERRCODE = 'serialization_failure';
+    END IF;
+    IF seen.next_leaf IS NOT NULL THEN
+        INSERT INTO postbus_inbox.inbox (identity, kafka_offset, record_ms, source, partition, leaf)
+        VALUES (p_identity, p_offset, p_record_ms, p_source, p_partition, seen.next_leaf) ON CONFLICT DO NOTHING;
+        IF NOT FOUND THEN
+            RETURN;
+        END IF;
+        seen.behind := p_queue IS NOT NULL AND EXISTS (SELECT FROM postbus_inbox.waiting w WHERE w.subscription = p_subscription AND w.queue = p_queue);
+    END IF;
+    state := CASE WHEN seen.forgotten THEN 3 WHEN seen.behind THEN 2 ELSE 0 END;
+    xid := pg_current_xact_id_if_assigned();
+END $$;
+COMMENT ON FUNCTION postbus_inbox.claim_one(int, int, uuid, int, bigint, bigint, bigint) IS 'For the worker: claims one event for this transaction.';
+
 -- Notes, for the moment after the commit, that an attempt begins. Returns how many attempts at the event have killed their processes since the last one
 -- ended otherwise; where there are any nothing is noted: they are to be written down first. Of a member that has sessions, nothing is
 -- known yet. The commit is not waited for: what dies is the worker, and PostgreSQL with its unwritten log lives on.
