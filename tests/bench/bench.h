@@ -15,7 +15,9 @@ typedef struct bench_call {
     double seconds, warm_seconds;
     int threads;
     int partitions;
-    int batch;         /* subscribe: events in one transaction, at most; 0: one */
+    int batch; /* subscribe: events in one transaction, at most; 0: one */
+    const char *
+        handle; /* latency: what writes a row for each event: "worker", or "plain", a consumer; NULL: nothing does */
     const char *field; /* of a filter that no event passes; consume: read only */
     int direct; /* switches: int, as popt sets them. latency: produce straight to the broker instead of publishing */
     int even;        /* latency: even arrivals instead of a Poisson process */

@@ -1,5 +1,6 @@
-/* Latency from a commit, or from a produce, to the subscriber: an open loop, so that a slow answer delays no later event. */
+/* Latency from a commit, or from a produce, to the subscriber, or to the row that it writes: an open loop, so that a slow answer delays no later event. */
 #include "bench.h"
+#include "handling.h"
 #include "producer.h"
 #include "publisher.h"
 #include "quantile.h"
@@ -9,6 +10,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define LAST_RECORDS_NS INT64_C(15000000000)
@@ -129,15 +131,55 @@ static int report(timeline *line, int64_t n_rings)
     return n_received == line->n ? 0 : fault_of_missing(line, line->n - n_received);
 }
 
-static int run(timeline *line, rd_kafka_t *producer, rd_kafka_t *consumer)
+/* A receiving end: the worker's threads, or one of our own with a consumer. */
+typedef struct receiver {
+    pbus_worker *worker;
+    subscriber plain;
+    pthread_t thread;
+} receiver;
+
+static bool receiver_init(receiver *r, timeline *line)
 {
-    pthread_t threads[MOST_THREADS], receiving;
+    const bench_call *c = line->call;
+    *r = (receiver){.plain.line = line};
+    if (c->handle && strcmp(c->handle, "worker") == 0)
+        return (r->worker = handling_start(line)) != NULL;
+    if (c->handle && strcmp(c->handle, "plain") != 0)
+        return bench_fault("handle: worker or plain") == 0;
+    r->plain.conn = c->handle ? PQconnectdb(c->database) : NULL;
+    if (r->plain.conn && PQstatus(r->plain.conn) != CONNECTION_OK)
+        return bench_fault("no consumer: %s", PQerrorMessage(r->plain.conn)) == 0;
+    return (r->plain.consumer = subscriber_new(c)) != NULL;
+}
+
+static void receiver_start(receiver *r)
+{
+    if (r->plain.consumer)
+        pthread_create(&r->thread, NULL, subscriber_main, &r->plain);
+}
+
+static void receiver_join(receiver *r)
+{
+    if (r->plain.consumer)
+        pthread_join(r->thread, NULL);
+}
+
+static void receiver_done(receiver *r)
+{
+    pbus_worker_free(r->worker);
+    PQfinish(r->plain.conn);
+    if (r->plain.consumer)
+        rd_kafka_destroy(r->plain.consumer);
+}
+
+static int run(timeline *line, rd_kafka_t *producer, receiver *r)
+{
+    pthread_t threads[MOST_THREADS];
     publisher publishers[MOST_THREADS];
-    subscriber s = {.line = line, .consumer = consumer};
     PGconn *listener = listen_for_rings(line->call);
     atomic_store(&line->n_publishing, line->call->threads);
     line->start_ns = bench_now_ns() + 300000000; /* connections and the first fetch come before */
-    pthread_create(&receiving, NULL, subscriber_main, &s);
+    receiver_start(r);
     for (int i = 0; i < line->call->threads; i++) {
         publishers[i] = (publisher){.line = line, .number = i, .producer = producer};
         pthread_create(&threads[i], NULL, publisher_main, &publishers[i]);
@@ -146,7 +188,7 @@ static int run(timeline *line, rd_kafka_t *producer, rd_kafka_t *consumer)
     for (int i = 0; i < line->call->threads; i++)
         pthread_join(threads[i], NULL);
     atomic_store(&line->over, true);
-    pthread_join(receiving, NULL);
+    receiver_join(r);
     n_rings += count_rings(listener);
     PQfinish(listener);
     return report(line, n_rings);
@@ -155,19 +197,19 @@ static int run(timeline *line, rd_kafka_t *producer, rd_kafka_t *consumer)
 int bench_latency(const bench_call *c)
 {
     timeline line;
+    receiver r = {.worker = NULL};
     if (c->threads < 1 || c->threads > MOST_THREADS)
         return bench_fault("threads: 1 to %d", MOST_THREADS);
     if (!timeline_init(&line, c))
         return bench_fault("rate and seconds make no events");
     rd_kafka_t *producer = c->direct ? producer_new(c, NULL, NULL) : NULL;
-    rd_kafka_t *consumer = c->direct && !producer ? NULL : subscriber_new(c);
-    int code = consumer ? run(&line, producer, consumer) : 1;
+    bool ready = (producer || !c->direct) && receiver_init(&r, &line);
+    int code = ready ? run(&line, producer, &r) : 1;
     if (producer) {
         rd_kafka_flush(producer, 5000);
         rd_kafka_destroy(producer);
     }
-    if (consumer)
-        rd_kafka_destroy(consumer);
+    receiver_done(&r);
     timeline_done(&line);
     return code;
 }

@@ -64,6 +64,9 @@ int main(int argc, const char **argv)
         {"direct", 0, POPT_ARG_NONE, &c.direct, 0, "latency: produce, instead of publishing in a transaction",
          NULL},
         {"even", 0, POPT_ARG_NONE, &c.even, 0, "latency: even arrivals instead of Poisson's", NULL},
+        {"handle", 0, POPT_ARG_STRING, &c.handle, 0,
+         "latency: to the row that is written for an event, by libpostbus_worker or by a plain consumer",
+         "worker|plain"},
         {"count-rings", 0, POPT_ARG_NONE, &c.count_rings, 0, "latency: count notifications", NULL},
         POPT_AUTOHELP POPT_TABLEEND};
     poptContext context = poptGetContext("postbus_bench", argc, argv, options, 0);

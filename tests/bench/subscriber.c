@@ -1,5 +1,7 @@
-/* Notes when each record came; must never do anything else between two records. */
+/* Notes when each record came, or when a row was written for it; must never do anything else between two records. */
 #include "subscriber.h"
+
+#include "effect.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,22 +79,21 @@ rd_kafka_t *subscriber_new(const bench_call *c)
     return NULL;
 }
 
-static void note(timeline *line, const rd_kafka_message_t *m, int64_t now_ns)
+static bool run(PGconn *conn, const char *sql)
 {
-    char text[25];
-    if (m->err || m->len != TIMELINE_VALUE_BYTES)
-        return;
-    memcpy(text, m->payload, 24);
-    text[24] = '\0';
-    size_t i = strtoull(text + 16, NULL, 16);
-    text[16] = '\0';
-    if (strtoull(text, NULL, 16) != line->nonce || i >= line->n)
-        return;
-    int64_t before = 0;
-    if (atomic_compare_exchange_strong(&line->received_ns[i], &before, now_ns))
-        atomic_fetch_add(&line->n_received, 1);
-    else
-        atomic_fetch_add(&line->n_twice, 1);
+    PGresult *result = PQexec(conn, sql);
+    bool ok = PQresultStatus(result) == PGRES_COMMAND_OK;
+    PQclear(result);
+    return ok;
+}
+
+/* As the worker's handler does it: noted when the row is written, which is before the commit. */
+static bool handle(subscriber *s, const rd_kafka_message_t *m)
+{
+    if (s->conn && !(run(s->conn, "BEGIN") && effect_write(s->conn, m->key, m->key_len, m->payload, m->len)))
+        return false;
+    timeline_receive(s->line, m->payload, m->len, bench_now_ns());
+    return !s->conn || run(s->conn, "COMMIT");
 }
 
 void *subscriber_main(void *arg)
@@ -102,7 +103,8 @@ void *subscriber_main(void *arg)
         rd_kafka_message_t *m = rd_kafka_consumer_poll(s->consumer, 50);
         if (!m)
             continue;
-        note(s->line, m, bench_now_ns());
+        if (!m->err && !handle(s, m))
+            atomic_store(&s->line->failed, true);
         rd_kafka_message_destroy(m);
     }
     return NULL;

@@ -24,4 +24,7 @@ typedef struct timeline {
     atomic_bool failed, over;
 } timeline;
 
+/* Notes that an event is received, or was handled; what is none of this run is passed over. */
+void timeline_receive(timeline *line, const void *value, size_t size, int64_t now_ns);
+
 #endif

@@ -1,9 +1,10 @@
-"""Events a second that a subscriber handles, each with one row as its effect, beside a plain consumer that commits a transaction for each."""
+"""Events a second that a subscriber handles, each with one row as its effect, beside a plain consumer that commits a transaction for each; and how soon it handles one."""
 from processes import run
 from report import row
 
 PARTITIONS = 8
 BATCH = 500
+LOW_RATE = 100
 
 
 def fill(stage, n, topic):
@@ -15,13 +16,38 @@ def fill(stage, n, topic):
     stage.empty()
 
 
-def rate(stage, command, topic, n, threads, *flags):
-    """From an inbox that knows nothing of the events, and no effects."""
+def forget(stage):
+    """The inbox knows nothing of the events, and there are no effects."""
     stage.sql("DROP TABLE IF EXISTS bench.effect; CREATE TABLE bench.effect (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, key bytea, value bytea);"
               "TRUNCATE postbus_inbox.subscription, postbus_inbox.source, postbus_inbox.position, postbus_inbox.inbox, postbus_inbox.waiting,"
               " postbus_inbox.dead, postbus_inbox.gap; CHECKPOINT")
+
+
+def rate(stage, command, topic, n, threads, *flags):
+    forget(stage)
     said = stage.bench(command, "--topic", topic, "--limit", str(n), "--threads", str(threads), "--partitions", str(PARTITIONS), *flags)
     return said["per_second"]
+
+
+def latency_rows(stage, options):
+    """From the commit of who publishes to the row of who handles, with a relay between them and all of them idle most of the time."""
+    samples = {"worker": [], "plain": []}
+    topics = []
+    stage.empty()
+    with stage.relay() as relay:
+        for i in range(options.rounds):
+            for handle, taken in samples.items():
+                topics.append(stage.topic(f"handled-{handle}-{i}", PARTITIONS))
+                forget(stage)
+                taken.append(stage.bench("latency", "--topic", topics[-1], "--rate", str(LOW_RATE), "--seconds", str(options.seconds),
+                                         "--warm-seconds", "1", "--threads", "1", "--handle", handle))
+                relay.wait_drained()
+    stage.empty()
+    for topic in topics:
+        stage.drop_topic(topic)
+    return [row(f"{LOW_RATE}/s, from the commit's answer to the handler's row, {name} / a plain consumer's",
+                *([s["from_commit"][f"{name}_ms"] for s in samples[handle]] for handle in ("worker", "plain")),
+                unit="ms", digits=3, lower_is_better=True) for name in ("p50", "p99")]
 
 
 def measure(stage, options):
@@ -49,6 +75,7 @@ def measure(stage, options):
         row("four threads, batches / a plain consumer", batched[4], plain[1], "events/s", goal=5.0),
         *(row(f"passed by, filter on {what} / a consumer that does nothing", passing[field], passing[None], "events/s")
           for field, what in FIELDS.items() if field),
+        *latency_rows(stage, options),
     ]
 
 
