@@ -17,6 +17,7 @@
 enum {
     CONNECT_LIMIT_MS = 10000,
     MOST_BODY = 65536,        /* of an answer; then the connection is closed rather than read on */
+    MOST_HEADERS = 1000000,   /* libcurl makes no request above 1 MiB, and calls that a lack of memory */
     CONNECTION_LIFE_S = 300,  /* so that a change in the DNS is seen under steady load */
     LONGEST_POLL_MS = 3600000 /* timeouts of libcurl's own are sooner */
 };
@@ -155,6 +156,15 @@ static bool make_request(const poster *p, const pbus_delivery *event, cloud_even
     return false;
 }
 
+/* It never will be smaller. */
+static bool is_too_large(const cloud_event *c)
+{
+    size_t size = 0;
+    for (const struct curl_slist *line = c->headers; line; line = line->next)
+        size += strlen(line->data) + 2;
+    return size > MOST_HEADERS;
+}
+
 typedef enum end { END_ANSWERED, END_FAILED, END_STOPPED } end;
 
 /* A body that is too long was cut short by us, behind a status that has come. */
@@ -205,22 +215,30 @@ static pbus_outcome judge(seat *s)
     return answer_outcome(&s->answer, clock_wall_ms() / 1000);
 }
 
-pbus_outcome poster_post(const pbus_delivery *event, PGconn *tx, void *arg)
+static pbus_outcome send_event(const poster *p, seat *s, const cloud_event *c)
 {
-    poster *p = arg;
-    cloud_event c;
-    (void)tx;
-    seat *s = take_seat(p);
-    if (!s || !make_request(p, event, &c))
-        return pbus_retry("the request cannot be made: out of memory", -1);
-    curl_easy_setopt(s->easy, CURLOPT_HTTPHEADER, c.headers);
-    curl_easy_setopt(s->easy, CURLOPT_POSTFIELDS, c.body);
-    curl_easy_setopt(s->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)c.body_size);
+    curl_easy_setopt(s->easy, CURLOPT_HTTPHEADER, c->headers);
+    curl_easy_setopt(s->easy, CURLOPT_POSTFIELDS, c->body);
+    curl_easy_setopt(s->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)c->body_size);
     end how = exchange(p, s);
     pbus_outcome outcome = how == END_ANSWERED  ? judge(s)
                            : how == END_STOPPED ? outcome_retry(OUTCOME_STOPPED, NULL, 0)
                                                 : outcome_retry("no answer", s->fault, strlen(s->fault));
     curl_easy_setopt(s->easy, CURLOPT_HTTPHEADER, NULL);
+    return outcome;
+}
+
+pbus_outcome poster_post(const pbus_delivery *event, PGconn *tx, void *arg)
+{
+    poster *p = arg;
+    cloud_event c;
+    char why[100];
+    (void)tx;
+    seat *s = take_seat(p);
+    if (!s || !make_request(p, event, &c))
+        return pbus_retry("the request cannot be made: out of memory", -1);
+    snprintf(why, sizeof why, "key and headers make more than %d bytes of headers", MOST_HEADERS);
+    pbus_outcome outcome = is_too_large(&c) ? pbus_dead(why) : send_event(p, s, &c);
     cloud_event_done(&c);
     return outcome;
 }
