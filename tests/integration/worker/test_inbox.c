@@ -438,6 +438,25 @@ static void a_redriven_event_waits_for_nothing_else(void **state)
     PQfinish(early);
 }
 
+/* Without a source its partitions could not be placed, nor, in the same statement, any other of the subscription. */
+static void a_lower_version_of_a_list_can_read_the_topics_that_it_names(void **state)
+{
+    inbox *i = *state;
+    static const char lower[] =
+        "SELECT count(*) FROM postbus_inbox.subscribe('shop', '[{\"key\": \"main\", \"topics\": [\"orders\", "
+        "\"bills\"], \"filter\": null, \"options\": {}}]', 4) WHERE holds";
+    pg_run(i->admin, "UPDATE postbus_inbox.subscription SET list_version = 5");
+    assert_int_equal(pg_number(i->member[0], "%s", lower), 1);
+    pg_expect(i->admin, "{orders} 5",
+              "SELECT concat(topics, ' ', list_version) FROM postbus_inbox.subscription");
+    pg_expect(i->admin, "bills orders",
+              "SELECT string_agg(topic, ' ' ORDER BY topic) FROM postbus_inbox.source");
+    pg_run(i->admin, "SELECT postbus_inbox.unsubscribe('shop')");
+    pg_run(i->admin, "DELETE FROM postbus_inbox.source WHERE topic = 'bills'");
+    assert_int_equal(pg_number(i->member[0], "%s", lower), 0);
+    assert_int_equal(pg_number(i->admin, "SELECT count(*) FROM postbus_inbox.source"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -452,6 +471,7 @@ int main(void)
         INBOX_TEST(a_leaf_that_is_always_read_is_emptied_all_the_same),
         INBOX_TEST(a_redriven_event_waits_for_what_is_being_handled),
         INBOX_TEST(a_redriven_event_waits_for_nothing_else),
+        INBOX_TEST(a_lower_version_of_a_list_can_read_the_topics_that_it_names),
         INBOX_TEST(the_outboxs_retention_does_not_hold_up_the_inbox),
     };
     cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));

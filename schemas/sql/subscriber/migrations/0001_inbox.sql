@@ -267,9 +267,14 @@ BEGIN
     ON CONFLICT ON CONSTRAINT subscription_application_key_key DO UPDATE
        SET topics = excluded.topics, filter = excluded.filter, options = excluded.options, ended_at = NULL, list_version = p_version
      WHERE s.list_version <= p_version;
+    -- Also for topics of a lower version's list: its process reads them as long as it lives, as those do that were started before.
     INSERT INTO postbus_inbox.source (subscription, topic)
     SELECT s.id, unnest(s.topics) FROM postbus_inbox.subscription s
      WHERE s.application = p_application AND s.ended_at IS NULL
+     UNION
+    SELECT s.id, jsonb_array_elements_text(e->'topics')
+      FROM jsonb_array_elements(p_list) e JOIN postbus_inbox.subscription s ON s.application = p_application AND s.key = e->>'key'
+     WHERE s.ended_at IS NULL
     ON CONFLICT DO NOTHING;
     RETURN QUERY SELECT s.id, s.key, s.ended_at IS NULL FROM postbus_inbox.subscription s
                   WHERE s.application = p_application AND s.key IN (SELECT e->>'key' FROM jsonb_array_elements(p_list) e);
