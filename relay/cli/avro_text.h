@@ -2,20 +2,16 @@
 #ifndef POSTBUS_CLI_AVRO_TEXT_H
 #define POSTBUS_CLI_AVRO_TEXT_H
 
-#include <libpq-fe.h>
-#include <postbus/registry.h>
-
 #include "command.h"
+#include "decoders.h"
 
 typedef struct avro_text {
     const call *c;
-    const char
-        *database; /* to be connected to once a frame is seen; NULL or "": frames are looked up nowhere */
-    PGconn *conn;
+    char session_name[64];
     pbus_registry *registry; /* NULL: none is given */
     bool registry_failed;    /* it was said that it does not answer */
-    pbus_decoder *of_file;   /* of values without a frame, and of frames that are looked up nowhere */
-    struct known *known;     /* the frames looked up so far */
+    decoders of_frames;
+    pbus_decoder *of_file; /* of values without a frame, and of frames that are looked up nowhere */
     pbus_buffer shown;
 } avro_text;
 

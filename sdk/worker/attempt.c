@@ -13,6 +13,9 @@
 /* A deadlock or a serialization failure is nobody's fault: the transaction is run again at once, so often. */
 enum { MOST_RERUNS = 10, LONGEST_NAP_MS = 40 };
 
+/* An event that had waited and whose schema cannot be asked for is looked at again after so long. */
+enum { UNREAD_MS = 5000 };
+
 /* What a handler says may be any number. One that PostgreSQL cannot add to a time would fail each time that it is written down. */
 #define LONGEST_DELAY_MS (INT64_C(365) * 24 * 3600 * 1000)
 
@@ -345,7 +348,8 @@ const char *attempt_unfit(const event *e, claim_state state, const char **out_er
 {
     *out_error = state == CLAIM_FORGOTTEN
                      ? "it is so old that the inbox would have forgotten if it had been handled before"
-                     : "the filter asks for a field of the value, which is no JSON";
+                 : e->why ? e->why
+                          : "the filter asks for a field of the value, which is no JSON";
     return state == CLAIM_FORGOTTEN ? "forgotten" : e->unreadable ? "unreadable" : NULL;
 }
 
@@ -456,9 +460,55 @@ pbus_status attempt_read(lane *l, event *e, bool *out_handled, pbus_error *err)
     return status;
 }
 
+/* It could not be tried: dead where the value is unreadable, else it waits on. Neither counts as an attempt. */
+static pbus_status note_unread(attempt *a, value_state state, pbus_error *err)
+{
+    session *s = &a->l->session;
+    bool done = false;
+    bool dead = state == VALUE_UNREADABLE;
+    int attempts_before = a->e->view.attempt - 1;
+    int64_t delay_ms = dead ? -1 : retry_jitter_ms(UNREAD_MS, lane_random(a->l));
+    const char *reason = dead ? "unreadable" : NULL;
+    a->n_died = LEDGER_NOT_TRIED;
+    a->e->view.attempt = attempts_before;
+    pbus_status status = session_execute(s, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", err);
+    if (status == PBUS_OK)
+        status = failed(a, attempts_before, delay_ms, reason, &done, err);
+    if (status == PBUS_OK)
+        status = ledger_commit(s, "", NULL, LEDGER_PLAIN, err);
+    if (status == PBUS_OK && done && dead)
+        tell_dead(a, reason);
+    else if (status == PBUS_OK && done) {
+        feed_tell(a->l->feed, PBUS_NOTICE_SCHEMA, a->e, 0, "%s", a->error);
+        feed_due_in(a->l->feed, delay_ms);
+    }
+    return status;
+}
+
+/* An event that had waited, in the transaction that took it. Nobody is asked for a schema in there: it is undone first, and begun again when the answer is there. */
+static pbus_status handle_taken(attempt *a, int reruns, bool *out_again, pbus_error *err)
+{
+    pbus_error why;
+    bool handled;
+    value_reader *values = a->l->feed->sub->values;
+    value_state state = value_read(values, a->e, false, &why);
+    if (state == VALUE_READ)
+        return handle(a, reruns, out_again, &handled, err);
+    pbus_status status = attempt_undo(a, err);
+    if (status != PBUS_OK)
+        return status;
+    if (state == VALUE_LATER)
+        state = value_read(values, a->e, true, &why);
+    *out_again = state == VALUE_READ;
+    if (*out_again)
+        return PBUS_OK;
+    set_error(a, state == VALUE_LATER ? why.message : a->e->why ? a->e->why : "out of memory");
+    return note_unread(a, state, err);
+}
+
 static pbus_status attempt_taken(lane *l, const due_event *due, pbus_error *err)
 {
-    bool again = true, handled;
+    bool again = true;
     pbus_status status = PBUS_OK;
     for (int reruns = 0; again; reruns++) {
         attempt a = {.l = l};
@@ -467,8 +517,7 @@ static pbus_status attempt_taken(lane *l, const due_event *due, pbus_error *err)
         if (status == PBUS_OK && !a.e)
             return session_execute(&l->session, "ROLLBACK", err); /* another was faster */
         if (status == PBUS_OK)
-            status =
-                due->n_died ? note_deaths(&a, due->n_died, err) : handle(&a, reruns, &again, &handled, err);
+            status = due->n_died ? note_deaths(&a, due->n_died, err) : handle_taken(&a, reruns, &again, err);
         event_free(a.e);
     }
     return status;

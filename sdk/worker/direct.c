@@ -6,6 +6,9 @@
 #include "attempt.h"
 #include "outlet.h"
 
+/* An event whose schema cannot be asked for is looked at again after so long. */
+enum { UNREAD_MS = 1000 };
+
 /* What became of an event that was handled. */
 typedef enum direct_end { DIRECT_DONE, DIRECT_AGAIN, DIRECT_STOP } direct_end;
 
@@ -92,9 +95,21 @@ static direct_end failed(lane *l, event *e, const pbus_outcome *outcome, int64_t
 
 static direct_end attempt_once(lane *l, event *e, int64_t *out_delay_ms)
 {
+    pbus_error err;
     feed *f = l->feed;
-    if (e->unreadable)
-        return bury(l, e, "unreadable", "the filter asks for a field of the value, which is no JSON");
+    filter_match match = subscription_wants_at_last(f->sub, e, &err);
+    if (match == FILTER_OPEN) {
+        feed_tell(f, PBUS_NOTICE_SCHEMA, e, 0, "%s", err.message);
+        *out_delay_ms = UNREAD_MS;
+        return DIRECT_AGAIN;
+    }
+    if (match == FILTER_NO) {
+        feed_count(f, &f->counts.n_unwanted);
+        return DIRECT_DONE;
+    }
+    const char *error, *unfit = attempt_unfit(e, CLAIM_NEW, &error);
+    if (unfit)
+        return bury(l, e, unfit, error);
     e->view.application = f->cfg->application;
     e->view.subscription = f->sub->key;
     e->view.attempt++;

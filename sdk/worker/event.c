@@ -217,5 +217,9 @@ event *event_from_row(const PGresult *row)
 
 void event_free(event *e)
 {
+    if (!e)
+        return;
+    free(e->json);
+    free(e->why);
     free(e);
 }

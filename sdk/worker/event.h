@@ -12,8 +12,11 @@ typedef struct event {
     int source;         /* the topic of the subscription, by its number */
     int64_t queue;      /* a hash of topic and key */
     bool has_queue;     /* events of its key wait for each other */
-    bool unreadable;    /* the filter could not be asked */
-    bool doubted;       /* a process may have died while it handled it */
+    bool unreadable;    /* the filter could not be asked, or the value is no Avro that can be read */
+    bool unjudged; /* the filter has not been asked for its fields yet: the value's schema was not known */
+    char *why;     /* why it is unreadable; NULL: there is no more to say */
+    char *json;    /* view.value_json */
+    bool doubted;  /* a process may have died while it handled it */
     size_t size_bytes;
     /* Where it was read. */
     uint64_t generation;

@@ -289,12 +289,14 @@ static bool holds_beside_value(const condition *c, const pbus_delivery *event)
     return holds(c, &o);
 }
 
-static filter_match ask_value(const filter *f, const pbus_delivery *event)
+filter_match filter_ask_value(const filter *f, const pbus_delivery *event)
 {
     json_error_t why;
     json_t *value = NULL;
-    if (event->value) {
-        value = json_loadb(event->value, event->value_size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
+    const char *text = event->value_json ? event->value_json : event->value;
+    if (text) {
+        value = json_loadb(text, event->value_json ? event->value_json_size : event->value_size,
+                           JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
         if (!value)
             return json_error_code(&why) == json_error_out_of_memory ? FILTER_NO_MEMORY : FILTER_UNREADABLE;
     }
@@ -308,7 +310,7 @@ static filter_match ask_value(const filter *f, const pbus_delivery *event)
     return match;
 }
 
-filter_match filter_ask(const filter *f, const pbus_delivery *event)
+filter_match filter_ask_beside(const filter *f, const pbus_delivery *event)
 {
     bool asks_value = false;
     if (f->n == 0)
@@ -318,5 +320,11 @@ filter_match filter_ask(const filter *f, const pbus_delivery *event)
             asks_value = true;
         else if (!holds_beside_value(&f->conditions[i], event))
             return FILTER_NO;
-    return asks_value ? ask_value(f, event) : FILTER_YES;
+    return asks_value ? FILTER_OPEN : FILTER_YES;
+}
+
+filter_match filter_ask(const filter *f, const pbus_delivery *event)
+{
+    filter_match match = filter_ask_beside(f, event);
+    return match == FILTER_OPEN ? filter_ask_value(f, event) : match;
 }

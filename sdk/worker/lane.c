@@ -279,6 +279,56 @@ static void lane_pause(lane *l)
     pthread_mutex_unlock(&f->lock);
 }
 
+/* What keeps the first event of a lane from its handler. */
+typedef enum lane_state { LANE_READY, LANE_UNWANTED, LANE_WAITS } lane_state;
+
+/* How many of the first can be handled, with their values read; *out_next: what there is to say of the one behind them. */
+static size_t lane_n_ready(lane *l, event *const *events, size_t n, lane_state *out_next)
+{
+    pbus_error err;
+    feed *f = l->feed;
+    *out_next = LANE_READY;
+    for (size_t i = 0; i < n; i++) {
+        filter_match match = subscription_wants_at_last(f->sub, events[i], &err);
+        if (match == FILTER_OPEN && i == 0)
+            feed_tell(f, PBUS_NOTICE_SCHEMA, events[i], 0, "%s", err.message);
+        if (match == FILTER_OPEN || match == FILTER_NO) {
+            *out_next = match == FILTER_NO ? LANE_UNWANTED : LANE_WAITS;
+            return i;
+        }
+    }
+    return n;
+}
+
+/* The claim that came with the last commit is undone: its event is not begun. */
+static pbus_status lane_forgo(lane *l, pbus_error *err)
+{
+    l->ahead.event = NULL;
+    return session_execute(&l->session, "ROLLBACK", err);
+}
+
+/* Some of n events that are to be handled; *out_n: so many are done. None: it waited a moment for what the first one needs. */
+static pbus_status lane_handle(lane *l, size_t from, size_t n, size_t *out_n, pbus_error *err)
+{
+    lane_state next;
+    pbus_status status = PBUS_OK;
+    *out_n = 0;
+    /* Nobody is asked for a schema in a transaction. */
+    if (l->ahead.event && value_read(l->feed->sub->values, l->batch[from], false, err) == VALUE_LATER)
+        status = lane_forgo(l, err);
+    if (status != PBUS_OK)
+        return status;
+    size_t n_ready = lane_n_ready(l, l->batch + from, n, &next);
+    if (n_ready > 0)
+        return batch_read(l, from, n_ready, out_n, err);
+    *out_n = next == LANE_UNWANTED;
+    if (next == LANE_UNWANTED)
+        feed_count(l->feed, &l->feed->counts.n_unwanted);
+    else
+        lane_pause(l);
+    return PBUS_OK;
+}
+
 /* What belongs to partitions of before, or is to be read again, is not begun, whatever comes after it; and nothing is once the end has come. */
 static void lane_read(lane *l, size_t n)
 {
@@ -292,16 +342,14 @@ static void lane_read(lane *l, size_t n)
         event *const *next = l->batch + n_past;
         size_t n_wanted = feed_n_current(f, next, n - n_past);
         if (n_wanted > 0)
-            status = batch_read(l, n_past, n_wanted, &n_now, &err);
+            status = lane_handle(l, n_past, n_wanted, &n_now, &err);
         else
             n_now = 1;
         feed_finish(f, next, n_now, n_wanted > 0);
         n_past += n_now;
     }
-    if (status == PBUS_OK && claimed && l->ahead.event == claimed) { /* it was not begun */
-        l->ahead.event = NULL;
-        status = session_execute(&l->session, "ROLLBACK", &err);
-    }
+    if (status == PBUS_OK && claimed && l->ahead.event == claimed) /* it was not begun */
+        status = lane_forgo(l, &err);
     if (status != PBUS_OK)
         lane_fail(l, &err);
     feed_finish(f, l->batch + n_past, n - n_past, false);

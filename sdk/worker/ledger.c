@@ -535,7 +535,8 @@ pbus_status ledger_failed(session *s, int64_t n, int attempts_before, int64_t de
     snprintf(attempts, sizeof attempts, "%d", attempts_before);
     snprintf(delay, sizeof delay, "%" PRId64, delay_ms);
     snprintf(died, sizeof died, "%d", n_died);
-    const char *values[] = {id, attempts, delay_ms < 0 ? NULL : delay, reason, died, error};
+    const char *values[] = {
+        id, attempts, delay_ms < 0 ? NULL : delay, reason, n_died == LEDGER_NOT_TRIED ? NULL : died, error};
     pbus_status status = ask(s, subscriber_sql_query("failed"), 6, values, answer, sizeof answer, err);
     if (status == PBUS_OK)
         *out_done = answer[0] == 't';

@@ -85,7 +85,9 @@ PBUS_MUST_USE pbus_status ledger_publish_dead(session *s, int64_t n, const char 
                                               size_t size, pbus_error *err);
 /* Whether this session can do so. PBUS_ERROR_SCHEMA: there is no outbox; PBUS_ERROR_PERMISSION: its role may not publish. */
 PBUS_MUST_USE pbus_status ledger_check_outlet(session *s, pbus_error *err);
-/* What became of an event that had been taken; delay_ms -1: it is dead. n_died: as above. *out_done false: another was faster. */
+enum { LEDGER_NOT_TRIED = -1 };
+/* What became of an event that had been taken; delay_ms -1: it is dead. n_died: as above; LEDGER_NOT_TRIED: what is noted counts as no attempt. *out_done
+ * false: another was faster. */
 PBUS_MUST_USE pbus_status ledger_failed(session *s, int64_t n, int attempts_before, int64_t delay_ms,
                                         const char *reason, int n_died, const char *error, bool *out_done,
                                         pbus_error *err);

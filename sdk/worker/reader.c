@@ -239,7 +239,7 @@ static void on_record(reader *r, const rd_kafka_message_t *record)
         return; /* of an assignment that is over */
     const partition *p = &r->mine.placed[place];
     event *e = event_from_record(record, p->topic, p->incarnation);
-    filter_match match = e ? filter_ask(f->sub->filter, &e->view) : FILTER_NO_MEMORY;
+    filter_match match = e ? subscription_wants(f->sub, e) : FILTER_NO_MEMORY;
     if (match == FILTER_NO) {
         event_free(e);
         pass(r, place, record->offset);
@@ -249,6 +249,8 @@ static void on_record(reader *r, const rd_kafka_message_t *record)
         e->source = p->source;
         e->has_queue = record->key && !f->sub->unordered;
         e->unreadable = match == FILTER_UNREADABLE;
+        e->unjudged = match == FILTER_OPEN;
+        e->size_bytes += e->view.value_json_size;
         e->doubted = assignment_doubts(&r->mine, place, record->offset);
         if (dispatch(r, place, e))
             return;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "event.h"
 #include "failure.h"
 #include "retry.h"
 #include "text.h"
@@ -162,6 +163,17 @@ static bool copy(subscription *s, const pbus_subscription *given)
            (s->filter_json || !given->filter) && copy_topics(s, given);
 }
 
+static pbus_status copy_avro(subscription *s, const pbus_avro *given, pbus_error *err)
+{
+    if (!given)
+        return PBUS_OK;
+    s->schemas = given->schema                        ? "file"
+                 : given->conninfo && given->registry ? "database, registry"
+                 : given->conninfo                    ? "database"
+                                                      : "registry";
+    return value_reader_new(given, &s->values, err);
+}
+
 pbus_status subscription_init(subscription *s, const pbus_subscription *given, size_t i, pbus_error *err)
 {
     pbus_error why;
@@ -172,11 +184,14 @@ pbus_status subscription_init(subscription *s, const pbus_subscription *given, s
     status = filter_new(given->filter, given->n_conditions, &s->filter, &why);
     if (status != PBUS_OK)
         return failure(err, status, "subscription \"%s\": %s", given->key, why.message);
-    if (!copy(s, given)) {
+    status = copy_avro(s, given->avro, &why);
+    if (status != PBUS_OK)
+        status = failure(err, status, "subscription \"%s\": %s", given->key, why.message);
+    else if (!copy(s, given))
+        status = failure(err, PBUS_ERROR_MEMORY, "no memory for a subscription");
+    if (status != PBUS_OK)
         subscription_done(s);
-        return failure(err, PBUS_ERROR_MEMORY, "no memory for a subscription");
-    }
-    return PBUS_OK;
+    return status;
 }
 
 pbus_status subscription_check_positions(const subscription *s, pbus_positions positions, pbus_error *err)
@@ -219,7 +234,33 @@ void subscription_done(subscription *s)
     free(s->dead_letter_topic);
     free(s->filter_json);
     filter_free(s->filter);
+    value_reader_free(s->values);
     *s = (subscription){0};
+}
+
+filter_match subscription_wants(const subscription *s, event *e)
+{
+    pbus_error ignored;
+    filter_match match = filter_ask_beside(s->filter, &e->view);
+    value_state state = match == FILTER_OPEN ? value_read(s->values, e, false, &ignored) : VALUE_LATER;
+    if (state == VALUE_READ)
+        return filter_ask_value(s->filter, &e->view);
+    return state == VALUE_UNREADABLE ? FILTER_UNREADABLE : match;
+}
+
+filter_match subscription_wants_at_last(const subscription *s, event *e, pbus_error *err)
+{
+    value_state state = value_read(s->values, e, true, err);
+    if (state != VALUE_READ || !e->unjudged)
+        return state == VALUE_LATER ? FILTER_OPEN : FILTER_YES;
+    filter_match match = filter_ask_value(s->filter, &e->view);
+    if (match == FILTER_NO_MEMORY) {
+        *err = (pbus_error){.status = PBUS_ERROR_MEMORY, .message = "no memory for a filter"};
+        return FILTER_OPEN;
+    }
+    e->unjudged = false;
+    e->unreadable = match == FILTER_UNREADABLE;
+    return match;
 }
 
 static json_t *topics_json(const subscription *s)
@@ -233,11 +274,11 @@ static json_t *topics_json(const subscription *s)
 static json_t *options_json(const subscription *s)
 {
     static const char *const retries[] = {"exponential", "patient", "never"};
-    return json_pack("{s:i, s:i, s:s, s:s, s:s, s:I, s:s*}", "n_threads", s->n_threads, "batch_size",
+    return json_pack("{s:i, s:i, s:s, s:s, s:s, s:I, s:s*, s:s*}", "n_threads", s->n_threads, "batch_size",
                      s->batch_size, "order", s->unordered ? "unordered" : "ordered", "begin",
                      s->begin == PBUS_BEGIN_LATEST ? "latest" : "earliest", "retry", retries[s->retry.kind],
-                     "time_limit_ms", (json_int_t)s->time_limit_ms, "dead_letter_topic",
-                     s->dead_letter_topic);
+                     "time_limit_ms", (json_int_t)s->time_limit_ms, "dead_letter_topic", s->dead_letter_topic,
+                     "avro", s->schemas);
 }
 
 char *subscription_list_json(const subscription *list, size_t n)

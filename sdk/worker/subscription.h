@@ -3,13 +3,16 @@
 #define POSTBUS_WORKER_SUBSCRIPTION_H
 
 #include "filter.h"
+#include "value.h"
 
 typedef struct subscription {
     char *key, *dead_letter_topic; /* the latter may be NULL */
     char **topics;
     size_t n_topics;
     filter *filter;
-    char *filter_json; /* NULL: every event */
+    char *filter_json;    /* NULL: every event */
+    value_reader *values; /* NULL: they are not Avro */
+    const char *schemas;  /* where theirs are, for those who look at the list */
     pbus_handler *handler;
     void *arg;
     pbus_retry_policy retry;
@@ -31,6 +34,11 @@ PBUS_MUST_USE pbus_status subscription_check_positions(const subscription *s, pb
 
 /* The name as the subscription has it, which lives as long; NULL: it has no such topic. */
 const char *subscription_topic(const subscription *s, const char *topic);
+
+/* Whether an event is wanted, as far as that can be told without waiting. FILTER_OPEN: all else holds, and the value's schema has to be asked for first. */
+filter_match subscription_wants(const subscription *s, struct event *e);
+/* Reads the value, and finishes what was left open. FILTER_OPEN: not now, and err says why. What is unreadable is marked so. */
+filter_match subscription_wants_at_last(const subscription *s, struct event *e, pbus_error *err);
 
 /* The whole list as JSON, for postbus_inbox.subscribe; the caller frees it. NULL: no memory. */
 char *subscription_list_json(const subscription *list, size_t n);

@@ -36,6 +36,8 @@
 
 #include <postbus/error.h>
 #include <postbus/export.h>
+#include <postbus/registry.h>
+#include <postbus/schema.h>
 #include <postbus/uuid.h>
 
 /* A header of a record, as it came: the value is bytes, NULL where the header has none. */
@@ -63,6 +65,14 @@ typedef struct pbus_delivery {
     int64_t timestamp_ms; /* the record's, since 1970; -1: it has none */
     int attempt;          /* 1, 2, … */
     int64_t deadline_ms;  /* since 1970: what is not done by then is rolled back; 0: there is none */
+    /* Of a subscription with `avro`, but for tombstones; else NULL. */
+    const char *
+        value_json; /* the value, read as the reader's schema, in the form PBUS_JSON_PLAIN, with a NUL behind it */
+    size_t value_json_size; /* without the NUL */
+    const pbus_decoder
+        *decoder;     /* reads `avro`, for pbus_decoder_visit, pbus_decoder_json and pbus_decoder_value */
+    const void *avro; /* the value behind its frame */
+    size_t avro_size;
 } pbus_delivery;
 
 typedef enum pbus_verdict { PBUS_ACK = 0, PBUS_RETRY = 1, PBUS_DEAD = 2 } pbus_verdict;
@@ -136,8 +146,8 @@ typedef enum pbus_test {
  *     type            the event's type
  *     key             the record's key
  *     header:NAME     the first header of that name
- *     value:PATH      a field of the value, which must be JSON: names and indexes with dots between,
- *                     "order.lines.0.sku"
+ *     value:PATH      a field of the value, which must be JSON, or Avro of a subscription with `avro`, and is then asked
+ *                     as value_json: names and indexes with dots between, "order.lines.0.sku"
  * text is for PBUS_TEST_EQUALS and PBUS_TEST_MATCHES, where it is needed, and NULL for the others. */
 typedef struct pbus_condition {
     const char *field;
@@ -167,6 +177,27 @@ typedef enum pbus_at_dead {
     PBUS_AT_DEAD_SKIP = 1  /* it is told as PBUS_NOTICE_DEAD, and passed over */
 } pbus_at_dead;
 
+/* That the values of a subscription are Avro, and where their schemas are: in a database, in a registry, or in both, by the frame that each value
+ * begins with; or there is one for all, and values have no frame. Zero it first.
+ *
+ * A value that cannot be read is a dead letter with the reason unreadable, and no handler sees it: one without a frame, or that is no value
+ * of its schema, or whose schema nobody knows, or cannot be read as reader_schema. It can be redriven once that is mended.
+ *
+ * A schema is asked for once, by the thread that handles the first event that needs it; what is known goes on whoever is away. Where somebody who may
+ * know cannot be asked, that thread tries again, about each second, and tells PBUS_NOTICE_SCHEMA; nothing is lost, dead or counted as an attempt
+ * meanwhile. Reading pauses once the buffer is full; an event that had waited in the database waits on. pbus_worker_stop may then take as
+ * long as one question: the registry's timeout_ms, or some 10 seconds for a database. */
+typedef struct pbus_avro {
+    /* Of a database with the schema postbus, which postbus schema add fills: its role needs postbus_viewer. NULL: none. */
+    const char *conninfo;
+    const pbus_registry_options *registry; /* NULL: none */
+    /* The text of the schema that all values were written with: they have no frame, or that of Avro's single-object encoding with its
+     * fingerprint. Without conninfo and registry. NULL: frames say. */
+    const char *schema;
+    /* The text of the schema that values are read as; NULL: each as it was written. */
+    const char *reader_schema;
+} pbus_avro;
+
 /* One subscription. Zero it first; what is zero is the default. All is copied. */
 typedef struct pbus_subscription {
     const char *key; /* unique within the application: a-z A-Z 0-9 . _ - */
@@ -189,6 +220,7 @@ typedef struct pbus_subscription {
      * Without a database they are produced there by the worker, before the position passes over them. */
     const char *dead_letter_topic;
     pbus_at_dead at_dead; /* without a database, and without a dead_letter_topic or where that refuses them */
+    const pbus_avro *avro; /* NULL: nothing is known of the values, and nothing is read */
 } pbus_subscription;
 
 /* What a worker tells. */
@@ -206,8 +238,10 @@ typedef enum pbus_notice_kind {
     PBUS_NOTICE_UNPUBLISHED =
         10, /* the outbox does not take a dead letter, which is in the table only: its number. Without a
                database: dead_letter_topic does not take it, and it is passed over */
-    PBUS_NOTICE_STOPPED = 11 /* without a database: the subscription has stopped before this event, which is
+    PBUS_NOTICE_STOPPED = 11, /* without a database: the subscription has stopped before this event, which is
                                 dead and goes to no topic; its threads end: number = the attempts */
+    PBUS_NOTICE_SCHEMA =
+        12 /* the schema of a value cannot be asked for; it is tried again, and the event waits */
 } pbus_notice_kind;
 
 /* Valid until the function returns. */

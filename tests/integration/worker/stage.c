@@ -47,6 +47,16 @@ void stage_create_database(const char *database)
     PQfinish(conn);
 }
 
+void stage_create_outbox(stage *s)
+{
+    pg_run(s->conn, "%s", sql_query("migration_table"));
+    for (const sql_migration *step = sql_migrations; step->name; step++) {
+        pg_run(s->conn, "BEGIN");
+        pg_run(s->conn, "%s", step->text);
+        pg_run(s->conn, "COMMIT");
+    }
+}
+
 stage *stage_new(char *topic)
 {
     stage *s = calloc(1, sizeof *s);
@@ -94,8 +104,8 @@ static rd_kafka_t *producer(void)
     return rk;
 }
 
-void stage_produce_one(const char *topic, const char *key, const char *value, const char *type,
-                       const char *id)
+static void produce(const char *topic, const char *key, const void *value, size_t size, const char *type,
+                    const char *id)
 {
     rd_kafka_headers_t *headers = rd_kafka_headers_new(2);
     if (id)
@@ -105,13 +115,25 @@ void stage_produce_one(const char *topic, const char *key, const char *value, co
     const rd_kafka_vu_t record[] = {
         {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = topic},
         {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)(intptr_t)key, key ? strlen(key) : 0}},
-        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)(intptr_t)value, value ? strlen(value) : 0}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)(intptr_t)value, size}},
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
         {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
     };
     rd_kafka_error_t *error = rd_kafka_produceva(producer(), record, sizeof record / sizeof record[0]);
     if (error)
         fail_msg("a record cannot be produced: %s", rd_kafka_error_string(error));
+}
+
+void stage_produce_one(const char *topic, const char *key, const char *value, const char *type,
+                       const char *id)
+{
+    produce(topic, key, value, value ? strlen(value) : 0, type, id);
+}
+
+void stage_produce_bytes(const char *topic, const char *key, const void *value, size_t size, const char *type)
+{
+    produce(topic, key, value, size, type, NULL);
+    stage_produce_flush();
 }
 
 void stage_produce_flush(void)

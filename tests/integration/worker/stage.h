@@ -43,8 +43,14 @@ int stage_teardown(void **state);
 /* A database with the subscribers' side and the table effect. */
 void stage_create_database(const char *database);
 
+/* Makes the stage's database a publisher's, too. */
+void stage_create_outbox(stage *s);
+
 /* Produces a record and waits until it is there. type, id: headers; key, value, type and id may be NULL. */
 void stage_produce(const char *topic, const char *key, const char *value, const char *type, const char *id);
+/* The same of a value in bytes. */
+void stage_produce_bytes(const char *topic, const char *key, const void *value, size_t size,
+                         const char *type);
 /* The same in two steps, for many. */
 void stage_produce_one(const char *topic, const char *key, const char *value, const char *type,
                        const char *id);

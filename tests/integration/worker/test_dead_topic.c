@@ -5,24 +5,12 @@
 #include <string.h>
 
 #include "avro_subject.h"
-#include "postbus_sql.h"
-
-/* The database of the effects is the publisher's as well. */
-static void migrate_outbox(stage *s)
-{
-    pg_run(s->conn, "%s", sql_query("migration_table"));
-    for (const sql_migration *step = sql_migrations; step->name; step++) {
-        pg_run(s->conn, "BEGIN");
-        pg_run(s->conn, "%s", step->text);
-        pg_run(s->conn, "COMMIT");
-    }
-}
 
 static int outlet_setup(void **state)
 {
     stage_setup(state);
     stage *s = *state;
-    migrate_outbox(s);
+    stage_create_outbox(s);
     pg_run(s->conn, "GRANT postbus_publisher TO billing_app");
     return 0;
 }

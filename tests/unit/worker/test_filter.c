@@ -149,6 +149,19 @@ static void a_value_that_is_no_json_is_unreadable_only_where_it_matters(void **s
     expect_rows(scalar, 2, &number);
 }
 
+static void a_value_that_was_read_as_json_is_asked_as_that(void **state)
+{
+    (void)state;
+    pbus_delivery event = {.value = "\2\6Ada", .value_size = 5};
+    const pbus_condition condition = {"value:name", PBUS_TEST_EQUALS, "Ada"};
+    assert_int_equal(ask(&condition, 1, &event), FILTER_UNREADABLE);
+    event.value_json = "{\"name\":\"Ada\"}, and no more";
+    event.value_json_size = strlen("{\"name\":\"Ada\"}");
+    assert_int_equal(ask(&condition, 1, &event), FILTER_YES);
+    event.value_json_size--;
+    assert_int_equal(ask(&condition, 1, &event), FILTER_UNREADABLE);
+}
+
 static void all_conditions_must_hold_none_means_never_and_no_filter_means_always(void **state)
 {
     (void)state;
@@ -212,6 +225,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_test_holds_where_it_should_and_nowhere_else),
         cmocka_unit_test(a_value_that_is_no_json_is_unreadable_only_where_it_matters),
+        cmocka_unit_test(a_value_that_was_read_as_json_is_asked_as_that),
         cmocka_unit_test(all_conditions_must_hold_none_means_never_and_no_filter_means_always),
         cmocka_unit_test(what_can_never_be_right_is_refused_with_its_reason),
     };

@@ -66,6 +66,26 @@ static void what_cannot_be_worked_is_refused(void **state)
     REFUSED("subscription \"main\": condition 0", given.filter = bad; given.n_conditions = 1);
 }
 
+#define SCHEMA "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"a\",\"type\":\"int\"}]}"
+
+static void schemas_that_can_never_be_found_or_read_are_refused(void **state)
+{
+    (void)state;
+    pbus_registry_options options = PBUS_REGISTRY_OPTIONS_INIT;
+    static const pbus_avro nowhere = {.reader_schema = SCHEMA}, both = {.conninfo = "", .schema = SCHEMA},
+                           no_json = {.schema = "record"},
+                           no_reader = {.conninfo = "", .reader_schema = "{}"},
+                           unlike = {.schema = SCHEMA, .reader_schema = "\"string\""};
+    const pbus_avro no_url = {.registry = &options}, twice = {.registry = &options, .schema = SCHEMA};
+    REFUSED("subscription \"main\": avro says nowhere that schemas are", given.avro = &nowhere);
+    REFUSED("one of the two", given.avro = &both);
+    REFUSED("one of the two", given.avro = &twice);
+    REFUSED("avro.schema: ", given.avro = &no_json);
+    REFUSED("avro.reader_schema: ", given.avro = &no_reader);
+    REFUSED("avro.reader_schema cannot read avro.schema: ", given.avro = &unlike);
+    REFUSED("the registry's URL is", given.avro = &no_url);
+}
+
 static void the_list_tells_all_that_can_be_seen_in_the_database(void **state)
 {
     (void)state;
@@ -104,6 +124,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_cannot_be_worked_is_refused),
+        cmocka_unit_test(schemas_that_can_never_be_found_or_read_are_refused),
         cmocka_unit_test(the_list_tells_all_that_can_be_seen_in_the_database),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

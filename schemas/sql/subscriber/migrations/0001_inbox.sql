@@ -665,13 +665,15 @@ LANGUAGE plpgsql SET enable_seqscan = off SET jit = off
 AS $$
 DECLARE
     event postbus_inbox.waiting;
-    n_tried int := CASE WHEN p_reason = 'transaction_ended' THEN 0 ELSE greatest(p_deaths, 1) END;
+    -- p_deaths NULL: it could not be tried.
+    n_tried int := CASE WHEN p_reason = 'transaction_ended' OR p_deaths IS NULL THEN 0 ELSE greatest(p_deaths, 1) END;
 BEGIN
     UPDATE postbus_inbox.waiting w
-       SET attempts = w.attempts + n_tried, deaths = w.deaths + p_deaths, last_error = p_error,
+       SET attempts = w.attempts + n_tried, deaths = w.deaths + coalesce(p_deaths, 0), last_error = p_error,
            due_at = clock_timestamp() + coalesce(p_delay_ms, 0) * interval '1 millisecond',
-           history = CASE WHEN jsonb_array_length(w.history) >= 50 THEN w.history - 0 ELSE w.history END
-                     || jsonb_build_object('attempt', w.attempts + n_tried, 'at', clock_timestamp(), 'error', p_error)
+           history = CASE WHEN p_deaths IS NULL THEN w.history
+                          ELSE CASE WHEN jsonb_array_length(w.history) >= 50 THEN w.history - 0 ELSE w.history END
+                               || jsonb_build_object('attempt', w.attempts + n_tried, 'at', clock_timestamp(), 'error', p_error) END
      WHERE w.n = p_n AND w.attempts = p_attempts RETURNING w.* INTO event;
     IF NOT FOUND THEN
         RETURN false;
