@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "listen.h"
 #include "log.h"
 
 #define LOOK_EVERY_US 1000000 /* where systemd listens; what matters wakes us at once */
@@ -23,20 +22,13 @@ static void answer(void *arg, const char *path, http_answer *out);
 
 static bool open_http(front *f, char *reason, size_t reason_size)
 {
-    listen_address address;
     char where[80];
     const char *listen = f->cfgs[0].http_listen;
     if (!listen || !listen[0])
         return true;
-    int fd = listen_parse(listen, &address) ? listen_open(&address) : -1;
-    int error = errno;
-    if (fd >= 0) {
-        listen_text(fd, where, sizeof where);
-        f->http = http_new(fd, answer, f);
-        error = errno;
-    }
+    f->http = http_open(listen, answer, f, where, sizeof where);
     if (!f->http) {
-        snprintf(reason, reason_size, "http_listen %s: %s", listen, strerror(error));
+        snprintf(reason, reason_size, "http_listen %s: %s", listen, strerror(errno));
         return false;
     }
     log_event(LOG_LEVEL_INFO, "http.listening", "address=%s", where);

@@ -1,12 +1,14 @@
 /* Wraps libmicrohttpd, driven from the relay's poll; must never wait for a client, nor let clients keep the loop from its work. */
 #include "http.h"
 
+#include <errno.h>
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "listen.h"
 
 #define MOST_CONNECTIONS 32U
 #define CONNECTION_BYTES                                                                                     \
@@ -84,6 +86,17 @@ http *http_new(int listen_fd, http_handler *handler, void *arg)
     }
     h->epoll_fd = info->epoll_fd;
     return h;
+}
+
+http *http_open(const char *listen, http_handler *handler, void *arg, char *where, size_t where_size)
+{
+    listen_address address;
+    errno = EINVAL;
+    int fd = listen_parse(listen, &address) ? listen_open(&address) : -1;
+    if (fd < 0)
+        return NULL;
+    listen_text(fd, where, where_size);
+    return http_new(fd, handler, arg);
 }
 
 void http_free(http *h)

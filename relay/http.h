@@ -22,6 +22,9 @@ typedef void http_handler(void *arg, const char *path, http_answer *out);
 http *http_new(int listen_fd, http_handler *handler, void *arg);
 void http_free(http *h);
 
+/* Opens the address as well (listen.h); where: as "127.0.0.1:9464". NULL with errno. */
+http *http_open(const char *listen, http_handler *handler, void *arg, char *where, size_t where_size);
+
 /* The descriptor that tells of requests, or -1 while they are to wait, so that they take no more than a tenth of the loop's time. */
 int http_fd(const http *h, int64_t now_us);
 /* When to serve, or to look at the descriptor again, all the same. */

@@ -1,13 +1,14 @@
 /* Writes the metrics in the text form of OpenMetrics 1.0; must never write a value that is not known as if it were zero. */
 #include "metrics.h"
 
-#include <inttypes.h>
 #include <libpq-fe.h>
 #include <librdkafka/rdkafka.h>
 #include <math.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include "open_metrics.h"
 
 static const void *at(const metrics *m, const metric *row)
 {
@@ -44,117 +45,44 @@ const char *metric_type(const metric *row)
     }
 }
 
-/* As the form asks: \, " and the end of a line are escaped, in help and in labels alike. */
-static void put_escaped(FILE *to, const char *text)
-{
-    for (; *text; text++) {
-        if (*text == '\n') {
-            fputs("\\n", to);
-            continue;
-        }
-        if (*text == '\\' || *text == '"')
-            fputc('\\', to);
-        fputc(*text, to);
-    }
-}
-
-static void put_head(FILE *to, const metric *row)
-{
-    fprintf(to, "# TYPE %s %s\n", row->name, metric_type(row));
-    if (row->unit)
-        fprintf(to, "# UNIT %s %s\n", row->name, row->unit);
-    fprintf(to, "# HELP %s ", row->name);
-    put_escaped(to, row->help);
-    fputc('\n', to);
-}
-
-/* The name of a sample with its labels, up to the value; le: of a bucket, or NULL. */
-static void put_sample(FILE *to, const char *name, const char *ending, const char *database, const char *le)
-{
-    fprintf(to, "%s%s", name, ending);
-    if (database) {
-        fputs("{database=\"", to);
-        put_escaped(to, database);
-        fputs(le ? "\"," : "\"}", to);
-    } else if (le) {
-        fputc('{', to);
-    }
-    if (le)
-        fprintf(to, "le=\"%s\"}", le);
-    fputc(' ', to);
-}
-
-static void put_bucket(FILE *to, const metric *row, const char *database, const char *le, uint64_t n)
-{
-    put_sample(to, row->name, "_bucket", database, le);
-    fprintf(to, "%" PRIu64 "\n", n);
-}
-
-static void put_histogram(FILE *to, const metrics *m, const metric *row)
-{
-    const histogram *h = at(m, row);
-    double scale = row->kind == METRIC_TIMES ? 1e-3 : 1;
-    uint64_t n = 0;
-    for (int i = 0; i < HISTOGRAM_N_BOUNDS; i++) {
-        char le[32];
-        n += h->counts[i];
-        snprintf(le, sizeof le, "%.15g", (double)histogram_bounds[i] * scale);
-        put_bucket(to, row, m->database, le, n);
-    }
-    n += h->counts[HISTOGRAM_N_BOUNDS];
-    put_bucket(to, row, m->database, "+Inf", n);
-    put_sample(to, row->name, "_count", m->database, NULL);
-    fprintf(to, "%" PRIu64 "\n", n);
-    put_sample(to, row->name, "_sum", m->database, NULL);
-    fprintf(to, "%.15g\n", (double)h->sum * (row->kind == METRIC_TIMES ? 1e-6 : 1));
-}
-
+/* A label without a value is left out: one database alone has no name. */
 static void put_parked(FILE *to, const metrics *m, const metric *row)
 {
     for (int i = 0; m->parked && i < m->parked->n_parked; i++) {
         const backlog_parked *group = &m->parked->parked[i];
-        fprintf(to, "%s{", row->name);
-        if (m->database) {
-            fputs("database=\"", to);
-            put_escaped(to, m->database);
-            fputs("\",", to);
-        }
-        fputs("topic=\"", to);
-        put_escaped(to, group->topic);
-        fputs("\",reason=\"", to);
-        put_escaped(to, group->reason);
-        fprintf(to, "\"} %.15g\n", group->n_events);
+        const open_label labels[] = {
+            {"database", m->database}, {"topic", group->topic}, {"reason", group->reason}, {NULL, NULL}};
+        open_metrics_number(to, row->name, "", labels, group->n_events);
     }
 }
 
 static void put_build(FILE *to, const metric *row)
 {
+    char libpq[24];
     int v = PQlibVersion();
-    fprintf(to, "%s_info{version=\"%s\",librdkafka=\"%s\",libpq=\"%d.%d\"} 1\n", row->name, POSTBUS_VERSION,
-            rd_kafka_version_str(), v / 10000, v % 10000);
+    snprintf(libpq, sizeof libpq, "%d.%d", v / 10000, v % 10000);
+    const open_label labels[] = {
+        {"version", POSTBUS_VERSION}, {"librdkafka", rd_kafka_version_str()}, {"libpq", libpq}, {NULL, NULL}};
+    open_metrics_count(to, row->name, "_info", labels, 1);
 }
 
 static void put_samples(FILE *to, const metrics *m, const metric *row)
 {
-    const char *database = row->of_process ? NULL : m->database;
+    const open_label labels[] = {{"database", row->of_process ? NULL : m->database}, {NULL, NULL}};
     switch (row->kind) {
     case METRIC_COUNTER:
-        put_sample(to, row->name, "_total", database, NULL);
-        fprintf(to, "%" PRIu64 "\n", counter_of(m, row));
+        open_metrics_count(to, row->name, "_total", labels, counter_of(m, row));
         break;
     case METRIC_SECONDS:
-        put_sample(to, row->name, "_total", database, NULL);
-        fprintf(to, "%.15g\n", number_of(m, row));
+        open_metrics_number(to, row->name, "_total", labels, number_of(m, row));
         break;
     case METRIC_GAUGE:
-        if (isnan(number_of(m, row)))
-            break;
-        put_sample(to, row->name, "", database, NULL);
-        fprintf(to, "%.15g\n", number_of(m, row));
+        open_metrics_number(to, row->name, "", labels, number_of(m, row));
         break;
     case METRIC_EVENTS:
     case METRIC_TIMES:
-        put_histogram(to, m, row);
+        open_metrics_histogram(to, row->name, labels, at(m, row),
+                               row->kind == METRIC_TIMES ? OPEN_TIMES : OPEN_EVENTS);
         break;
     case METRIC_BY_PARKED:
         put_parked(to, m, row);
@@ -165,6 +93,11 @@ static void put_samples(FILE *to, const metrics *m, const metric *row)
     }
 }
 
+static void put_head(FILE *to, const metric *row)
+{
+    open_metrics_head(to, row->name, metric_type(row), row->unit, row->help);
+}
+
 void metrics_write(const metrics *each, size_t n, FILE *to)
 {
     for (const metric *row = metrics_table; row->name; row++) {
@@ -173,6 +106,15 @@ void metrics_write(const metrics *each, size_t n, FILE *to)
             put_samples(to, &each[i], row);
     }
     fputs("# EOF\n", to);
+}
+
+void metrics_write_process(const metrics *m, FILE *to)
+{
+    for (const metric *row = metrics_table; row->name; row++)
+        if (row->of_process) {
+            put_head(to, row);
+            put_samples(to, m, row);
+        }
 }
 
 void metrics_read_process(metrics *m)

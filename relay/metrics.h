@@ -58,6 +58,8 @@ const char *metric_type(const metric *row);
 
 /* The whole text of OpenMetrics, its last line included, of n databases; what is the process's own is read from the first. */
 void metrics_write(const metrics *each, size_t n, FILE *to);
+/* The families of the process alone, without the last line. */
+void metrics_write_process(const metrics *m, FILE *to);
 /* Memory and processor time of this process, and when it began. */
 void metrics_read_process(metrics *m);
 

@@ -5,7 +5,7 @@
 
 const metric metrics_table[] = {
     {"postbus_build", METRIC_BUILD, NULL, 0,
-     "Always 1. Its labels are the versions of the relay and of the libraries it runs with.", true},
+     "Always 1. Its labels are the versions of postbus and of the libraries it runs with.", true},
     {"postbus_leader", METRIC_GAUGE, NULL, AT(leader),
      "1 while this relay leads its database, else 0. The sum over the relays of a database is 1 but for the "
      "moments of a takeover."},

@@ -30,18 +30,21 @@ static int run(const call *c)
         docs_commands(stdout);
     else if (strcmp(c->words[0], "metrics") == 0)
         docs_metrics(stdout);
+    else if (strcmp(c->words[0], "subscriber-metrics") == 0)
+        docs_subscriber_metrics(stdout);
     else if (strcmp(c->words[0], "work") == 0)
         docs_work(stdout);
     else
-        return misuse(
-            c, "there is no reference \"%s\"; name configuration, commands, metrics, work, or man and a page",
-            c->words[0]);
+        return misuse(c,
+                      "there is no reference \"%s\"; name configuration, commands, metrics, "
+                      "subscriber-metrics, work, or man and a page",
+                      c->words[0]);
     return EXIT_OK;
 }
 
 const command command_docs = {
     .name = "docs",
-    .synopsis = "configuration | commands | metrics | work | man PAGE",
+    .synopsis = "configuration | commands | metrics | subscriber-metrics | work | man PAGE",
     .summary = "prints the reference pages",
     .description = "Prints a page of the reference in Markdown, or a manual page. docs/reference and the "
                    "manual are made with it.",
@@ -49,6 +52,7 @@ const command command_docs = {
         "postbus docs configuration > docs/reference/configuration.md\npostbus docs man relay | man -l -",
     .least_words = 1,
     .most_words = 2,
-    .words_remedy = "write postbus docs configuration, commands, metrics or work, or postbus docs man PAGE",
+    .words_remedy = "write postbus docs configuration, commands, metrics, subscriber-metrics or work, or "
+                    "postbus docs man PAGE",
     .run = run,
 };

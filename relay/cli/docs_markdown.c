@@ -5,12 +5,17 @@
 #include "doctor.h"
 #include "help.h"
 #include "metrics.h"
+#include "subscriber_metrics.h"
 
 #include <string.h>
 
 static const char generated[] = "<!-- Made by `postbus docs`; change the tables in relay/config_table.c, "
                                 "relay/metrics_table.c and relay/cli "
                                 "instead. -->\n\n";
+
+static const char generated_of_subscribers[] =
+    "<!-- Made by `postbus docs`; change the tables in sdk/metrics/subscriber_metrics_table.c and "
+    "relay/metrics_table.c instead. -->\n\n";
 
 static void put_setting(FILE *to, const config_setting *setting)
 {
@@ -235,6 +240,14 @@ static const char *sample_ending(const metric *row)
     return row->kind == METRIC_COUNTER || row->kind == METRIC_SECONDS ? "_total" : "";
 }
 
+static const char metrics_columns[] = "| name | type | labels | what it promises |\n|---|---|---|---|\n";
+
+static void put_metric(FILE *to, const metric *row)
+{
+    fprintf(to, "| `%s%s` | %s | %s | %s |\n", row->name, sample_ending(row), metric_type(row),
+            labels_of(row), row->help);
+}
+
 static void put_histogram_bounds(FILE *to)
 {
     fputs("Each histogram has the buckets", to);
@@ -254,8 +267,36 @@ void docs_metrics(FILE *to)
           "out: a missing sample is never a zero. The number of time series is bounded by this table.\n\n",
           to);
     put_histogram_bounds(to);
-    fputs("| name | type | labels | what it promises |\n|---|---|---|---|\n", to);
+    fputs(metrics_columns, to);
     for (const metric *row = metrics_table; row->name; row++)
-        fprintf(to, "| `%s%s` | %s | %s | %s |\n", row->name, sample_ending(row), metric_type(row),
-                labels_of(row), row->help);
+        put_metric(to, row);
+}
+
+static const char *labels_of_subscriber(const subscriber_metric *row)
+{
+    static const char *const labels[] = {[BY_SUBSCRIPTION] = "application, subscription",
+                                         [BY_TOPIC] = "application, subscription, topic",
+                                         [BY_OUTCOME] = "application, subscription, outcome"};
+    return labels[row->by];
+}
+
+void docs_subscriber_metrics(FILE *to)
+{
+    fprintf(to, "%s# Metrics of subscribers\n\n", generated_of_subscribers);
+    fputs("`postbus work --http-listen PORT` serves them at `/metrics` in the form of OpenMetrics 1.0, which "
+          "Prometheus reads; a program in C writes them by `pbus_worker_write_metrics` "
+          "([worker.h](../../sdk/include/postbus/worker.h)), but for those of the process, the last four. "
+          "[Monitoring](../monitoring.md#subscribers) says which of them to watch.\n\n"
+          "Counters begin at 0 with the process and never fall while it lives. What is not known is left "
+          "out: a missing sample is never a zero. The number of time series is bounded by this table, the "
+          "subscriptions of the process and their topics.\n\n",
+          to);
+    put_histogram_bounds(to);
+    fputs(metrics_columns, to);
+    for (const subscriber_metric *row = subscriber_metrics_table; row->name; row++)
+        fprintf(to, "| `%s%s` | %s | %s | %s |\n", row->name, row->kind == SUBSCRIBER_COUNTER ? "_total" : "",
+                subscriber_metric_type(row), labels_of_subscriber(row), row->help);
+    for (const metric *row = metrics_table; row->name; row++)
+        if (row->of_process)
+            put_metric(to, row);
 }

@@ -5,6 +5,7 @@
 #include "poster.h"
 #include "stop.h"
 #include "work_config.h"
+#include "work_face.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -22,6 +23,7 @@
      .placeholder = placeholder_,                                                                            \
      .effect = FLAG_EFFECT_##kind_(effect_, preset_)},
 #define FLAG_KIND_TEXT OPTION_TEXT
+#define FLAG_KIND_LISTEN OPTION_TEXT
 #define FLAG_KIND_COUNT OPTION_TEXT
 #define FLAG_KIND_BYTES OPTION_TEXT
 #define FLAG_KIND_DURATION_MS OPTION_TEXT
@@ -29,6 +31,7 @@
 #define FLAG_KIND_BOOL OPTION_SWITCH
 #define WITH_DEFAULT(effect, preset) effect " Default: " preset "."
 #define FLAG_EFFECT_TEXT(effect, preset) effect
+#define FLAG_EFFECT_LISTEN(effect, preset) effect
 #define FLAG_EFFECT_COUNT(effect, preset) WITH_DEFAULT(effect, preset)
 #define FLAG_EFFECT_BYTES(effect, preset) WITH_DEFAULT(effect, preset)
 #define FLAG_EFFECT_DURATION_MS(effect, preset) WITH_DEFAULT(effect, preset)
@@ -67,7 +70,8 @@ typedef struct working {
     pbus_kafka_setting *kafka;
     size_t n_kafka;
     int stop_fd, abandon_fd;
-    int stopped_fd; /* readable: a subscription has stopped by itself */
+    int stopped_fd;  /* readable: a subscription has stopped by itself */
+    work_face *face; /* NULL: nothing is served */
 } working;
 
 /* ---- what is told ---- */
@@ -290,10 +294,24 @@ static int work(working *w)
         return fault(w->c, "%s", err.message);
     log_event(LOG_LEVEL_INFO, "work.started", "application=%s subscriptions=%zu", w->cfg.application,
               w->cfg.n_subscriptions);
+    work_face_show(w->face, worker);
     bool was_told = wait_for_end(w);
     int code = drain(w, worker);
+    work_face_show(w->face, NULL);
     pbus_worker_free(worker);
     return was_told ? code : EXIT_FAULT;
+}
+
+/* Before anything starts: an address that cannot be had must not be found out later. */
+static bool serve(working *w)
+{
+    char reason[300];
+    if (!*w->cfg.http_listen)
+        return true;
+    w->face = work_face_new(w->cfg.http_listen, reason, sizeof reason);
+    if (!w->face)
+        fault(w->c, "%s", reason);
+    return w->face != NULL;
 }
 
 static bool load(working *w, char *message, size_t message_size)
@@ -314,6 +332,7 @@ static void working_done(working *w)
         executor_done(&w->executors[i]);
     for (size_t i = 0; w->posters && i < w->cfg.n_subscriptions; i++)
         poster_done(&w->posters[i]);
+    work_face_free(w->face);
     free(w->executors);
     free(w->posters);
     free(w->subscriptions);
@@ -341,7 +360,7 @@ static int run(const call *c)
         code = fault(c, "it cannot be started: %s", strerror(errno));
     } else {
         log_setup(c->cfg.log_level, c->cfg.log_json);
-        code = work(&w);
+        code = serve(&w) ? work(&w) : EXIT_FAULT;
     }
     working_done(&w);
     return code;

@@ -389,6 +389,7 @@ void work_config_done(work_config *cfg)
     free(cfg->subscriptions);
     free(cfg->application);
     free(cfg->positions);
+    free(cfg->http_listen);
     free_texts(cfg->consumer, cfg->n_consumer);
     *cfg = (work_config){0};
 }

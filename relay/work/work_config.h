@@ -26,7 +26,7 @@ typedef struct work_subscription {
 } work_subscription;
 
 typedef struct work_config {
-    char *application, *positions;
+    char *application, *positions, *http_listen;
     int64_t list_version, drain_ms;
     char **consumer; /* NAME=VALUE */
     size_t n_consumer;
@@ -50,7 +50,10 @@ typedef struct work_config {
       "no "                                                                                                  \
       "database is used, what waits is in memory, and each event is handed out at least once.")              \
     X(drain_ms, "drain-ms", DURATION_MS, "30000", 0, 86400000, NULL, "TIME",                                 \
-      "SIGTERM: how long what runs may go on before it is ended.")
+      "SIGTERM: how long what runs may go on before it is ended.")                                           \
+    X(http_listen, "http-listen", LISTEN, "", 0, 0, NULL, "[ADDRESS:]PORT",                                  \
+      "Where /metrics, /healthz and /readyz are served: a port, which is then one of 127.0.0.1, or an IP "   \
+      "address and a port such as 0.0.0.0:9465. They are open to whoever can connect. Empty: nowhere.")
 
 #define WORK_SETTINGS(X)                                                                                     \
     X(topics, "topics", TEXT, "", 0, 0, NULL, "TOPIC,…", "The topics, separated by commas.")                 \

@@ -12,7 +12,7 @@
 
 /* What a process had in hand is among the first MOST_AHEAD behind its position, and those by which the stored position was late. */
 enum { MOST_DOUBTED = 50000 };
-/* MOST_AHEAD: done behind an event that is not; more is not read of that partition. In memory 16 bytes each. */
+/* MOST_AHEAD: done behind an event that is not; more is not read of that partition. In memory 24 bytes each. */
 enum { MOST_AHEAD = 20000, WATERMARK_MS = 3000, ABSENT_MS = 1000 };
 
 void assignment_init(assignment *a, feed *f, session *s)
@@ -49,6 +49,7 @@ static void exchange_windows(feed *f, window *windows, size_t n)
     f->generation++;
     f->lost = false;
     lanes_wake_all(f); /* what they hold may be nobody's now */
+    f->placed = windows != NULL;
     pthread_mutex_unlock(&f->lock);
 }
 
@@ -276,6 +277,8 @@ pbus_status assignment_begin(assignment *a, partition *placed, size_t n, pbus_er
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)n);
     for (size_t i = 0; i < n; i++) {
         window_init(&windows[i], placed[i].stored_next);
+        windows[i].topic = placed[i].topic;
+        windows[i].partition = placed[i].number;
         rd_kafka_topic_partition_list_add(list, placed[i].topic, placed[i].number)->offset =
             placed[i].stored_next;
     }

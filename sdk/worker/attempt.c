@@ -65,13 +65,14 @@ bool attempt_call(attempt *a)
 {
     const subscription *sub = a->l->feed->sub;
     PGconn *tx = a->l->session.conn;
-    int64_t began_ms = feed_now_ms();
+    int64_t began_us = feed_now_us();
     a->e->view.application = a->l->feed->cfg->application;
     a->e->view.subscription = sub->key;
     a->e->view.deadline_ms = sub->time_limit_ms ? feed_wall_ms() + sub->time_limit_ms : 0;
     a->outcome = sub->handler(&a->e->view, tx, sub->arg);
     a->outcome.reason[PBUS_REASON_SIZE - 1] = '\0';
-    int64_t took_ms = feed_now_ms() - began_ms;
+    int64_t took_us = feed_now_us() - began_us, took_ms = took_us / 1000;
+    tally_note_attempt(&a->l->tally, took_us);
     a->l->handling_ms = took_ms;
     PGTransactionStatusType state = PQtransactionStatus(tx);
     a->ended = state == PQTRANS_IDLE;
@@ -334,6 +335,7 @@ static pbus_status handle(attempt *a, int reruns, bool *out_again, bool *out_han
     *out_again = *out_handled = false;
     if (attempt_call(a) && !feed_is_abandoned(f)) {
         if (commit_handled(a, &status, err)) {
+            tally_note_handled(&a->l->tally, a->e, tally_now());
             feed_count(f, &f->counts.n_handled);
             *out_handled = true;
             return PBUS_OK;

@@ -31,7 +31,8 @@ static bool handle(batch *b, size_t i)
     attempt a = {.l = b->l, .e = b->events[i]};
     b->events[i]->view.attempt = 1;
     b->n_handled++;
-    return attempt_call(&a);
+    b->events[i]->handled = attempt_call(&a);
+    return b->events[i]->handled;
 }
 
 /* An event that is not to be handled, or not now. */
@@ -83,6 +84,10 @@ static batch_end handle_all(batch *b, size_t *out_i, pbus_error *err)
 static void account(batch *b)
 {
     feed *f = b->l->feed;
+    tally_moment now = tally_now();
+    for (size_t i = 0; i < b->n; i++)
+        if (b->events[i]->handled)
+            tally_note_handled(&b->l->tally, b->events[i], now);
     pthread_mutex_lock(&f->lock);
     f->counts.n_handled += b->n_handled;
     f->counts.n_duplicates += b->n_duplicates;
@@ -99,6 +104,8 @@ static void account(batch *b)
 static batch_end run(batch *b, size_t *out_i, pbus_error *err)
 {
     lane *l = b->l;
+    for (size_t i = 0; i < b->n; i++)
+        b->events[i]->handled = false; /* what an earlier try did was undone */
     pbus_status status = ledger_begin_claims(&l->session, l->feed->id, b->events, b->n,
                                              l->feed->sub->time_limit_ms, b->states, b->xid, err);
     if (status != PBUS_OK)

@@ -113,10 +113,13 @@ static direct_end attempt_once(lane *l, event *e, int64_t *out_delay_ms)
     e->view.application = f->cfg->application;
     e->view.subscription = f->sub->key;
     e->view.attempt++;
+    int64_t began_us = feed_now_us();
     pbus_outcome outcome = f->sub->handler(&e->view, NULL, f->sub->arg);
+    tally_note_attempt(&l->tally, feed_now_us() - began_us);
     outcome.reason[PBUS_REASON_SIZE - 1] = '\0';
     if (outcome.verdict != PBUS_ACK)
         return failed(l, e, &outcome, out_delay_ms);
+    tally_note_handled(&l->tally, e, tally_now());
     feed_count(f, &f->counts.n_handled);
     return DIRECT_DONE;
 }
@@ -150,7 +153,9 @@ void direct_read(lane *l, event *e)
 
 void direct_due(lane *l)
 {
-    handle(l, waiting_take(&l->waiting));
+    event *e = waiting_take(&l->waiting);
+    e->waited = true;
+    handle(l, e);
 }
 
 void direct_forget(lane *l)

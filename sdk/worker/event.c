@@ -83,6 +83,24 @@ static void read_headers(event *e)
         e->view.event_id = &e->event_id;
 }
 
+/* Milliseconds since 1970 in decimal; -1: it is something else. */
+static int64_t time_of(const pbus_record_header *h)
+{
+    const char *text = h ? h->value : NULL;
+    if (!text || h->value_size == 0 || h->value_size > 15 || strspn(text, "0123456789") != h->value_size)
+        return -1;
+    return strtoll(text, NULL, 10);
+}
+
+/* A producer's timestamp says when the event was published, the broker's when it had been relayed; which is of a topic's configuration. */
+static void read_times(event *e, rd_kafka_timestamp_type_t how)
+{
+    e->relayed_ms = time_of(header_find(e, "relayed-at"));
+    e->published_ms = how == RD_KAFKA_TIMESTAMP_CREATE_TIME ? e->view.timestamp_ms : -1;
+    if (e->relayed_ms < 0 && how == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME)
+        e->relayed_ms = e->view.timestamp_ms;
+}
+
 static size_t headers_bytes(const rd_kafka_headers_t *headers, size_t n)
 {
     size_t total = 0, size;
@@ -130,6 +148,7 @@ event *event_from_record(const rd_kafka_message_t *record, const char *topic, in
     e->view.value_size = record->len;
     e->view.timestamp_ms = rd_kafka_message_timestamp(record, &how);
     read_headers(e);
+    read_times(e, how);
     e->identity =
         e->view.event_id ? e->event_id : identity_of_place(record->partition, record->offset, incarnation);
     e->queue = hash_of(topic, record->key, record->key ? record->key_len : 0);

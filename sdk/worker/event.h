@@ -17,11 +17,16 @@ typedef struct event {
     char *why;     /* why it is unreadable; NULL: there is no more to say */
     char *json;    /* view.value_json */
     bool doubted;  /* a process may have died while it handled it */
+    bool handled;  /* of a batch: its handler acknowledged */
+    bool waited;   /* in memory, for another attempt or behind one that does */
     size_t size_bytes;
     /* Where it was read. */
     uint64_t generation;
     size_t window;
     uint64_t ticket;
+    /* Its way so far; -1: not known. What had waited has none of them. */
+    int64_t published_ms, relayed_ms; /* since 1970 */
+    int64_t read_ms, read_us;         /* since 1970, and by feed_now_us */
     /* Where it waited. */
     int64_t n;
     int deaths; /* how many of its attempts ended with the process */

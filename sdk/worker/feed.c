@@ -11,11 +11,16 @@
 #include "lane.h"
 #include "outlet.h"
 
-int64_t feed_now_ms(void)
+int64_t feed_now_us(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+    return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
+}
+
+int64_t feed_now_ms(void)
+{
+    return feed_now_us() / 1000;
 }
 
 int64_t feed_wall_ms(void)

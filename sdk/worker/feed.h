@@ -3,6 +3,7 @@
 #define POSTBUS_WORKER_FEED_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "event.h"
 #include "subscription.h"
@@ -35,6 +36,7 @@ typedef struct feed {
     struct outlet *outlet; /* of dead letters, without a database; may be NULL */
     pthread_t reader;
     bool reader_started;
+    atomic_int_least64_t beat_ms; /* when the reader came round last, by feed_now_ms; 0: never */
 
     pthread_mutex_t lock;
     pthread_cond_t changed; /* there is room, a lane or the reader has ended */
@@ -42,6 +44,10 @@ typedef struct feed {
     bool abandoned;         /* what handlers still return is rolled back */
     bool lost;              /* a session was lost: positions are to be read again */
     bool reader_ended;
+    bool placed;       /* there are windows, be it none: the group has spoken, and the database has */
+    bool brokers_away; /* no broker answers */
+    rd_kafka_t *rk; /* the reader's, for those who ask the brokers something meanwhile; NULL: there is none */
+    int n_asking;   /* so many do so; it is not destroyed before they are done */
     int n_lanes_running;
     int n_handling;      /* lanes that are in feed_begin … feed_end */
     uint64_t generation; /* of the windows: what belongs to an earlier one is nobody's */
@@ -65,7 +71,8 @@ feed_name feed_session_name(const feed *f, const char *what);
 
 /* A clock that only goes forward. */
 int64_t feed_now_ms(void);
-/* Since 1970. */
+int64_t feed_now_us(void);
+/* Milliseconds since 1970. */
 int64_t feed_wall_ms(void);
 /* Waits for `changed`, with the lock held, until that time at most. */
 void feed_wait(feed *f, pthread_cond_t *what, int64_t until_ms);

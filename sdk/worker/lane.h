@@ -5,6 +5,7 @@
 #include "feed.h"
 #include "ledger.h"
 #include "waiting.h"
+#include "tally.h"
 
 struct lane {
     feed *feed;
@@ -23,6 +24,7 @@ struct lane {
     size_t due_turns;        /* so many that waited come before one that was read */
     ledger_claim ahead;      /* the queue's first, claimed with the last commit */
     uint32_t random;         /* a state of its own: for jitter and pauses */
+    tally tally;
     pthread_cond_t has_work; /* these three under the feed's lock */
     event *first, *last;
 };

@@ -12,6 +12,7 @@
 #include "ledger.h"
 #include "offsets.h"
 #include "postbus_sql.h"
+#include "tally.h"
 
 enum {
     POLL_MS = 100,
@@ -19,6 +20,7 @@ enum {
         300, /* how long room is waited for before partitions are paused: a pause throws away what was fetched */
     MOVE_MS = 300,
     LOOK_MS = 2000,
+    ASK_MS = 200,
     ROTATE_MS = 10000,
     RECONNECT_MS = 1000,
     STATEMENT_MS = 30000,
@@ -34,8 +36,9 @@ typedef struct reader {
     assignment mine;
     offsets offsets;   /* without a database */
     int64_t settle_ms; /* how long handlers may keep partitions from going to another member */
-    int64_t connect_at_ms, move_at_ms, look_at_ms, end_at_ms, rotate_at_ms;
+    int64_t connect_at_ms, move_at_ms, look_at_ms, end_at_ms, rotate_at_ms, ask_at_ms;
     int64_t full_since_ms; /* 0: there is room */
+    bool brokers_away;     /* as of the feed */
     bool fatal;            /* the consumer is to be made anew */
 } reader;
 
@@ -169,6 +172,7 @@ static void rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_p
         rd_kafka_assign(r->rk, NULL);
         return;
     }
+    feed_count(r->feed, &r->feed->counts.n_rebalances);
     place(r);
     if (r->mine.n_placed == 0 && r->mine.place_at_ms != INT64_MAX) {
         /* Not now: the group is told that they are taken, and nothing is read. */
@@ -178,10 +182,32 @@ static void rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_p
     }
 }
 
+static void note_brokers(reader *r, bool away)
+{
+    feed *f = r->feed;
+    r->brokers_away = away;
+    pthread_mutex_lock(&f->lock);
+    f->brokers_away = away;
+    pthread_mutex_unlock(&f->lock);
+}
+
+/* librdkafka tells when all are gone, and not when one is back. */
+static void look_for_brokers(reader *r)
+{
+    const struct rd_kafka_metadata *told;
+    r->ask_at_ms = feed_now_ms() + LOOK_MS;
+    if (rd_kafka_metadata(r->rk, 0, NULL, &told, ASK_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    rd_kafka_metadata_destroy(told);
+    note_brokers(r, false);
+}
+
 static void complain(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 {
     reader *r = opaque;
     (void)rk;
+    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+        note_brokers(r, true);
     feed_tell(r->feed, PBUS_NOTICE_KAFKA, NULL, code, "%s", reason);
 }
 
@@ -196,12 +222,18 @@ static void on_error(reader *r, const rd_kafka_message_t *record)
                     record->partition, -1, record->err, rd_kafka_message_errstr(record));
 }
 
+/* By which the lag is told; a record without one was published when it was read, as far as is known. */
+static int64_t timestamp_of(const event *e)
+{
+    return e->view.timestamp_ms >= 0 ? e->view.timestamp_ms : e->read_ms;
+}
+
 /* Queues it with its lane. false: no memory, and nothing was changed. */
 static bool dispatch(reader *r, size_t place, event *e)
 {
     feed *f = r->feed;
     pthread_mutex_lock(&f->lock);
-    bool ok = window_add(&f->windows[place], e->view.offset, &e->ticket);
+    bool ok = window_add(&f->windows[place], e->view.offset, timestamp_of(e), &e->ticket);
     if (ok) {
         e->generation = f->generation;
         e->window = place;
@@ -246,6 +278,9 @@ static void on_record(reader *r, const rd_kafka_message_t *record)
         return;
     }
     if (match != FILTER_NO_MEMORY) {
+        tally_moment now = tally_now();
+        e->read_us = now.us;
+        e->read_ms = now.wall_ms;
         e->source = p->source;
         e->has_queue = record->key && !f->sub->unordered;
         e->unreadable = match == FILTER_UNREADABLE;
@@ -356,6 +391,8 @@ static void keep_house(reader *r)
         end_silent(r);
     if (now_ms >= r->rotate_at_ms && connected(r))
         rotate(r);
+    if (r->brokers_away && now_ms >= r->ask_at_ms)
+        look_for_brokers(r);
 }
 
 /* What handlers were stopped in, no process died of. */
@@ -403,6 +440,30 @@ static int64_t settle_ms(rd_kafka_t *rk)
     return strtoll(text, NULL, 10) * 4 / 5;
 }
 
+static void beat(reader *r)
+{
+    atomic_store_explicit(&r->feed->beat_ms, feed_now_ms(), memory_order_relaxed);
+}
+
+/* Others may ask the brokers by the consumer while it is there. */
+static void lend(reader *r)
+{
+    feed *f = r->feed;
+    pthread_mutex_lock(&f->lock);
+    f->rk = r->rk;
+    pthread_mutex_unlock(&f->lock);
+}
+
+static void take_back(reader *r)
+{
+    feed *f = r->feed;
+    pthread_mutex_lock(&f->lock);
+    f->rk = NULL;
+    while (f->n_asking > 0)
+        feed_wait(f, &f->changed, feed_now_ms() + POLL_MS);
+    pthread_mutex_unlock(&f->lock);
+}
+
 /* With one consumer, until the end or until it is of no use any more. */
 static void read_on(reader *r)
 {
@@ -422,12 +483,15 @@ static void read_on(reader *r)
     r->settle_ms = settle_ms(r->rk);
     if (!has_database(r))
         offsets_init(&r->offsets, &r->mine);
+    lend(r);
     while (!feed_is_stopping(f) && !r->fatal) {
+        beat(r);
         turn(r);
         keep_house(r);
     }
     if (feed_is_stopping(f))
         drain(r);
+    take_back(r);
     rd_kafka_consumer_close(r->rk);
     assignment_drop(&r->mine);
     offsets_done(&r->offsets);

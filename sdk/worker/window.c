@@ -5,7 +5,7 @@
 
 void window_init(window *w, int64_t next_offset)
 {
-    *w = (window){.read_next = next_offset};
+    *w = (window){.read_next = next_offset, .end = -1, .unread_from = -1};
 }
 
 void window_done(window *w)
@@ -34,11 +34,11 @@ static bool window_grow(window *w)
     return true;
 }
 
-bool window_add(window *w, int64_t offset, uint64_t *out_ticket)
+bool window_add(window *w, int64_t offset, int64_t record_ms, uint64_t *out_ticket)
 {
     if (w->n == w->capacity && !window_grow(w))
         return false;
-    w->ring[(w->head + w->n) % w->capacity] = (window_entry){.offset = offset};
+    w->ring[(w->head + w->n) % w->capacity] = (window_entry){.offset = offset, .record_ms = record_ms};
     *out_ticket = w->first_ticket + w->n++;
     w->read_next = offset + 1;
     return true;
@@ -57,4 +57,34 @@ void window_finish(window *w, uint64_t ticket)
 int64_t window_position(const window *w)
 {
     return w->n > 0 ? w->ring[w->head].offset : w->read_next;
+}
+
+void window_note_end(window *w, int64_t end, int64_t now_ms)
+{
+    w->end = end;
+    w->end_known_ms = now_ms;
+    if (end <= w->read_next) {
+        w->unread_from = -1;
+    } else if (w->unread_from != w->read_next) {
+        w->unread_from = w->read_next;
+        w->unread_since_ms = now_ms;
+    }
+}
+
+int64_t window_lag(const window *w, int64_t since_ms)
+{
+    if (w->end < 0 || w->end_known_ms < since_ms)
+        return -1;
+    int64_t end = w->end > w->read_next ? w->end : w->read_next;
+    return end - window_position(w);
+}
+
+int64_t window_lag_ms(const window *w, int64_t now_ms, int64_t wall_ms)
+{
+    int64_t lag_ms = 0;
+    if (w->n > 0)
+        lag_ms = wall_ms - w->ring[w->head].record_ms;
+    else if (w->unread_from == w->read_next)
+        lag_ms = now_ms - w->unread_since_ms;
+    return lag_ms > 0 ? lag_ms : 0;
 }

@@ -8,6 +8,7 @@
 #include "failure.h"
 #include "feed.h"
 #include "lane.h"
+#include "measure.h"
 #include "outlet.h"
 #include "postbus_sql.h"
 #include "reader.h"
@@ -21,6 +22,7 @@ struct pbus_worker {
     subscription *subs;
     feed *feeds;
     size_t n_subs, n_feeds;
+    census census;
 };
 
 static pbus_status check_positions(const pbus_worker_options *o, pbus_error *err)
@@ -224,6 +226,8 @@ pbus_status pbus_worker_start(const pbus_worker_options *options, pbus_worker **
         status = copy_subscriptions(w, options, err);
     if (status == PBUS_OK)
         status = make_feeds(w, err);
+    if (status == PBUS_OK && !census_init(&w->census, &w->cfg, w->feeds, w->n_feeds))
+        status = failure(err, PBUS_ERROR_MEMORY, "no memory for a worker's figures");
     if (status == PBUS_OK)
         status = w->cfg.conninfo ? subscribe(w, err) : make_outlets(w, err);
     if (status == PBUS_OK)
@@ -271,6 +275,7 @@ pbus_status pbus_worker_stop(pbus_worker *worker, int64_t deadline_ms, pbus_erro
     int64_t until_ms = feed_now_ms() + (deadline_ms > 0 ? deadline_ms : 0);
     for (size_t i = 0; i < worker->n_feeds; i++)
         ask_to_stop(&worker->feeds[i], false);
+    census_stop(&worker->census);
     if (!all_ended(worker, until_ms)) {
         for (size_t i = 0; i < worker->n_feeds; i++) {
             ask_to_stop(&worker->feeds[i], true);
@@ -296,6 +301,7 @@ void pbus_worker_free(pbus_worker *worker)
         ask_to_stop(&worker->feeds[i], false);
     while (!all_ended(worker, INT64_MAX / 2) || pbus_worker_stop(worker, 0, &ignored) != PBUS_OK)
         continue;
+    census_done(&worker->census);
     for (size_t i = 0; i < worker->n_feeds; i++)
         feed_done(&worker->feeds[i]);
     for (size_t i = 0; i < worker->n_subs; i++)
@@ -317,11 +323,72 @@ bool pbus_worker_count(const pbus_worker *worker, const char *key, pbus_worker_c
 {
     for (size_t i = 0; worker && key && i < worker->n_feeds; i++)
         if (strcmp(worker->subs[i].key, key) == 0) {
-            feed *f = &worker->feeds[i];
-            pthread_mutex_lock(&f->lock);
-            *out_counts = f->counts;
-            pthread_mutex_unlock(&f->lock);
+            *out_counts = measure_counts(&worker->feeds[i]);
             return true;
         }
     return false;
+}
+
+static size_t n_topics_of(const pbus_worker *worker)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < worker->n_subs; i++)
+        n += worker->subs[i].n_topics;
+    return n;
+}
+
+pbus_status pbus_worker_write_metrics(pbus_worker *worker, FILE *to, pbus_error *err)
+{
+    if (!worker || !to)
+        return failure(err, PBUS_ERROR_ARGUMENT, "%s is NULL", worker ? "to" : "worker");
+    subscriber_measures *each = calloc(worker->n_feeds, sizeof *each);
+    subscriber_topic *topics = calloc(n_topics_of(worker), sizeof *topics), *next = topics;
+    bool ok = each && topics;
+    if (ok)
+        census_want(&worker->census);
+    for (size_t i = 0; ok && i < worker->n_feeds; i++) {
+        census_answer known = census_read(&worker->census, i);
+        measure_feed(&worker->feeds[i], &known, next, &each[i]);
+        next += each[i].n_topics;
+    }
+    if (ok)
+        subscriber_metrics_write(each, worker->n_feeds, to);
+    free(each);
+    free(topics);
+    return ok ? PBUS_OK : failure(err, PBUS_ERROR_MEMORY, "no memory for metrics");
+}
+
+typedef bool judge(feed *f, char *reason, size_t reason_size);
+
+/* Of all subscriptions that hold, a line for each; *out_n: how many there are. */
+static bool judge_all(pbus_worker *worker, judge *by, char *out_reason, size_t reason_size, size_t *out_n)
+{
+    bool well = true;
+    size_t used = 0;
+    *out_n = 0;
+    for (size_t i = 0; i < worker->n_feeds; i++) {
+        char reason[200];
+        bool over = measure_is_over(&worker->feeds[i]);
+        bool is_well = by(&worker->feeds[i], reason, sizeof reason);
+        *out_n += !over;
+        well = well && (over || is_well);
+        if (used < reason_size) {
+            int n = snprintf(out_reason + used, reason_size - used, "%s%s: %s", i ? "\n" : "",
+                             worker->subs[i].key, reason);
+            used += n > 0 ? (size_t)n : 0;
+        }
+    }
+    return well;
+}
+
+bool pbus_worker_is_ready(pbus_worker *worker, char *out_reason, size_t reason_size)
+{
+    size_t n;
+    return judge_all(worker, measure_is_ready, out_reason, reason_size, &n) && n > 0;
+}
+
+bool pbus_worker_is_alive(pbus_worker *worker, char *out_reason, size_t reason_size)
+{
+    size_t n;
+    return judge_all(worker, measure_is_alive, out_reason, reason_size, &n);
 }

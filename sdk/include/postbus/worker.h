@@ -309,6 +309,9 @@ typedef struct pbus_worker_counts {
     uint64_t n_dead;       /* events that became dead letters */
     uint64_t n_gaps;       /* places where events were gone before they were read */
     uint64_t n_queued;     /* read and not yet handled, now */
+    uint64_t n_attempts;   /* calls of the handler */
+    uint64_t n_rebalances; /* how often the group has said which partitions are this process's */
+    uint64_t n_partitions; /* that this process reads, now */
 } pbus_worker_counts;
 
 #ifdef __cplusplus
@@ -346,12 +349,40 @@ PBUS_API PBUS_MUST_USE pbus_status pbus_worker_stop(pbus_worker *worker, int64_t
                                                     pbus_error *err);
 
 /* Releases a worker that has been stopped; NULL is taken. One that was not is stopped first, without a deadline.
- * Threads: one. Since: 0.2. */
+ * Threads: one. Blocks: for half a minute at most, where metrics were asked for and the network to the database hangs.
+ * Since: 0.2. */
 PBUS_API void pbus_worker_free(pbus_worker *worker);
 
 /* What a subscription has done. false, and out_counts untouched, where the worker has none of that key.
  * Threads: any. Blocks: never. Since: 0.2. */
 PBUS_API bool pbus_worker_count(const pbus_worker *worker, const char *key, pbus_worker_counts *out_counts);
+
+/* Writes the metrics of all subscriptions of the worker, in the text form of OpenMetrics 1.0, for an endpoint of the
+ * application's: the page "Metrics of subscribers" of the reference says what each promises. The last line of a whole
+ * answer, "# EOF\n", is left to the caller, who may have metrics of its own; its content type is
+ * "application/openmetrics-text; version=1.0.0; charset=utf-8".
+ *
+ * Part of it comes from the database (what waits, dead letters, members) and from the brokers (how far behind). They
+ * are asked by a thread with a session of its own, which the first call starts, every 5 seconds while there are calls;
+ * what is not known, or was last told more than a minute ago, is left out. So the first text lacks it. A worker without a
+ * database has no figures of one.
+ *
+ *   to  caller's; what is written goes through stdio's buffer. open_memstream gives a string
+ * Returns: PBUS_OK; PBUS_ERROR_ARGUMENT; PBUS_ERROR_MEMORY: nothing was written. Whether `to` took it, ferror says.
+ * Threads: any, but not while the worker is released. Blocks: never for the database or a broker. Since: 0.2. */
+PBUS_API PBUS_MUST_USE pbus_status pbus_worker_write_metrics(pbus_worker *worker, FILE *to, pbus_error *err);
+
+/* Whether each subscription that holds reads its partitions, or has been given none: it has its positions,
+ * and a broker answers. It is about to be so for some seconds after a start, and not while the database is
+ * away. false, too, once the worker is told to stop, or all its subscriptions have ended.
+ *
+ *   out_reason  what each subscription says, a line each; cut off after reason_size - 1 bytes. NULL where reason_size is 0
+ * Threads: any, but not while the worker is released. Blocks: never. Since: 0.2. */
+PBUS_API bool pbus_worker_is_ready(pbus_worker *worker, char *out_reason, size_t reason_size);
+
+/* false: the thread of a subscription that reads Kafka has not come back from a call for five minutes, and a new process is
+ * the better try. Handlers may take as long as they do. Otherwise as above. Since: 0.2. */
+PBUS_API bool pbus_worker_is_alive(pbus_worker *worker, char *out_reason, size_t reason_size);
 
 #ifdef __cplusplus
 }

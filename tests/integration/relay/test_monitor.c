@@ -2,6 +2,7 @@
 #include "cmocka_all.h"
 #include "http_client.h"
 #include "pg_query.h"
+#include "scrape.h"
 #include "stage.h"
 #include "wait_until.h"
 
@@ -14,98 +15,6 @@
 
 static const char *const listening[] = {"--http-listen", "0", "--reconnect-max-ms", "200", NULL};
 
-typedef struct listener {
-    proc_fixture *relay;
-    int port;
-} listener;
-
-/* The line may be before or after others that were awaited. */
-static bool has_said_where(void *arg)
-{
-    static const char key[] = "http.listening address=127.0.0.1:";
-    listener *l = arg;
-    char *log = proc_fixture_log(l->relay);
-    const char *at = strstr(log, key);
-    l->port = at ? atoi(at + sizeof key - 1) : 0;
-    free(log);
-    return l->port > 0;
-}
-
-static int port_of(proc_fixture *relay)
-{
-    listener l = {.relay = relay};
-    if (!wait_until(has_said_where, &l, SOON_MS))
-        fail_msg("the relay does not say where it listens");
-    return l.port;
-}
-
-/* ---- asking ---- */
-
-typedef struct question {
-    int port;
-    const char *path;
-    int status;
-    const char *text; /* to be in the body */
-    char last[8000];
-} question;
-
-static bool is_answered(void *arg)
-{
-    question *q = arg;
-    char *answer = http_get(q->port, q->path);
-    snprintf(q->last, sizeof q->last, "%s", answer);
-    bool is = http_status(answer) == q->status && strstr(http_body(answer), q->text);
-    free(answer);
-    return is;
-}
-
-static void expect_answer(int port, const char *path, int status, const char *text)
-{
-    question q = {.port = port, .path = path, .status = status, .text = text};
-    if (!wait_until(is_answered, &q, SOON_MS))
-        fail_msg("%s never answered %d with \"%s\", but:\n%s", path, status, text, q.last);
-}
-
-static char *scrape(int port)
-{
-    char *answer = http_get(port, "/metrics");
-    assert_int_equal(http_status(answer), 200);
-    char *text = strdup(http_body(answer));
-    free(answer);
-    return text;
-}
-
-/* The value of a sample, -1 where there is none. */
-static double sample(const char *text, const char *name)
-{
-    char with[200];
-    snprintf(with, sizeof with, "\n%s ", name);
-    const char *at = strstr(text, with);
-    return at ? strtod(at + strlen(with), NULL) : -1;
-}
-
-typedef struct wish {
-    int port;
-    const char *name;
-    double least, last;
-} wish;
-
-static bool has_come(void *arg)
-{
-    wish *w = arg;
-    char *text = scrape(w->port);
-    w->last = sample(text, w->name);
-    free(text);
-    return w->last >= w->least;
-}
-
-static void expect_sample(int port, const char *name, double least)
-{
-    wish w = {.port = port, .name = name, .least = least};
-    if (!wait_until(has_come, &w, SOON_MS))
-        fail_msg("%s stays at %g instead of %g", name, w.last, least);
-}
-
 /* ---- roles ---- */
 
 static void a_leader_is_ready_and_says_so(void **state)
@@ -113,12 +22,12 @@ static void a_leader_is_ready_and_says_so(void **state)
     (void)state;
     outbox *o = outbox_new();
     proc_fixture *relay = relay_start_leading(o, listening);
-    int port = port_of(relay);
-    expect_answer(port, "/readyz", 200, "leading");
-    expect_answer(port, "/healthz", 200, "alive");
-    expect_sample(port, "postbus_leader", 1);
-    expect_sample(port, "postbus_ready", 1);
-    expect_sample(port, "postbus_epoch", 1);
+    int port = scrape_port(relay);
+    scrape_expect_answer(port, "/readyz", 200, "leading");
+    scrape_expect_answer(port, "/healthz", 200, "alive");
+    scrape_expect_sample(port, "postbus_leader", 1);
+    scrape_expect_sample(port, "postbus_ready", 1);
+    scrape_expect_sample(port, "postbus_epoch", 1);
     relay_stop(relay);
     outbox_free(o);
 }
@@ -129,16 +38,16 @@ static void a_standby_is_ready_and_does_not_claim_to_lead(void **state)
     outbox *o = outbox_new();
     proc_fixture *first = relay_start_leading(o, NULL);
     proc_fixture *second = relay_start(o, listening);
-    int port = port_of(second);
-    expect_answer(port, "/readyz", 200, "standing by");
+    int port = scrape_port(second);
+    scrape_expect_answer(port, "/readyz", 200, "standing by");
     char *text = scrape(port);
-    assert_true(sample(text, "postbus_leader") == 0);
-    assert_true(sample(text, "postbus_epoch") == -1);
+    assert_true(scrape_sample(text, "postbus_leader") == 0);
+    assert_true(scrape_sample(text, "postbus_epoch") == -1);
     free(text);
-    expect_sample(port, "postbus_backlog_events", 0); /* it looks at the database too */
+    scrape_expect_sample(port, "postbus_backlog_events", 0); /* it looks at the database too */
     relay_stop(first);
-    expect_answer(port, "/readyz", 200, "leading");
-    expect_sample(port, "postbus_leader", 1);
+    scrape_expect_answer(port, "/readyz", 200, "leading");
+    scrape_expect_sample(port, "postbus_leader", 1);
     relay_stop(second);
     outbox_free(o);
 }
@@ -151,21 +60,21 @@ static void a_standby_tells_the_backlog_while_nobody_publishes(void **state)
     PGconn *holder = outbox_connect(o);
     pg_run(holder, "SELECT pg_advisory_lock(8101821198368076545)");
     proc_fixture *relay = relay_start(o, listening);
-    int port = port_of(relay);
-    expect_answer(port, "/readyz", 200, "standing by");
+    int port = scrape_port(relay);
+    scrape_expect_answer(port, "/readyz", 200, "standing by");
     publish(o->conn, o->topic, "k", 30);
-    expect_sample(port, "postbus_backlog_events", 30);
-    expect_sample(port, "postbus_backlog_oldest_age_seconds", 3); /* it grows */
-    expect_sample(port, "postbus_leaves", 1);
-    expect_sample(port, "postbus_outbox_bytes", 8192);
+    scrape_expect_sample(port, "postbus_backlog_events", 30);
+    scrape_expect_sample(port, "postbus_backlog_oldest_age_seconds", 3); /* it grows */
+    scrape_expect_sample(port, "postbus_leaves", 1);
+    scrape_expect_sample(port, "postbus_outbox_bytes", 8192);
     char *text = scrape(port);
-    assert_true(sample(text, "postbus_leader") == 0);
-    assert_true(sample(text, "postbus_published_events_total") == 0);
-    assert_true(sample(text, "postbus_leaves_refused") == -1);
+    assert_true(scrape_sample(text, "postbus_leader") == 0);
+    assert_true(scrape_sample(text, "postbus_published_events_total") == 0);
+    assert_true(scrape_sample(text, "postbus_leaves_refused") == -1);
     free(text);
     PQfinish(holder);
-    expect_sample(port, "postbus_published_events_total", 30);
-    expect_sample(port, "postbus_leaves_refused", 0);
+    scrape_expect_sample(port, "postbus_published_events_total", 30);
+    scrape_expect_sample(port, "postbus_leaves_refused", 0);
     relay_stop(relay);
     outbox_free(o);
 }
@@ -175,23 +84,23 @@ static void without_its_database_it_is_alive_and_not_ready_and_counters_do_not_f
     (void)state;
     outbox *o = outbox_new();
     proc_fixture *relay = relay_start_leading(o, listening);
-    int port = port_of(relay);
+    int port = scrape_port(relay);
     publish(o->conn, o->topic, "k", 50);
     expect_drained(o);
-    expect_sample(port, "postbus_published_events_total", 50);
+    scrape_expect_sample(port, "postbus_published_events_total", 50);
     pg_fixture_stop(stage_pg, PG_STOP_FAST);
-    expect_answer(port, "/readyz", 503, "no session with PostgreSQL: ");
-    expect_answer(port, "/healthz", 200, "alive");
-    expect_sample(port, "postbus_sessions_lost_total", 1);
+    scrape_expect_answer(port, "/readyz", 503, "no session with PostgreSQL: ");
+    scrape_expect_answer(port, "/healthz", 200, "alive");
+    scrape_expect_sample(port, "postbus_sessions_lost_total", 1);
     pg_fixture_start(stage_pg);
     PQreset(o->conn);
-    expect_answer(port, "/readyz", 200, "leading");
+    scrape_expect_answer(port, "/readyz", 200, "leading");
     char *text = scrape(port);
-    assert_true(sample(text, "postbus_published_events_total") >= 50);
-    assert_true(sample(text, "postbus_settlements_total") >= 1);
-    assert_true(sample(text, "postbus_page_events_sum") >= 50);
-    assert_true(sample(text, "postbus_settled_events_sum") >= 50);
-    assert_true(sample(text, "postbus_elections_total") == 2);
+    assert_true(scrape_sample(text, "postbus_published_events_total") >= 50);
+    assert_true(scrape_sample(text, "postbus_settlements_total") >= 1);
+    assert_true(scrape_sample(text, "postbus_page_events_sum") >= 50);
+    assert_true(scrape_sample(text, "postbus_settled_events_sum") >= 50);
+    assert_true(scrape_sample(text, "postbus_elections_total") == 2);
     free(text);
     relay_stop(relay);
     outbox_free(o);
@@ -204,15 +113,16 @@ static void without_brokers_it_is_not_ready_and_tells_the_backlog(void **state)
     static const char *const flags[] = {"--http-listen", "0", "--brokers", "127.0.0.1:1", NULL};
     outbox *o = outbox_new();
     proc_fixture *relay = relay_start_leading(o, flags);
-    int port = port_of(relay);
-    expect_answer(port, "/readyz", 200, "leading");
+    int port = scrape_port(relay);
+    scrape_expect_answer(port, "/readyz", 200, "leading");
     publish(o->conn, o->topic, "k", 7);
-    expect_answer(port, "/readyz", 503, "no event that was read has been acknowledged and settled for 1");
-    expect_sample(port, "postbus_stalled_seconds", 10);
-    expect_sample(port, "postbus_broker_outages_total", 1);
-    expect_sample(port, "postbus_backlog_events", 7);
-    expect_sample(port, "postbus_backlog_oldest_age_seconds", 0.001);
-    expect_sample(port, "postbus_backlog_known_age_seconds", 0);
+    scrape_expect_answer(port, "/readyz", 503,
+                         "no event that was read has been acknowledged and settled for 1");
+    scrape_expect_sample(port, "postbus_stalled_seconds", 10);
+    scrape_expect_sample(port, "postbus_broker_outages_total", 1);
+    scrape_expect_sample(port, "postbus_backlog_events", 7);
+    scrape_expect_sample(port, "postbus_backlog_oldest_age_seconds", 0.001);
+    scrape_expect_sample(port, "postbus_backlog_known_age_seconds", 0);
     assert_int_equal(proc_fixture_end(relay, SIGKILL, SOON_MS), 128 + SIGKILL);
     proc_fixture_free(relay);
     outbox_free(o);
@@ -223,13 +133,13 @@ static void parked_events_are_told_by_topic_and_reason(void **state)
     (void)state;
     outbox *o = outbox_new();
     proc_fixture *relay = relay_start_leading(o, listening);
-    int port = port_of(relay);
+    int port = scrape_port(relay);
     publish(o->conn, "nowhere.to.be.found", "k", 3);
     expect_sql(o->conn, "SELECT (parked = 3)::int FROM postbus.backlog()");
     char *reason = pg_text(o->conn, "SELECT DISTINCT reason FROM postbus.parked");
     char name[200];
     snprintf(name, sizeof name, "postbus_parked_events{topic=\"nowhere.to.be.found\",reason=\"%s\"}", reason);
-    expect_sample(port, name, 3);
+    scrape_expect_sample(port, name, 3);
     free(reason);
     relay_stop(relay);
     outbox_free(o);
@@ -249,13 +159,13 @@ static void leaves_are_told_as_they_are_closed_emptied_and_refused(void **state)
     relay_stop(relay);
     pg_run(o->conn, "UPDATE postbus.receipt SET ids = array_remove(ids, 5::bigint) WHERE 5 = ANY (ids)");
     relay = relay_start_leading(o, flags);
-    int port = port_of(relay);
-    expect_sample(port, "postbus_leaves_closed_total", 1);
+    int port = scrape_port(relay);
+    scrape_expect_sample(port, "postbus_leaves_closed_total", 1);
     publish(o->conn, o->topic, "k", 1); /* its progress takes the lead's floor out of the first leaf */
-    expect_sample(port, "postbus_leaves_refused", 1);
-    expect_sample(port, "postbus_leaves_closed_total", 2);
+    scrape_expect_sample(port, "postbus_leaves_refused", 1);
+    scrape_expect_sample(port, "postbus_leaves_closed_total", 2);
     publish(o->conn, o->topic, "k", 1);
-    expect_sample(port, "postbus_leaves_emptied_total", 1);
+    scrape_expect_sample(port, "postbus_leaves_emptied_total", 1);
     relay_stop(relay);
     outbox_free(o);
 }
@@ -270,8 +180,8 @@ static void many_parked_topics_are_fifty_and_the_others(void **state)
     pg_run(o->conn, "INSERT INTO postbus.parked (id, topic, reason) SELECT i, 'topic-' || i %% 70, 'r' FROM "
                     "generate_series(1, 1000) i");
     proc_fixture *relay = relay_start(o, listening);
-    int port = port_of(relay), n_samples = 0;
-    expect_sample(port, "postbus_parked_events{topic=\"(others)\",reason=\"(others)\"}", 20 * 14);
+    int port = scrape_port(relay), n_samples = 0;
+    scrape_expect_sample(port, "postbus_parked_events{topic=\"(others)\",reason=\"(others)\"}", 20 * 14);
     char *text = scrape(port);
     for (const char *at = text; (at = strstr(at, "\npostbus_parked_events{")) != NULL; at++)
         n_samples++;
@@ -290,14 +200,14 @@ static void what_was_acknowledged_and_not_settled_may_come_twice(void **state)
     static const char *const flags[] = {"--http-listen", "0", "--settle-ms", "60000", NULL};
     outbox *o = outbox_new();
     proc_fixture *relay = relay_start_leading(o, flags);
-    int port = port_of(relay);
+    int port = scrape_port(relay);
     publish(o->conn, o->topic, "k", 20);
-    expect_sample(port, "postbus_published_events_total", 20);
+    scrape_expect_sample(port, "postbus_published_events_total", 20);
     pg_run(o->conn,
            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
            "AND usename = 'relay'");
-    expect_sample(port, "postbus_possible_duplicates_total", 20);
-    expect_sample(port, "postbus_published_events_total", 40);
+    scrape_expect_sample(port, "postbus_possible_duplicates_total", 20);
+    scrape_expect_sample(port, "postbus_published_events_total", 40);
     relay_stop(relay);
     expect_drained(o);
     told answer = expect_all_arrived(o, o->topic);
@@ -312,25 +222,13 @@ static void the_text_is_read_by_prometheus_own_parser(void **state)
     (void)state;
     outbox *o = outbox_new();
     proc_fixture *relay = relay_start_leading(o, listening);
-    int port = port_of(relay);
+    int port = scrape_port(relay);
     publish(o->conn, o->topic, "k", 10);
     publish(o->conn, "nowhere.to.be.found", "k", 1);
-    expect_sample(port, "postbus_published_events_total", 10);
-    char path[] = "/tmp/postbus-metrics.XXXXXX";
-    FILE *file = fdopen(mkstemp(path), "w");
-    assert_non_null(file);
-    char *text = scrape(port), *said = NULL;
-    fputs(text, file);
-    fclose(file);
+    scrape_expect_sample(port, "postbus_published_events_total", 10);
+    char *text = scrape(port);
+    scrape_parse(text, "metrics.md");
     free(text);
-    const char *const argv[] = {POSTBUS_PARSE_METRICS, path, POSTBUS_METRICS_PAGE, NULL};
-    int code = proc_fixture_run(argv, NULL, &said, SOON_MS);
-    unlink(path);
-    if (code == 77)
-        print_message("not parsed: %s", said);
-    else if (code != 0)
-        fail_msg("%s", said);
-    free(said);
     relay_stop(relay);
     outbox_free(o);
 }
@@ -397,13 +295,13 @@ static void bad_requests_are_answered_and_disturb_nothing(void **state)
     int fds[MANY];
     outbox *o = outbox_new();
     proc_fixture *relay = relay_start_leading(o, listening);
-    int port = port_of(relay);
+    int port = scrape_port(relay);
     requests_that_are_wrong_get_short_answers(port);
     requests_that_are_huge_are_cut_off(port);
     connections_that_say_nothing_wait_for_their_end(port, fds, MANY);
     publish(o->conn, o->topic, "k", 100);
     expect_drained(o);
-    expect_answer(port, "/readyz", 200, "leading"); /* once those that said nothing are closed */
+    scrape_expect_answer(port, "/readyz", 200, "leading"); /* once those that said nothing are closed */
     for (int i = 0; i < MANY; i++)
         close(fds[i]);
     expect_each_arrived_once(o, o->topic);
@@ -417,7 +315,7 @@ static void an_address_that_is_taken_is_refused(void **state)
     outbox *o = outbox_new();
     proc_fixture *first = relay_start(o, listening);
     char taken[16];
-    snprintf(taken, sizeof taken, "%d", port_of(first));
+    snprintf(taken, sizeof taken, "%d", scrape_port(first));
     const char *const flags[] = {"--http-listen", taken, NULL};
     proc_fixture *second = relay_start(o, flags);
     assert_int_equal(proc_fixture_wait_exit(second, SOON_MS), 1);

@@ -15,7 +15,7 @@ static void far_ahead(feed *f, assignment *a)
     f->n_windows = 1;
     window_init(&f->windows[0], 0);
     for (int64_t offset = 0; offset < MORE_THAN_MAY_BE_AHEAD; offset++)
-        assert_true(window_add(&f->windows[0], offset, &ticket));
+        assert_true(window_add(&f->windows[0], offset, 1, &ticket));
     a->placed = calloc(1, sizeof *a->placed);
     a->placed[0] = (partition){.topic = "orders"};
     a->n_placed = 1;

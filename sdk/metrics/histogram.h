@@ -1,7 +1,8 @@
-/* A histogram with fixed bounds: what it costs to note a value is one short search, so it may be done for each page, not for each event. */
-#ifndef POSTBUS_RELAY_HISTOGRAM_H
-#define POSTBUS_RELAY_HISTOGRAM_H
+/* A histogram with fixed bounds: what it costs to note a value is one short search, and no memory is allocated. */
+#ifndef POSTBUS_METRICS_HISTOGRAM_H
+#define POSTBUS_METRICS_HISTOGRAM_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define HISTOGRAM_N_BOUNDS 16
@@ -14,6 +15,9 @@ typedef struct histogram {
                     1]; /* of values up to each bound and above the one before; the last: above all */
     uint64_t sum;       /* events, or microseconds */
 } histogram;
+
+/* Which of counts a time in microseconds belongs to. */
+size_t histogram_place_us(int64_t us);
 
 void histogram_note(histogram *h, int64_t n);
 /* A time in microseconds; one before zero (two clocks that differ) counts as zero. */
