@@ -129,7 +129,7 @@ const config_setting config_table[] = {
     {"registry_url", SETTING_TEXT, AT(registry_url), .preset = "", .placeholder = "URL",
      .effect =
          "The schema registry, such as https://registry:8081: for postbus schema, which registers there, "
-         "and for postbus tail and dead, which look schemas up. The relay never asks it."},
+         "and for postbus tail, dead and work, which look schemas up. The relay never asks it."},
     {"registry_user", SETTING_TEXT, AT(registry_user), .preset = "", .placeholder = "NAME",
      .effect = "The user for the registry, by HTTP's basic authentication. Empty: none."},
     {"registry_password", SETTING_SECRET, AT(registry_password), .preset = "", .placeholder = "TEXT",

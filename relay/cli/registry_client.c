@@ -11,26 +11,36 @@ static const char *text_or_null(const char *text)
     return text && *text ? text : NULL;
 }
 
-int registry_client_open(const call *c, pbus_registry **out)
+int registry_client_options(const call *c, pbus_registry_options *out, char **out_secret)
 {
     const config *cfg = &c->cfg;
-    char *secret = NULL, reason[768];
-    *out = NULL;
-    if (!text_or_null(cfg->registry_url))
+    char reason[768];
+    *out = (pbus_registry_options)PBUS_REGISTRY_OPTIONS_INIT;
+    *out_secret = NULL;
+    out->url = text_or_null(cfg->registry_url);
+    if (!out->url)
         return EXIT_OK;
     if (text_or_null(cfg->registry_password_file) &&
-        !(secret = config_secret_read(cfg->registry_password_file, reason, sizeof reason)))
+        !(*out_secret = config_secret_read(cfg->registry_password_file, reason, sizeof reason)))
         return misuse(c, "registry_password_file %s", reason);
-    pbus_registry_options options = PBUS_REGISTRY_OPTIONS_INIT;
-    options.url = cfg->registry_url;
-    options.user = text_or_null(cfg->registry_user);
-    options.password = secret ? secret : cfg->registry_password;
-    options.ca_file = text_or_null(cfg->registry_ca_file);
-    options.timeout_ms = (uint32_t)cfg->registry_timeout_ms;
+    out->user = text_or_null(cfg->registry_user);
+    out->password = *out_secret ? *out_secret : cfg->registry_password;
+    out->ca_file = text_or_null(cfg->registry_ca_file);
+    out->timeout_ms = (uint32_t)cfg->registry_timeout_ms;
+    return EXIT_OK;
+}
+
+int registry_client_open(const call *c, pbus_registry **out)
+{
     pbus_error err;
-    pbus_status status = pbus_registry_new(&options, out, &err);
+    pbus_registry_options options;
+    char *secret;
+    *out = NULL;
+    int code = registry_client_options(c, &options, &secret);
+    if (code == EXIT_OK && options.url && pbus_registry_new(&options, out, &err) != PBUS_OK)
+        code = misuse(c, "%s", err.message);
     free(secret);
-    return status == PBUS_OK ? EXIT_OK : misuse(c, "%s", err.message);
+    return code;
 }
 
 static int tell(const call *c, const char *subject, pbus_status status, const pbus_error *err)

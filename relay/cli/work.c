@@ -3,6 +3,7 @@
 #include "executor.h"
 #include "config_kafka.h"
 #include "poster.h"
+#include "registry_client.h"
 #include "stop.h"
 #include "work_config.h"
 #include "work_face.h"
@@ -67,6 +68,9 @@ typedef struct working {
     executor *executors; /* each subscription has one, or a poster */
     poster *posters;
     pbus_subscription *subscriptions;
+    pbus_avro *avros; /* of each subscription */
+    pbus_registry_options registry;
+    char *registry_secret;
     pbus_kafka_setting *kafka;
     size_t n_kafka;
     int stop_fd, abandon_fd;
@@ -91,6 +95,7 @@ static void on_notice(const pbus_notice *n, void *arg)
         [PBUS_NOTICE_DATABASE] = {"work.database", LOG_LEVEL_WARN},
         [PBUS_NOTICE_KAFKA] = {"work.kafka", LOG_LEVEL_WARN},
         [PBUS_NOTICE_UNSUBSCRIBED] = {"work.unsubscribed", LOG_LEVEL_WARN},
+        [PBUS_NOTICE_SCHEMA] = {"work.schema", LOG_LEVEL_WARN},
         [PBUS_NOTICE_UNPUBLISHED] = {"work.unpublished", LOG_LEVEL_WARN},
         [PBUS_NOTICE_STOPPED] = {"work.subscription_stopped", LOG_LEVEL_ERROR},
     };
@@ -152,6 +157,21 @@ static bool prepare_poster(working *w, size_t i)
     return poster_init(&w->posters[i]);
 }
 
+/* NULL: values are not Avro. */
+static const pbus_avro *describe_avro(working *w, size_t i)
+{
+    const work_subscription *s = &w->cfg.subscriptions[i];
+    bool both = strcmp(s->avro, "both") == 0;
+    bool by_database = both || strcmp(s->avro, "database") == 0;
+    bool by_registry = both || strcmp(s->avro, "registry") == 0;
+    const char *database = *s->avro_database ? s->avro_database : w->c->cfg.database;
+    w->avros[i] = (pbus_avro){.conninfo = by_database ? database : NULL,
+                              .registry = by_registry ? &w->registry : NULL,
+                              .schema = s->avro_text,
+                              .reader_schema = s->avro_reader_text};
+    return strcmp(s->avro, "no") == 0 ? NULL : &w->avros[i];
+}
+
 static bool describe(working *w, size_t i)
 {
     const work_subscription *s = &w->cfg.subscriptions[i];
@@ -173,7 +193,8 @@ static bool describe(working *w, size_t i)
         .at_dead = strcmp(s->at_dead, "skip") == 0 ? PBUS_AT_DEAD_SKIP : PBUS_AT_DEAD_STOP,
         .n_threads = (int)s->threads,
         .queue_events = (int)s->queue_events,
-        .queue_bytes = s->queue_bytes};
+        .queue_bytes = s->queue_bytes,
+        .avro = describe_avro(w, i)};
     return by_http ? prepare_poster(w, i) : prepare_executor(w, i);
 }
 
@@ -204,10 +225,11 @@ static bool prepare(working *w)
     w->executors = calloc(n, sizeof *w->executors);
     w->posters = calloc(n, sizeof *w->posters);
     w->subscriptions = calloc(n, sizeof *w->subscriptions);
+    w->avros = calloc(n, sizeof *w->avros);
     w->abandon_fd = eventfd(0, EFD_CLOEXEC);
     w->stopped_fd = eventfd(0, EFD_CLOEXEC);
-    bool ok = w->executors && w->posters && w->subscriptions && w->abandon_fd >= 0 && w->stopped_fd >= 0 &&
-              collect_kafka(w);
+    bool ok = w->executors && w->posters && w->subscriptions && w->avros && w->abandon_fd >= 0 &&
+              w->stopped_fd >= 0 && collect_kafka(w);
     for (size_t i = 0; ok && i < n; i++)
         ok = describe(w, i);
     return ok;
@@ -336,12 +358,29 @@ static void working_done(working *w)
     free(w->executors);
     free(w->posters);
     free(w->subscriptions);
+    free(w->avros);
+    free(w->registry_secret);
     free(w->kafka);
     if (w->abandon_fd >= 0)
         close(w->abandon_fd);
     if (w->stopped_fd >= 0)
         close(w->stopped_fd);
     work_config_done(&w->cfg);
+}
+
+/* Found at the start, and with the flag to use. */
+static int find_registry(working *w)
+{
+    int code = registry_client_options(w->c, &w->registry, &w->registry_secret);
+    for (size_t i = 0; code == EXIT_OK && !w->registry.url && i < w->cfg.n_subscriptions; i++) {
+        const work_subscription *s = &w->cfg.subscriptions[i];
+        if (strcmp(s->avro, "registry") == 0 || strcmp(s->avro, "both") == 0)
+            code = misuse(w->c,
+                          "subscription %s: avro is %s, and no registry is given; use --registry-url URL or "
+                          "POSTBUS_REGISTRY_URL",
+                          s->key, s->avro);
+    }
+    return code;
 }
 
 static int run(const call *c)
@@ -355,7 +394,11 @@ static int run(const call *c)
         return misuse(c, "%s", message);
     signal(SIGPIPE, SIG_IGN); /* a program need not read its event */
     w.stop_fd = stop_open();
-    int code;
+    int code = find_registry(&w);
+    if (code != EXIT_OK) {
+        working_done(&w);
+        return code;
+    }
     if (w.stop_fd < 0 || !prepare(&w)) {
         code = fault(c, "it cannot be started: %s", strerror(errno));
     } else {
@@ -407,7 +450,7 @@ const command command_work = {
         "--exec ./invoice.sh\n"
         "postbus work /etc/postbus/shop.conf --config /etc/postbus/servers.conf",
     .options = options,
-    .takes = TAKES_DATABASE | TAKES_BROKERS | TAKES_KAFKA,
+    .takes = TAKES_DATABASE | TAKES_BROKERS | TAKES_KAFKA | TAKES_REGISTRY,
     .most_words = 1,
     .words_remedy = "name one file of subscriptions, or none",
     .run = run,

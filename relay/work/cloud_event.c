@@ -153,9 +153,11 @@ static const char *content_type_of(const pbus_delivery *e, value_form form, char
 {
     static const char *const types[] = {[VALUE_NONE] = NULL,
                                         [VALUE_JSON] = "application/json",
+                                        [VALUE_AVRO] = "application/json",
                                         [VALUE_TEXT] = "text/plain; charset=utf-8",
                                         [VALUE_BASE64] = "application/octet-stream"};
-    return form != VALUE_NONE && type_of_header(e, room) ? room : types[form];
+    /* Of Avro the header speaks of bytes that are not sent. */
+    return form != VALUE_NONE && form != VALUE_AVRO && type_of_header(e, room) ? room : types[form];
 }
 
 static bool is_json_type(const char *type)
@@ -276,8 +278,8 @@ static bool make_binary(cloud_event *out, const pbus_delivery *e, json_t *a)
     json_object_foreach(a, name, value) ok = ok && add_attribute(&out->headers, name, value);
     if (ok && !json_object_get(a, "datacontenttype"))
         ok = add_line(&out->headers, strdup("Content-Type:")); /* takes libcurl's own away */
-    out->body = e->value ? e->value : "";
-    out->body_size = e->value ? e->value_size : 0;
+    out->body = e->value_json ? e->value_json : e->value ? e->value : "";
+    out->body_size = e->value_json ? e->value_json_size : e->value ? e->value_size : 0;
     return ok;
 }
 

@@ -33,6 +33,8 @@ value_form event_value_form(const pbus_delivery *event)
 {
     if (!event->value)
         return VALUE_NONE;
+    if (event->value_json)
+        return VALUE_AVRO;
     if (is_json(event->value, event->value_size))
         return VALUE_JSON;
     return is_text(event->value, event->value_size) ? VALUE_TEXT : VALUE_BASE64;
@@ -40,7 +42,7 @@ value_form event_value_form(const pbus_delivery *event)
 
 const char *value_form_name(value_form form)
 {
-    static const char *const names[] = {"none", "json", "text", "base64"};
+    static const char *const names[] = {"none", "json", "text", "avro", "base64"};
     return names[form];
 }
 
@@ -93,8 +95,10 @@ static void put_verbatim(FILE *to, const char *json, size_t size)
 
 static void put_value(FILE *to, const pbus_delivery *event, value_form form)
 {
-    if (form == VALUE_JSON) {
-        put_verbatim(to, event->value, event->value_size);
+    if (form == VALUE_JSON || form == VALUE_AVRO) {
+        bool avro = form == VALUE_AVRO;
+        put_verbatim(to, avro ? event->value_json : event->value,
+                     avro ? event->value_json_size : event->value_size);
         return;
     }
     json_t *value = form == VALUE_TEXT     ? json_stringn(event->value, event->value_size)
@@ -127,7 +131,8 @@ char *event_document(const pbus_delivery *event, int64_t deadline_ms, size_t *ou
 {
     value_form form = event_value_form(event);
     json_t *object = metadata_json(event, deadline_ms, form);
-    char *text = event_text_join(object, "value", event, form, out_size);
+    const char *name = form == VALUE_AVRO ? "value_avro" : "value";
+    char *text = event_text_join(object, name, event, form, out_size);
     json_decref(object);
     return text;
 }

@@ -11,6 +11,7 @@ typedef enum value_form {
     VALUE_NONE,   /* a tombstone: null */
     VALUE_JSON,   /* JSON: as it is, to the digit */
     VALUE_TEXT,   /* other UTF-8: a string */
+    VALUE_AVRO,   /* Avro that was read: the JSON of it */
     VALUE_BASE64, /* anything else: a string in base64 */
 } value_form;
 

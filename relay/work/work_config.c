@@ -124,7 +124,13 @@ static void subscription_free(work_subscription *s)
                            s->http_source,
                            s->http_ca_file,
                            s->http_secret_file,
-                           s->http_secret_env};
+                           s->http_secret_env,
+                           s->avro,
+                           s->avro_database,
+                           s->avro_schema,
+                           s->avro_reader_schema,
+                           s->avro_text,
+                           s->avro_reader_text};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free(texts[i]);
     free_texts(s->condition_texts, s->n_filter);
@@ -226,6 +232,56 @@ static bool finish_http(work_subscription *s, char *message, size_t message_size
     return false;
 }
 
+/* ---- avro ---- */
+
+static const char *avro_fault(const work_subscription *s)
+{
+    bool by_file = strcmp(s->avro, "file") == 0;
+    bool by_database = strcmp(s->avro, "database") == 0 || strcmp(s->avro, "both") == 0;
+    if (by_file && !*s->avro_schema)
+        return "avro is file; name it by avro_schema";
+    if (!by_file && *s->avro_schema)
+        return "avro_schema is for avro = file";
+    if (!by_database && *s->avro_database)
+        return "avro_database is for avro = database and avro = both";
+    if (strcmp(s->avro, "no") == 0 && *s->avro_reader_schema)
+        return "avro_reader_schema is for values that are Avro; say where their schemas are by avro";
+    return NULL;
+}
+
+/* A file of which all is text; "": *out stays NULL. */
+static bool read_text(const char *setting, const char *path, char **out, char *message, size_t message_size)
+{
+    size_t size = 0;
+    char part[4096];
+    FILE *file = *path ? fopen(path, "re") : NULL, *to = file ? open_memstream(out, &size) : NULL;
+    if (!*path)
+        return true;
+    bool ok = to != NULL;
+    for (size_t n; ok && (n = fread(part, 1, sizeof part, file)) > 0;)
+        ok = size <= PBUS_SCHEMA_MAX_BYTES && fwrite(part, 1, n, to) == n && fflush(to) == 0;
+    int error = errno;
+    ok = ok && !ferror(file);
+    ok = (!to || fclose(to) == 0) && ok;
+    if (file)
+        fclose(file);
+    if (!ok)
+        snprintf(message, message_size, "%s is \"%s\", which cannot be read: %s", setting, path,
+                 size > PBUS_SCHEMA_MAX_BYTES ? "it is too large" : strerror(error));
+    return ok;
+}
+
+static bool finish_avro(work_subscription *s, char *message, size_t message_size)
+{
+    const char *fault = avro_fault(s);
+    if (!fault)
+        return read_text("avro_schema", s->avro_schema, &s->avro_text, message, message_size) &&
+               read_text("avro_reader_schema", s->avro_reader_schema, &s->avro_reader_text, message,
+                         message_size);
+    snprintf(message, message_size, "%s", fault);
+    return false;
+}
+
 /* ---- all of one ---- */
 
 static bool finish_subscription(work_subscription *s, char *message, size_t message_size)
@@ -238,7 +294,8 @@ static bool finish_subscription(work_subscription *s, char *message, size_t mess
     else if (!!*s->exec + !!*s->exec_lines + !!*s->http != 1)
         fault = "it takes one of exec, exec_lines and http";
     if (!fault)
-        return finish_http(s, message, message_size) && parse_conditions(s, message, message_size);
+        return finish_http(s, message, message_size) && finish_avro(s, message, message_size) &&
+               parse_conditions(s, message, message_size);
     snprintf(message, message_size, "%s", fault);
     return false;
 }

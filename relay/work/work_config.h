@@ -12,6 +12,7 @@ typedef struct work_subscription {
     char *key;
     char *topics, *exec, *exec_lines, *http, *retry, *begin, *dead_letter_topic, *at_dead;
     char *http_mode, *http_source, *http_ca_file, *http_secret_file, *http_secret_env;
+    char *avro, *avro_database, *avro_schema, *avro_reader_schema;
     bool unordered;
     int64_t threads, queue_events, queue_bytes, time_limit_ms, kill_after_ms;
     int64_t retry_first_ms, retry_most_ms, retry_attempts;
@@ -21,8 +22,9 @@ typedef struct work_subscription {
     char **topic_names;
     size_t n_topics;
     pbus_condition *conditions;
-    char **condition_texts; /* what conditions point to */
-    signer secrets;         /* of the file and the variable */
+    char **condition_texts;             /* what conditions point to */
+    signer secrets;                     /* of the file and the variable */
+    char *avro_text, *avro_reader_text; /* of the files; NULL: none is given */
 } work_subscription;
 
 typedef struct work_config {
@@ -77,6 +79,17 @@ typedef struct work_config {
       "which each makes a signature. Read at the start.")                                                    \
     X(http_secret_env, "http-secret-env", TEXT, "", 0, 0, NULL, "NAME",                                      \
       "The variable of the environment that has the secrets, in place of a file.")                           \
+    X(avro, "avro", CHOICE, "no", 0, 0, "no, database, registry, both or file", "WHERE",                     \
+      "That the values are Avro, and where their schemas are: in the database that postbus schema add "      \
+      "fills, "                                                                                              \
+      "in the registry of registry_url, in either, or in a file. The event then carries the value as JSON, " \
+      "and filters ask that.")                                                                               \
+    X(avro_database, "avro-database", TEXT, "", 0, 0, NULL, "CONNINFO",                                      \
+      "The database with the schemas, where it is not that of the subscriptions.")                           \
+    X(avro_schema, "avro-schema", TEXT, "", 0, 0, NULL, "FILE",                                              \
+      "With avro = file: the schema (.avsc) that all values were written with; they have no frame.")         \
+    X(avro_reader_schema, "avro-reader-schema", TEXT, "", 0, 0, NULL, "FILE",                                \
+      "The schema (.avsc) that values are read as. If not given, each as it was written.")                   \
     X(threads, "threads", COUNT, "1", 1, 256, NULL, "N", "Events handled at the same time.")                 \
     X(time_limit_ms, "time-limit-ms", DURATION_MS, "60000", 0, 86400000, NULL, "TIME",                       \
       "How long the command, or the answer, may take for an event. Then it is ended, and the attempt has "   \

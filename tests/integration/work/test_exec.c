@@ -5,6 +5,8 @@
 
 #include <jansson.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define ALL_DONE "SELECT count(*) FROM postbus_inbox.waiting"
@@ -263,6 +265,42 @@ static void a_command_need_not_read_its_event(void **state)
     assert_int_equal(pg_number(w->s->conn, ALL_DONE) + pg_number(w->s->conn, N_DEAD), 0);
 }
 
+static void write_schema(const char *path)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs("{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"id\",\"type\":\"long\"},"
+          "{\"name\":\"name\",\"type\":\"string\"}]}",
+          file);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* One that cannot be read is dead, and no command sees it. */
+static void avro_comes_as_json_and_is_filtered_by_its_fields(void **state)
+{
+    working *w = *state;
+    char path[100];
+    snprintf(path, sizeof path, "%s/r.avsc", w->dir);
+    write_schema(path);
+    stage_produce(w->s->topic, "k", "\2\6Ada", NULL, NULL);
+    stage_produce(w->s->topic, "k", "\4\6Bea", NULL, NULL);
+    stage_produce(w->s->topic, "k", "\4\6Cas, and more", NULL, NULL);
+    stage_produce(w->s->topic, "k", "\6\6Dan", NULL, NULL);
+    working_start(w, (const char *const[]){
+                         "--avro", "file", "--avro-schema", path, "--filter", "value:id ~ [13]", "--exec",
+                         "cat >> $WORK/documents; echo $POSTBUS_VALUE_FORM >> $WORK/forms", NULL});
+    stage_expect_soon(w->s, 2, "SELECT count(*) FROM postbus_inbox.inbox WHERE kafka_offset IN (0, 3)");
+    stage_expect_soon(w->s, 1, N_DEAD " WHERE reason = 'unreadable' AND kafka_offset = 2");
+    working_expect(w, "forms", "avro\navro\n");
+    char *documents = working_read(w, "documents");
+    assert_non_null(
+        strstr(documents, "\"value_form\":\"avro\",\"value_avro\":{\"id\":1,\"name\":\"Ada\"}}\n"));
+    assert_non_null(
+        strstr(documents, "\"value_form\":\"avro\",\"value_avro\":{\"id\":3,\"name\":\"Dan\"}}\n"));
+    assert_null(strstr(documents, "\"value\":{"));
+    free(documents);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +310,7 @@ int main(void)
         WORKING_TEST(sigterm_lets_what_runs_finish_and_takes_up_nothing_more),
         WORKING_TEST(what_outlasts_the_drain_is_ended_and_counts_as_no_attempt),
         WORKING_TEST(a_killed_worker_takes_its_command_with_it_and_loses_nothing),
+        WORKING_TEST(avro_comes_as_json_and_is_filtered_by_its_fields),
         WORKING_TEST(a_file_describes_several_subscriptions),
         WORKING_TEST(without_a_database_positions_are_kept_in_kafka),
         WORKING_TEST(a_dead_letter_that_has_nowhere_to_go_ends_the_process),

@@ -259,9 +259,31 @@ static void a_record_without_an_id_has_that_of_its_place(void **state)
 
 #define TEST(f) cmocka_unit_test_teardown(f, teardown)
 
+/* The record's header speaks of bytes that are not sent. */
+static void avro_that_was_read_is_json_whatever_the_header_says(void **state)
+{
+    (void)state;
+    const pbus_record_header headers[] = {header("content-type", "application/vnd.apache.avro+json; x")};
+    pbus_delivery e = event("\2\6Ada", headers, 1);
+    e.value_json = "{\"name\":\"Ada\"}";
+    e.value_json_size = strlen(e.value_json);
+    make(&e, false);
+    char *all = lines();
+    assert_non_null(strstr(all, "Content-Type: application/json\n"));
+    assert_null(strstr(all, "avro"));
+    free(all);
+    assert_int_equal(c.body_size, e.value_json_size);
+    assert_memory_equal(c.body, e.value_json, c.body_size);
+    cloud_event_done(&c);
+    make(&e, true);
+    assert_non_null(strstr(c.document, "\"data\":{\"name\":\"Ada\"}"));
+    assert_non_null(strstr(c.document, "\"datacontenttype\":\"application/json\""));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(avro_that_was_read_is_json_whatever_the_header_says),
         TEST(in_binary_mode_the_value_is_the_body),
         TEST(in_structured_mode_all_is_in_a_document),
         TEST(nothing_of_an_event_becomes_a_header_of_its_own),

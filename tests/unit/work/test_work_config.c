@@ -133,6 +133,22 @@ static void a_bad_setting_of_http_is_refused_and_no_secret_shown(void **state)
          "is for http, which is not given"},
         {HTTP " http_mode = batched\n}\n", "it has to be binary or structured"},
         {HTTP " http_source = \"a b\"\n}\n", "http_source is no URI"},
+        {"application = a\nsubscription s {\n topics = t\n exec = x\n avro = yes\n}\n", "avro"},
+        {"application = a\nsubscription s {\n topics = t\n exec = x\n avro = file\n}\n",
+         "avro is file; name it by avro_schema"},
+        {"application = a\nsubscription s {\n topics = t\n exec = x\n avro = database\n avro_schema = f\n}\n",
+         "avro_schema is for avro = file"},
+        {"application = a\nsubscription s {\n topics = t\n exec = x\n avro = registry\n avro_database = "
+         "f\n}\n",
+         "avro_database is for avro = database and avro = both"},
+        {"application = a\nsubscription s {\n topics = t\n exec = x\n avro_reader_schema = f\n}\n",
+         "avro_reader_schema is for values that are Avro"},
+        {"application = a\nsubscription s {\n topics = t\n exec = x\n avro = file\n avro_schema = "
+         "\"/nowhere/f\"\n}\n",
+         "avro_schema is \"/nowhere/f\", which cannot be read: No such file"},
+        {"application = a\nsubscription s {\n topics = t\n exec = x\n avro = both\n avro_reader_schema = "
+         "\"/\"\n}\n",
+         "avro_reader_schema is \"/\", which cannot be read: Is a directory"},
         {HTTP " http_ca_file = \"/nowhere/ca.crt\"\n}\n",
          "http_ca_file is \"/nowhere/ca.crt\", which cannot be opened: No such file"},
         {HTTP " http_secret_file = \"/nowhere/s\"\n}\n", "http_secret_file is \"/nowhere/s\", which cannot"},
