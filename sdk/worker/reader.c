@@ -384,6 +384,8 @@ static void keep_house(reader *r)
         place(r);
     if (now_ms >= r->move_at_ms)
         move(r);
+    if (r->brokers_away && now_ms >= r->ask_at_ms)
+        look_for_brokers(r);
     if (!has_database(r))
         return;
     look_again(r);
@@ -391,8 +393,6 @@ static void keep_house(reader *r)
         end_silent(r);
     if (now_ms >= r->rotate_at_ms && connected(r))
         rotate(r);
-    if (r->brokers_away && now_ms >= r->ask_at_ms)
-        look_for_brokers(r);
 }
 
 /* What handlers were stopped in, no process died of. */
