@@ -181,11 +181,11 @@ static pbus_status run_once(session *s, const statement *statements, size_t n, P
 
 pbus_status session_run(session *s, const statement *statements, size_t n, PGresult **out, pbus_error *err)
 {
-    bool was_prepared = s->prepared;
+    bool outside = s->prepared && PQtransactionStatus(s->conn) == PQTRANS_IDLE;
     pbus_status status = run_once(s, statements, n, out, err);
-    bool forgotten = was_prepared && !s->prepared;
+    bool forgotten = outside && !s->prepared;
     if (!forgotten || PQtransactionStatus(s->conn) != PQTRANS_IDLE)
-        return status;
+        return status; /* of what ended a transaction, that end may have come before what failed */
     for (size_t i = 0; i < n; i++)
         PQclear(out[i]);
     return run_once(s, statements, n, out, err);
