@@ -126,10 +126,21 @@ static pbus_subscription subscription(journal *j)
     return sub;
 }
 
-static void start(journal *j, const pbus_subscription *sub)
+/* No member dies in this process. One that a slow machine stopped for so long that the group put it out would handle events again. */
+static pbus_worker_options options_of(journal *j, const pbus_subscription *sub)
 {
+    static const pbus_kafka_setting patient[] = {
+        {"fetch.wait.max.ms", "20"}, {"heartbeat.interval.ms", "300"}, {"session.timeout.ms", "60000"}};
     pbus_worker_options options = stage_options(j->s, sub, 1);
     options.positions = PBUS_POSITIONS_KAFKA;
+    options.kafka = patient;
+    options.n_kafka = sizeof patient / sizeof patient[0];
+    return options;
+}
+
+static void start(journal *j, const pbus_subscription *sub)
+{
+    pbus_worker_options options = options_of(j, sub);
     if (pbus_worker_start(&options, &j->s->worker, &j->s->err) != PBUS_OK)
         fail_msg("the worker does not start: %s", j->s->err.message);
 }
@@ -248,10 +259,18 @@ static void events_are_handled_in_the_order_of_their_keys_and_positions_are_in_k
     assert_int_equal(stage_notices(j->s, PBUS_NOTICE_DATABASE), 0);
 }
 
+/* A handler writes down what it has done before the worker counts it. */
+static bool are_left(void *arg)
+{
+    const wanted *w = arg;
+    pbus_worker_counts counts;
+    return pbus_worker_count(w->j->s->worker, "main", &counts) && counts.n_queued == (uint64_t)w->n &&
+           counts.n_behind == 1;
+}
+
 static void an_event_that_is_tried_again_holds_up_its_key_alone(void **state)
 {
     journal *j = *state;
-    pbus_worker_counts counts;
     pbus_subscription sub = subscription(j);
     sub.n_threads = 2;
     start(j, &sub);
@@ -266,10 +285,9 @@ static void an_event_that_is_tried_again_holds_up_its_key_alone(void **state)
     expect_lines(j, 20);
     wanted refused = {.j = j, .n = 5};
     assert_true(wait_until(has_refused, &refused, STAGE_DEADLINE_MS));
+    wanted left = {.j = j, .n = 2};
+    assert_true(wait_until(are_left, &left, STAGE_DEADLINE_MS));
     assert_int_equal(j->n, 20);
-    assert_true(pbus_worker_count(j->s->worker, "main", &counts));
-    assert_int_equal(counts.n_behind, 1);
-    assert_int_equal(counts.n_queued, 2);
     expect_committed(j, 1 - j->stuck_in, j->n_done_of[1 - j->stuck_in]);
     assert_int_equal(committed(j, j->stuck_in), 0);
     stage_open_gate(j->s);
@@ -580,8 +598,7 @@ static void what_is_being_handled_ends_before_partitions_are_another_s(void **st
     journal *j = *state;
     pbus_worker *second;
     pbus_subscription sub = subscription(j);
-    pbus_worker_options options = stage_options(j->s, &sub, 1);
-    options.positions = PBUS_POSITIONS_KAFKA;
+    pbus_worker_options options = options_of(j, &sub);
     stage_produce(j->s->topic, "a", "wait", NULL, NULL);
     stage_produce(j->s->topic, "a", "good", NULL, NULL);
     start(j, &sub);
