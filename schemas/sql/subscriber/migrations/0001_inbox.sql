@@ -578,11 +578,16 @@ $$;
 COMMENT ON FUNCTION postbus_inbox.claimers() IS 'For the worker: the virtual transactions that are handling events of its subscription.';
 
 -- Whether a redriven event has to wait still. Who claimed an event of its key without seeing it holds its lock at the first look; who claims later sees it and
--- is put behind it. So of those whom the first look found all have to end, and nobody else.
-CREATE FUNCTION postbus_inbox.has_company(p_n bigint, p_beside text[]) RETURNS boolean
+-- is put behind it. So of those whom the first look found all have to end, and nobody else. One look is for all that wait for the same, of thousands that
+-- were redriven together; they are chosen before it, as of one that comes after it the look would not know whom to wait for.
+CREATE FUNCTION postbus_inbox.has_company(p_subscription int, p_n bigint, p_beside text[]) RETURNS boolean
 LANGUAGE plpgsql
 AS $$
 DECLARE
+    alike bigint[] := ARRAY(SELECT w.n FROM postbus_inbox.waiting w
+                             WHERE w.n = ANY (ARRAY(SELECT d.n FROM postbus_inbox.waiting d
+                                                     WHERE d.subscription = p_subscription AND d.due_at <= clock_timestamp() ORDER BY d.due_at LIMIT 1000))
+                               AND w.beside = p_beside FOR NO KEY UPDATE SKIP LOCKED);
     now_there text[] := postbus_inbox.claimers();
     left_over text[] := CASE WHEN p_beside = '{}' THEN now_there
                              ELSE ARRAY(SELECT b FROM unnest(p_beside) b WHERE b = ANY (now_there)) END;
@@ -590,10 +595,10 @@ DECLARE
 BEGIN
     UPDATE postbus_inbox.waiting w
        SET beside = CASE WHEN wait THEN left_over END, due_at = CASE WHEN wait THEN clock_timestamp() + interval '100 milliseconds' ELSE w.due_at END
-     WHERE w.n = p_n;
+     WHERE w.n = ANY (p_n || alike);
     RETURN wait;
 END $$;
-COMMENT ON FUNCTION postbus_inbox.has_company(bigint, text[]) IS 'For the worker: whether a redriven event waits for what was being handled when it was redriven.';
+COMMENT ON FUNCTION postbus_inbox.has_company(int, bigint, text[]) IS 'For the worker: whether a redriven event waits for what was being handled when it was redriven.';
 
 -- Looks for an event that is due, and notes as begin_attempt that an attempt at it begins. died: what that returns. deaths: of its attempts so many have ended
 -- with the process; then, unless it is p_alone, nothing is noted: it is to be asked for again once its process handles nothing else.
@@ -612,7 +617,7 @@ BEGIN
             RETURN;
         END IF;
         EXIT WHEN due.beside IS NULL;
-        EXIT WHEN NOT postbus_inbox.has_company(due.n, due.beside);
+        EXIT WHEN NOT postbus_inbox.has_company(p_subscription, due.n, due.beside);
     END LOOP;
     n := due.n;
     deaths := due.deaths;
