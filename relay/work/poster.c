@@ -17,7 +17,7 @@
 enum {
     CONNECT_LIMIT_MS = 10000,
     MOST_BODY = 65536,        /* of an answer; then the connection is closed rather than read on */
-    MOST_HEADERS = 900000,    /* libcurl calls it a lack of memory where they make more than 1 MiB with the URL and a short body */
+    MOST_HEADERS = 900000,    /* libcurl holds them with URL and a short body: 1 MiB, or it lacks memory */
     CONNECTION_LIFE_S = 300,  /* so that a change in the DNS is seen under steady load */
     LONGEST_POLL_MS = 3600000 /* timeouts of libcurl's own are sooner */
 };
