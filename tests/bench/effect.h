@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
 #include <libpq-fe.h>
 
@@ -34,8 +35,10 @@ static inline void effect_begin(_Atomic int64_t *first_ns)
 static inline int effect_report(int64_t n_events, int64_t first_ns)
 {
     double seconds = (double)(bench_now_ns() - first_ns) / 1e9;
-    printf("{\"events\": %lld, \"seconds\": %.4f, \"per_second\": %.1f}\n", (long long)n_events, seconds,
-           (double)n_events / seconds);
+    struct rusage used;
+    getrusage(RUSAGE_SELF, &used);
+    printf("{\"events\": %lld, \"seconds\": %.4f, \"per_second\": %.1f, \"peak_kib\": %ld}\n",
+           (long long)n_events, seconds, (double)n_events / seconds, used.ru_maxrss);
     return 0;
 }
 
