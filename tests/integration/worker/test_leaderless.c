@@ -1,11 +1,12 @@
-/* A partition that has no leader when the subscription begins: the others are read at their full speed meanwhile, and it is begun when it is led. The broker is
- * librdkafka's mock broker, in this program, which gives up partitions when told to. */
+/* A partition that has no leader when the subscription begins: the others are read at their full speed meanwhile, and it is begun when it is led. And no broker at
+ * all: it is said, until there is one. The broker is librdkafka's mock broker, in this program, which gives up partitions, and is down, when told to. */
 #include "delivered.h"
 #include "stage.h"
 
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <stdint.h>
+#include <string.h>
 
 enum { THE_BROKER = 1, EVENTS = 30 };
 
@@ -93,11 +94,63 @@ static void the_others_are_read_while_a_partition_has_no_leader(void **state)
                      EVENTS + 2);
 }
 
+typedef struct readiness {
+    pbus_worker *worker;
+    bool wanted;
+    const char *says;
+    char last[400];
+} readiness;
+
+static bool is_so(void *arg)
+{
+    readiness *r = arg;
+    bool ready = pbus_worker_is_ready(r->worker, r->last, sizeof r->last);
+    return ready == r->wanted && strstr(r->last, r->says);
+}
+
+static void expect_ready(const stage *s, bool wanted, const char *says)
+{
+    readiness r = {.worker = s->worker, .wanted = wanted, .says = says};
+    if (!wait_until(is_so, &r, STAGE_DEADLINE_MS))
+        fail_msg("it never said \"%s\", but: %s", says, r.last);
+}
+
+static void expect_away_and_back(stage *s)
+{
+    expect_ready(s, true, "main: reading");
+    assert_int_equal(rd_kafka_mock_broker_set_down(mock, THE_BROKER), RD_KAFKA_RESP_ERR_NO_ERROR);
+    expect_ready(s, false, "no broker answers");
+    assert_int_equal(rd_kafka_mock_broker_set_up(mock, THE_BROKER), RD_KAFKA_RESP_ERR_NO_ERROR);
+    expect_ready(s, true, "main: reading");
+    stage_stop(s);
+}
+
+static void a_broker_that_was_away_is_ready_again(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, stage_insert);
+    stage_start(s, &sub, 1);
+    expect_away_and_back(s);
+}
+
+static void without_a_database_too(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, stage_insert);
+    pbus_worker_options options = stage_options(s, &sub, 1);
+    options.conninfo = NULL;
+    options.positions = PBUS_POSITIONS_KAFKA;
+    assert_int_equal(pbus_worker_start(&options, &s->worker, &s->err), PBUS_OK);
+    expect_away_and_back(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_others_are_read_while_a_partition_has_no_leader, setup,
                                         stage_teardown),
+        cmocka_unit_test_setup_teardown(a_broker_that_was_away_is_ready_again, setup, stage_teardown),
+        cmocka_unit_test_setup_teardown(without_a_database_too, setup, stage_teardown),
     };
     return cmocka_run_group_tests(tests, open_stage, close_stage);
 }
