@@ -62,6 +62,19 @@ static void a_clock_that_is_behind_gives_zero(void **state)
     expect(&t, STAGE_WHOLE, 1, 0);
 }
 
+/* Nanoseconds taken for milliseconds, say: neither is there an overflow, nor does the sum come round to its beginning soon. */
+static void a_time_that_cannot_be_is_not_taken_at_its_word(void **state)
+{
+    (void)state;
+    tally t = {0};
+    event future = read_event(INT64_MAX, 10100), late = read_event(10000, INT64_C(999999999999999));
+    tally_note_handled(&t, &future, at);
+    expect(&t, STAGE_RELAY, 1, 0);
+    expect(&t, STAGE_WHOLE, 1, 0);
+    tally_note_handled(&t, &late, at);
+    expect(&t, STAGE_RELAY, 2, UINT64_C(366) * 24 * 3600 * 1000000);
+}
+
 static void an_event_that_waited_is_not_noted(void **state)
 {
     (void)state;
@@ -97,6 +110,7 @@ int main(void)
         cmocka_unit_test(each_stage_that_is_known_is_noted),
         cmocka_unit_test(what_a_record_does_not_say_is_not_noted),
         cmocka_unit_test(a_clock_that_is_behind_gives_zero),
+        cmocka_unit_test(a_time_that_cannot_be_is_not_taken_at_its_word),
         cmocka_unit_test(an_event_that_waited_is_not_noted),
         cmocka_unit_test(tallies_add_up),
     };
