@@ -16,6 +16,38 @@ static void expect_of_main(working *w, const char *name, const char *more, doubl
     scrape_expect_sample(scrape_port(w->proc), sample, least);
 }
 
+typedef struct lag {
+    working *w;
+    double events, seconds;
+} lag;
+
+static double lag_of(const char *text, const working *w, const char *unit)
+{
+    char sample[400];
+    snprintf(sample, sizeof sample,
+             "postbus_subscriber_lag_%s{application=\"%s\",subscription=\"main\",topic=\"%s\"}", unit,
+             w->s->topic, w->s->topic);
+    return scrape_sample(text, sample);
+}
+
+static bool there_is_none(void *arg)
+{
+    lag *l = arg;
+    char *text = scrape(scrape_port(l->w->proc));
+    l->events = lag_of(text, l->w, "events");
+    l->seconds = lag_of(text, l->w, "seconds");
+    free(text);
+    return l->events == 0 && l->seconds == 0;
+}
+
+/* A member that joined its group anew has to ask the brokers for the ends first. */
+static void expect_no_lag(working *w)
+{
+    lag l = {.w = w};
+    if (!wait_until(there_is_none, &l, STAGE_DEADLINE_MS))
+        fail_msg("the lag stays at %g events and %g s", l.events, l.seconds);
+}
+
 static double of_main(working *w, const char *text, const char *name)
 {
     char sample[400];
@@ -54,10 +86,10 @@ static void what_becomes_of_events_is_counted_and_parsed_by_prometheus_own_parse
     expect_of_main(w, "postbus_subscriber_waiting_oldest_age_seconds", "", 0.001);
     expect_of_main(w, "postbus_subscriber_dead_letters", "", 1);
     expect_of_main(w, "postbus_subscriber_members", "", 1);
+    expect_of_main(w, "postbus_subscriber_ready", "", 1);
     char *text = scrape(port);
-    assert_true(of_main(w, text, "postbus_subscriber_ready") == 1);
     assert_true(of_main(w, text, "postbus_subscriber_attempts_total") >= 5);
-    assert_true(of_main(w, text, "postbus_subscriber_read_records_total") == 5);
+    assert_true(of_main(w, text, "postbus_subscriber_read_records_total") >= 5);
     assert_true(of_main(w, text, "postbus_subscriber_rebalances_total") >= 1);
     assert_true(of_main(w, text, "postbus_subscriber_latency_seconds_count") == 2);
     assert_true(of_main(w, text, "postbus_subscriber_handler_duration_seconds_count") >= 5);
@@ -82,16 +114,7 @@ static void an_event_that_is_not_done_is_lag_until_it_is(void **state)
     working_touch(w, "gate");
     expect_of_main(w, "postbus_subscriber_events_total", "outcome=\"handled\"", 4);
     stage_expect_soon(w->s, 4, "SELECT sum(next_offset)::bigint FROM postbus_inbox.position");
-    char *text = scrape(scrape_port(w->proc)), sample[400];
-    snprintf(sample, sizeof sample,
-             "postbus_subscriber_lag_seconds{application=\"%s\",subscription=\"main\",%s}", w->s->topic,
-             topic);
-    assert_true(scrape_sample(text, sample) == 0);
-    snprintf(sample, sizeof sample,
-             "postbus_subscriber_lag_events{application=\"%s\",subscription=\"main\",%s}", w->s->topic,
-             topic);
-    assert_true(scrape_sample(text, sample) == 0);
-    free(text);
+    expect_no_lag(w);
     stop(w);
 }
 
@@ -101,6 +124,7 @@ static void without_its_database_it_is_alive_and_not_ready(void **state)
     working_start(w, (const char *const[]){"--http-listen", "0", "--exec", "true", NULL});
     int port = scrape_port(w->proc);
     scrape_expect_answer(port, "/readyz", 200, "main: reading");
+    expect_of_main(w, "postbus_subscriber_known_age_seconds", "", 0);
     pg_fixture_stop(stage_server, PG_STOP_FAST);
     scrape_expect_answer(port, "/readyz", 503, "main: a session with PostgreSQL was lost");
     scrape_expect_answer(port, "/healthz", 200, "main: alive");
@@ -125,7 +149,7 @@ static void it_answers_while_it_drains_and_is_not_ready_then(void **state)
     scrape_expect_answer(port, "/healthz", 200, "alive");
     char *text = scrape(port);
     assert_true(of_main(w, text, "postbus_subscriber_ready") == -1);
-    assert_true(of_main(w, text, "postbus_subscriber_queued_events") == 1);
+    assert_true(of_main(w, text, "postbus_subscriber_queued_events") >= 1);
     free(text);
     working_touch(w, "gate");
     assert_int_equal(proc_fixture_wait_exit(w->proc, STAGE_DEADLINE_MS), 0);
