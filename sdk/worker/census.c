@@ -9,7 +9,7 @@
 #include "postbus_sql.h"
 
 /* EVERY_MS, and SHARE times as long as it took: a count of millions is not made without a pause. Who has not asked for CENSUS_FRESH_MS needs no session. */
-enum { EVERY_MS = 5000, SHARE = 10, STATEMENT_MS = 30000, END_MS = 1000, MOST_SILENT = 3 };
+enum { EVERY_MS = 5000, SHARE = 10, STATEMENT_MS = 30000, END_MS = 1000, MOST_SILENT = 3, CANCEL_MS = 100 };
 
 bool census_init(census *c, const worker_config *cfg, feed *feeds, size_t n_feeds)
 {
@@ -203,6 +203,10 @@ static void *census_run(void *arg)
         next_ms = feed_now_ms() + (took_ms * SHARE > EVERY_MS ? took_ms * SHARE : EVERY_MS);
     }
     census_close(c);
+    pthread_mutex_lock(&c->lock);
+    c->ended = true;
+    pthread_cond_broadcast(&c->changed);
+    pthread_mutex_unlock(&c->lock);
     return NULL;
 }
 
@@ -224,15 +228,21 @@ census_answer census_read(census *c, size_t i)
     return known;
 }
 
-/* The server is asked without the lock: it may take a while. */
 void census_stop(census *c)
 {
-    char why[256];
     if (!c->feeds)
         return;
     pthread_mutex_lock(&c->lock);
     c->stopping = true;
     pthread_cond_broadcast(&c->changed);
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* The server is asked without the lock: it may take a while. */
+static void cancel_query(census *c)
+{
+    char why[256];
+    pthread_mutex_lock(&c->lock);
     PGcancel *cancel = c->cancel;
     c->cancelling = cancel != NULL;
     pthread_mutex_unlock(&c->lock);
@@ -245,12 +255,28 @@ void census_stop(census *c)
     pthread_mutex_unlock(&c->lock);
 }
 
+/* Whether the thread ends within a moment. */
+static bool ends_soon(census *c)
+{
+    int64_t until_ms = feed_now_ms() + CANCEL_MS;
+    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+    pthread_mutex_lock(&c->lock);
+    while (!c->ended && feed_now_ms() < until_ms)
+        pthread_cond_timedwait(&c->changed, &c->lock, &until);
+    bool ended = c->ended;
+    pthread_mutex_unlock(&c->lock);
+    return ended;
+}
+
+/* A cancel that is there before its query is takes no effect, so it is sent until the thread ends. */
 void census_done(census *c)
 {
     if (!c->feeds)
         return; /* it was never there */
+    census_stop(c);
     if (c->started) {
-        census_stop(c);
+        while (!ends_soon(c))
+            cancel_query(c);
         pthread_join(c->thread, NULL);
     }
     free(c->answers);

@@ -23,7 +23,7 @@ typedef struct census {
     pthread_t thread;
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t changed;
-    bool started, stopping, cancelling;
+    bool started, stopping, ended, cancelling;
     int64_t wanted_at_ms;   /* 0: nobody has asked since the last look */
     PGcancel *cancel;       /* of the session */
     census_answer *answers; /* one for each feed */
@@ -32,9 +32,9 @@ typedef struct census {
 
 /* Without a thread. false: no memory; census_done is to follow all the same. */
 bool census_init(census *c, const worker_config *cfg, feed *feeds, size_t n_feeds);
-/* Nothing new is begun, and what the database was asked is cancelled. */
+/* Nothing new is begun. Never waits. */
 void census_stop(census *c);
-/* Stops and waits for the thread. */
+/* Stops, cancels what the database was asked, and waits for the thread. */
 void census_done(census *c);
 
 /* Somebody wants to know: starts the thread with the first call, and has it ask soon. Never waits. */
