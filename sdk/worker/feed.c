@@ -11,6 +11,9 @@
 #include "lane.h"
 #include "outlet.h"
 
+/* How often a reader that waits for handlers says that it lives. */
+enum { BEAT_MS = 1000 };
+
 int64_t feed_now_us(void)
 {
     struct timespec now;
@@ -133,8 +136,10 @@ void feed_settle(feed *f, int64_t until_ms)
 {
     pthread_mutex_lock(&f->lock);
     f->lost = true;
-    while (f->n_handling > 0 && !f->abandoned && feed_now_ms() < until_ms)
-        feed_wait(f, &f->changed, until_ms);
+    for (int64_t now_ms; f->n_handling > 0 && !f->abandoned && (now_ms = feed_now_ms()) < until_ms;) {
+        atomic_store_explicit(&f->beat_ms, now_ms, memory_order_relaxed); /* it stands by, and is not stuck */
+        feed_wait(f, &f->changed, now_ms + BEAT_MS < until_ms ? now_ms + BEAT_MS : until_ms);
+    }
     pthread_mutex_unlock(&f->lock);
 }
 
