@@ -8,8 +8,16 @@
 #include "failure.h"
 #include "postbus_sql.h"
 
-/* EVERY_MS, and SHARE times as long as it took: a count of millions is not made without a pause. Who has not asked for CENSUS_FRESH_MS needs no session. */
-enum { EVERY_MS = 5000, SHARE = 10, STATEMENT_MS = 30000, END_MS = 1000, MOST_SILENT = 3, CANCEL_MS = 100 };
+/* EVERY_MS, and SHARE times as long as it took: a count of millions is not made without a pause. WANTED_MS: longer than anyone's pause between two scrapes. */
+enum {
+    EVERY_MS = 5000,
+    WANTED_MS = 300000,
+    SHARE = 10,
+    STATEMENT_MS = 30000,
+    END_MS = 1000,
+    MOST_SILENT = 3,
+    CANCEL_MS = 100
+};
 
 bool census_init(census *c, const worker_config *cfg, feed *feeds, size_t n_feeds)
 {
@@ -167,24 +175,31 @@ static void ask_brokers(census *c, feed *f, size_t *from)
 
 /* ---- the thread ---- */
 
+static bool is_wanted(const census *c, int64_t now_ms)
+{
+    return c->wanted_at_ms != 0 && now_ms - c->wanted_at_ms < WANTED_MS;
+}
+
 /* Waits until it is to ask, no sooner than at that time; false: the end. A session that nobody needs is closed meanwhile. */
 static bool wait_for_want(census *c, int64_t not_before_ms)
 {
-    bool idle = false;
+    struct timespec until = {.tv_sec = not_before_ms / 1000, .tv_nsec = not_before_ms % 1000 * 1000000};
     pthread_mutex_lock(&c->lock);
     while (!c->stopping) {
-        int64_t now_ms = feed_now_ms(), until_ms = c->wanted_at_ms ? not_before_ms : now_ms + CENSUS_FRESH_MS;
-        if (c->wanted_at_ms && now_ms >= not_before_ms)
+        int64_t now_ms = feed_now_ms();
+        bool wanted = is_wanted(c, now_ms);
+        if (wanted && now_ms >= not_before_ms)
             break;
-        struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
-        idle = pthread_cond_timedwait(&c->changed, &c->lock, &until) != 0 && !c->wanted_at_ms;
-        if (idle) {
+        if (wanted) {
+            pthread_cond_timedwait(&c->changed, &c->lock, &until);
+        } else if (c->session.conn) {
             pthread_mutex_unlock(&c->lock);
             census_close(c);
             pthread_mutex_lock(&c->lock);
+        } else {
+            pthread_cond_wait(&c->changed, &c->lock);
         }
     }
-    c->wanted_at_ms = 0;
     bool stopping = c->stopping;
     pthread_mutex_unlock(&c->lock);
     return !stopping;

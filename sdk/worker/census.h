@@ -24,7 +24,7 @@ typedef struct census {
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t changed;
     bool started, stopping, ended, cancelling;
-    int64_t wanted_at_ms;   /* 0: nobody has asked since the last look */
+    int64_t wanted_at_ms;   /* when somebody asked last; 0: nobody has */
     PGcancel *cancel;       /* of the session */
     census_answer *answers; /* one for each feed */
     size_t *ask_from;       /* likewise, the thread's: with which partition the brokers are asked first */

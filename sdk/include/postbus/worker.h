@@ -363,7 +363,7 @@ PBUS_API bool pbus_worker_count(const pbus_worker *worker, const char *key, pbus
  * "application/openmetrics-text; version=1.0.0; charset=utf-8".
  *
  * Part of it comes from the database (what waits, dead letters, members) and from the brokers (how far behind). They
- * are asked by a thread with a session of its own, which the first call starts, every 5 seconds while there are calls;
+ * are asked by a thread with a session of its own, every 5 seconds from the first call until 5 minutes after the last;
  * what is not known, or was last told more than a minute ago, is left out. So the first text lacks it. A worker without a
  * database has no figures of one.
  *

@@ -118,6 +118,18 @@ static void an_event_that_is_not_done_is_lag_until_it_is(void **state)
     stop(w);
 }
 
+/* Who scrapes once a minute is told what is seconds old. Its start counts as a scrape. */
+static void figures_are_asked_for_anew_between_two_scrapes(void **state)
+{
+    working *w = *state;
+    working_start(w, (const char *const[]){"--http-listen", "0", "--exec", "true", NULL});
+    stage_expect_soon(
+        w->s, 1,
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'postbus % census %' "
+        "AND state = 'idle' AND query_start > backend_start + interval '4 seconds'");
+    stop(w);
+}
+
 static void without_its_database_it_is_alive_and_not_ready(void **state)
 {
     working *w = *state;
@@ -194,6 +206,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WORKING_TEST(what_becomes_of_events_is_counted_and_parsed_by_prometheus_own_parser),
         WORKING_TEST(an_event_that_is_not_done_is_lag_until_it_is),
+        WORKING_TEST(figures_are_asked_for_anew_between_two_scrapes),
         WORKING_TEST(without_its_database_it_is_alive_and_not_ready),
         WORKING_TEST(it_answers_while_it_drains_and_is_not_ready_then),
         WORKING_TEST(an_address_that_is_taken_is_refused_before_anything_starts),
