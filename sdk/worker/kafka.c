@@ -79,13 +79,18 @@ static bool set(rd_kafka_conf_t *conf, const char *name, const char *value, char
     return rd_kafka_conf_set(conf, name, value, message, size) == RD_KAFKA_CONF_OK;
 }
 
-/* What the application says is for its consumers, but they and producers reach the same brokers; librdkafka passes over what the one kind has no use for. */
-static bool configure(rd_kafka_conf_t *conf, const feed *f, const kafka_value *values, size_t n,
-                      char *message, size_t size)
+static bool set_all(rd_kafka_conf_t *conf, const kafka_value *values, size_t n, char *message, size_t size)
 {
-    bool ok = set(conf, "client.id", f->cfg->application, message, size);
+    bool ok = true;
     for (size_t i = 0; ok && i < n; i++)
         ok = set(conf, values[i].name, values[i].value, message, size);
+    return ok;
+}
+
+/* What the application says is for its consumers, but they and producers reach the same brokers; librdkafka passes over what the one kind has no use for. */
+static bool configure(rd_kafka_conf_t *conf, const feed *f, char *message, size_t size)
+{
+    bool ok = set(conf, "client.id", f->cfg->application, message, size);
     for (size_t i = 0; ok && i < f->cfg->n_kafka; i++)
         ok = set(conf, f->cfg->kafka[i].name, f->cfg->kafka[i].value, message, size);
     return ok && set(conf, "bootstrap.servers", f->cfg->brokers, message, size);
@@ -95,8 +100,16 @@ static bool configure_consumer(rd_kafka_conf_t *conf, const feed *f, char *messa
 {
     char group[256];
     snprintf(group, sizeof group, "%s.%s", f->cfg->application, f->sub->key);
-    return configure(conf, f, of_consumers, sizeof of_consumers / sizeof of_consumers[0], message, size) &&
-           set(conf, "group.id", group, message, size);
+    return set_all(conf, of_consumers, sizeof of_consumers / sizeof of_consumers[0], message, size) &&
+           configure(conf, f, message, size) && set(conf, "group.id", group, message, size);
+}
+
+/* Last what the promises about dead letters rest on, and that a stop does not wait for ever: the application's acks and timeouts are not refused, as
+ * consumers have no use for them. */
+static bool configure_producer(rd_kafka_conf_t *conf, const feed *f, char *message, size_t size)
+{
+    return configure(conf, f, message, size) &&
+           set_all(conf, of_producers, sizeof of_producers / sizeof of_producers[0], message, size);
 }
 
 static bool subscribe(rd_kafka_t *rk, const feed *f, char *message, size_t size)
@@ -144,10 +157,9 @@ rd_kafka_t *kafka_new_producer(const feed *f,
     rd_kafka_conf_set_log_cb(conf, say_nothing);
     rd_kafka_conf_set_dr_msg_cb(conf, report);
     rd_kafka_conf_set_opaque(conf, opaque);
-    rd_kafka_t *rk =
-        configure(conf, f, of_producers, sizeof of_producers / sizeof of_producers[0], message, message_size)
-            ? rd_kafka_new(RD_KAFKA_PRODUCER, conf, message, message_size)
-            : NULL;
+    rd_kafka_t *rk = configure_producer(conf, f, message, message_size)
+                         ? rd_kafka_new(RD_KAFKA_PRODUCER, conf, message, message_size)
+                         : NULL;
     if (!rk)
         rd_kafka_conf_destroy(conf);
     return rk;

@@ -130,7 +130,10 @@ static pbus_subscription subscription(journal *j)
 static pbus_worker_options options_of(journal *j, const pbus_subscription *sub)
 {
     static const pbus_kafka_setting patient[] = {
-        {"fetch.wait.max.ms", "20"}, {"heartbeat.interval.ms", "300"}, {"session.timeout.ms", "60000"}};
+        {"fetch.wait.max.ms", "20"},
+        {"heartbeat.interval.ms", "300"},
+        {"session.timeout.ms", "60000"},
+        {"message.timeout.ms", "1"}}; /* no matter of consumers, and not of who produces dead letters */
     pbus_worker_options options = stage_options(j->s, sub, 1);
     options.positions = PBUS_POSITIONS_KAFKA;
     options.kafka = patient;
