@@ -133,7 +133,7 @@ static pbus_worker_options options_of(journal *j, const pbus_subscription *sub)
         {"fetch.wait.max.ms", "20"},
         {"heartbeat.interval.ms", "300"},
         {"session.timeout.ms", "60000"},
-        {"message.timeout.ms", "1"}}; /* no matter of consumers, and not of who produces dead letters */
+        {"linger.ms", "60000"}}; /* no matter of consumers, and not of who produces dead letters */
     pbus_worker_options options = stage_options(j->s, sub, 1);
     options.positions = PBUS_POSITIONS_KAFKA;
     options.kafka = patient;
