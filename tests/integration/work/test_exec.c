@@ -2,6 +2,7 @@
 #include "working.h"
 
 #include "topic_reader.h"
+#include "text_file.h"
 
 #include <jansson.h>
 #include <signal.h>
@@ -267,12 +268,9 @@ static void a_command_need_not_read_its_event(void **state)
 
 static void write_schema(const char *path)
 {
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs("{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"id\",\"type\":\"long\"},"
-          "{\"name\":\"name\",\"type\":\"string\"}]}",
-          file);
-    assert_int_equal(fclose(file), 0);
+    text_file_write(path,
+                    "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"id\",\"type\":\"long\"},"
+                    "{\"name\":\"name\",\"type\":\"string\"}]}");
 }
 
 /* One that cannot be read is dead, and no command sees it. */

@@ -152,7 +152,7 @@ static void it_answers_while_it_drains_and_is_not_ready_then(void **state)
     working *w = *state;
     stage_produce(w->s->topic, "a", "one", NULL, NULL);
     working_start(w, (const char *const[]){
-                         "--http-listen", "0", "--exec",
+                         "--http-listen", "0", "--drain-ms", "120000", "--exec",
                          "echo x >\"$WORK/begun\"; until [ -e \"$WORK/gate\" ]; do sleep 0.1; done", NULL});
     int port = scrape_port(w->proc);
     working_expect(w, "begun", "x\n");

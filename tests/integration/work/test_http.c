@@ -1,5 +1,6 @@
 /* postbus work --http: a server in Python that reads requests by the words of the specifications. */
 #include "working.h"
+#include "text_file.h"
 
 #include <arpa/inet.h>
 #include <signal.h>
@@ -123,10 +124,7 @@ static void each_secret_signs_and_none_is_shown(void **state)
     char path[100], text[1500];
     hook h = hook_start(w, (const char *const[]){"--secret", OLD_SECRET, "--secret", NEW_SECRET, NULL});
     snprintf(path, sizeof path, "%s/secret", w->dir);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(OLD_SECRET "\n" NEW_SECRET "\n", file);
-    fclose(file);
+    text_file_write(path, OLD_SECRET "\n" NEW_SECRET "\n");
     assert_int_equal(setenv("POSTBUS_HOOK_SECRETS", OLD_SECRET " " NEW_SECRET, 1), 0);
     snprintf(text, sizeof text,
              "application = \"%s\"\n"

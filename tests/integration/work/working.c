@@ -1,5 +1,6 @@
 /* Runs `postbus work` for its tests; each test has a directory of its own. */
 #include "working.h"
+#include "text_file.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -72,10 +73,7 @@ void working_start_file(working *w, const char *text, const char *const *words)
 {
     char path[100];
     snprintf(path, sizeof path, "%s/work.conf", w->dir);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    assert_int_equal(fclose(file), 0);
+    text_file_write(path, text);
     start(w, (const char *const[]){path, NULL}, words);
 }
 
@@ -131,9 +129,7 @@ void working_touch(working *w, const char *name)
 {
     char path[160];
     snprintf(path, sizeof path, "%s/%s", w->dir, name);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fclose(file);
+    text_file_write(path, "");
 }
 
 static bool is_gone(void *arg)
