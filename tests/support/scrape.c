@@ -41,7 +41,7 @@ typedef struct question {
     const char *path;
     int status;
     const char *text; /* to be in the body */
-    char last[8000];
+    char last[20000];
 } question;
 
 static bool is_answered(void *arg)

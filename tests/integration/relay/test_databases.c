@@ -1,7 +1,7 @@
 /* One process for several databases: each has its own leader, progress and failures, and none of them touches the others. */
 #include "cmocka_all.h"
-#include "http_client.h"
 #include "pg_query.h"
+#include "scrape.h"
 #include "stage.h"
 #include "wait_until.h"
 
@@ -103,49 +103,6 @@ static void expect_leads(proc_fixture *relay, const char *database)
     expect_said(relay, "leader.elected", database, "");
 }
 
-/* ---- over HTTP ---- */
-
-static bool has_port(void *arg)
-{
-    char *log = proc_fixture_log(arg);
-    bool has = strstr(log, "http.listening address=127.0.0.1:") != NULL;
-    free(log);
-    return has;
-}
-
-static int port_of(proc_fixture *relay)
-{
-    assert_true(wait_until(has_port, relay, SOON_MS));
-    char *log = proc_fixture_log(relay);
-    int port = atoi(strstr(log, "address=127.0.0.1:") + strlen("address=127.0.0.1:"));
-    free(log);
-    return port;
-}
-
-typedef struct question {
-    int port, status;
-    const char *path, *text;
-    char last[20000];
-} question;
-
-static bool is_answered(void *arg)
-{
-    question *q = arg;
-    char *answer = http_get(q->port, q->path);
-    snprintf(q->last, sizeof q->last, "%s", answer);
-    bool is = http_status(answer) == q->status && strstr(http_body(answer), q->text);
-    free(answer);
-    return is;
-}
-
-static void expect_answer(int port, const char *path, int status, const char *text)
-{
-    static question q;
-    q = (question){.port = port, .path = path, .status = status, .text = text};
-    if (!wait_until(is_answered, &q, SOON_MS))
-        fail_msg("%s never answered %d with \"%s\", but:\n%s", path, status, text, q.last);
-}
-
 /* ---- flowing ---- */
 
 static void expect_flows(const outbox *o)
@@ -172,22 +129,22 @@ static void each_database_is_led_and_its_events_arrive_once(void **state)
         conf_add(&c, names[i], o[i]->conninfo, i == 1 ? "page_rows = 7" : "");
     }
     proc_fixture *relay = conf_start(&c, NULL, NULL);
-    int port = port_of(relay);
+    int port = scrape_port(relay);
     for (int i = 0; i < 3; i++) {
         char sample[200];
         expect_leads(relay, names[i]);
         publish(o[i]->conn, o[i]->topic, NULL, 100 + i);
         snprintf(sample, sizeof sample, "\npostbus_published_events_total{database=\"%s\"} %d\n", names[i],
                  100 + i);
-        expect_answer(port, "/metrics", 200, sample);
+        scrape_expect_answer(port, "/metrics", 200, sample);
         snprintf(sample, sizeof sample, "\npostbus_backlog_events{database=\"%s\"} 0\n", names[i]);
-        expect_answer(port, "/metrics", 200, sample);
+        scrape_expect_answer(port, "/metrics", 200, sample);
         snprintf(sample, sizeof sample, "/readyz/%s", names[i]);
-        expect_answer(port, sample, 200, "leading");
+        scrape_expect_answer(port, sample, 200, "leading");
     }
-    expect_answer(port, "/metrics", 200, "\nprocess_resident_memory_bytes ");
-    expect_answer(port, "/readyz", 200, "orders: leading\nbilling: leading\nstock.eu-1: leading\n");
-    expect_answer(port, "/readyz/sales", 404, "no database is called sales");
+    scrape_expect_answer(port, "/metrics", 200, "\nprocess_resident_memory_bytes ");
+    scrape_expect_answer(port, "/readyz", 200, "orders: leading\nbilling: leading\nstock.eu-1: leading\n");
+    scrape_expect_answer(port, "/readyz/sales", 404, "no database is called sales");
     relay_stop(relay);
     for (int i = 0; i < 3; i++)
         end_of(o[i]);
@@ -214,7 +171,7 @@ static void the_broken_ones_do_not_touch_the_one_that_is_well(void **state)
              "kafka.security.protocol = ssl kafka.ssl.ca.location = /nowhere");
     conf_add(&c, "well", well->conninfo, "");
     proc_fixture *relay = conf_start(&c, NULL, NULL);
-    int port = port_of(relay);
+    int port = scrape_port(relay);
     expect_leads(relay, "well");
     expect_said(relay, "session.lost", "stranger", "nobody_knows");
     expect_said(relay, "session.lost", "down", "");
@@ -223,14 +180,14 @@ static void the_broken_ones_do_not_touch_the_one_that_is_well(void **state)
     expect_said(relay, "producer.refused", "poisoned", "ssl.ca.location");
     for (int i = 0; i < 20; i++)
         expect_flows(well);
-    expect_answer(port, "/readyz", 200, "well: leading\n");
-    expect_answer(port, "/readyz/well", 200, "well: leading\n");
-    expect_answer(port, "/readyz/down", 503, "down: no session with PostgreSQL: ");
-    expect_answer(port, "/readyz/bare", 503, "bare: refused: ");
-    expect_answer(port, "/healthz", 200, "stuck: alive\n");
-    expect_answer(port, "/metrics", 200, "\npostbus_refused{database=\"bare\"} 1\n");
-    expect_answer(port, "/metrics", 200, "\npostbus_refused{database=\"well\"} 0\n");
-    expect_answer(port, "/metrics", 200, "\npostbus_ready{database=\"down\"} 0\n");
+    scrape_expect_answer(port, "/readyz", 200, "well: leading\n");
+    scrape_expect_answer(port, "/readyz/well", 200, "well: leading\n");
+    scrape_expect_answer(port, "/readyz/down", 503, "down: no session with PostgreSQL: ");
+    scrape_expect_answer(port, "/readyz/bare", 503, "bare: refused: ");
+    scrape_expect_answer(port, "/healthz", 200, "stuck: alive\n");
+    scrape_expect_answer(port, "/metrics", 200, "\npostbus_refused{database=\"bare\"} 1\n");
+    scrape_expect_answer(port, "/metrics", 200, "\npostbus_refused{database=\"well\"} 0\n");
+    scrape_expect_answer(port, "/metrics", 200, "\npostbus_ready{database=\"down\"} 0\n");
     expect_unsaid(relay, "session.lost", "well");
     expect_unsaid(relay, "lease.lapsed", "well");
     expect_unsaid(relay, "producer.recreated", "well");
@@ -252,14 +209,14 @@ static void a_refused_database_is_served_once_it_was_mended(void **state)
     conf_add(&c, "forbidden", forbidden->conninfo, "");
     conf_add(&c, "well", well->conninfo, "");
     proc_fixture *relay = conf_start(&c, NULL, NULL);
-    int port = port_of(relay);
-    expect_answer(port, "/readyz/forbidden", 503, "forbidden: refused: ");
+    int port = scrape_port(relay);
+    scrape_expect_answer(port, "/readyz/forbidden", 503, "forbidden: refused: ");
     expect_flows(well);
     pg_run(forbidden->conn, "ALTER SEQUENCE postbus.outbox_id_seq CACHE 1");
     expect_leads(relay, "forbidden");
     expect_flows(forbidden);
-    expect_answer(port, "/metrics", 200, "\npostbus_refused{database=\"forbidden\"} 0\n");
-    expect_answer(port, "/metrics", 200, "\npostbus_elections_total{database=\"well\"} 1\n");
+    scrape_expect_answer(port, "/metrics", 200, "\npostbus_refused{database=\"forbidden\"} 0\n");
+    scrape_expect_answer(port, "/metrics", 200, "\npostbus_elections_total{database=\"well\"} 1\n");
     relay_stop(relay);
     end_of(well);
     end_of(forbidden);
@@ -328,7 +285,7 @@ static void a_server_that_hangs_holds_up_its_own_database_only(void **state)
     conf_add(&c, "far", far->conninfo, "lease_ms = 1000");
     conf_add(&c, "near", near->conninfo, "");
     proc_fixture *relay = conf_start(&c, NULL, NULL);
-    int port = port_of(relay);
+    int port = scrape_port(relay);
     expect_leads(relay, "far");
     expect_leads(relay, "near");
     expect_flows(far);
@@ -339,14 +296,14 @@ static void a_server_that_hangs_holds_up_its_own_database_only(void **state)
     expect_said(relay, "lease.lapsed", "far", "");
     for (int i = 0; i < 20; i++)
         expect_flows(near);
-    expect_answer(port, "/readyz", 200, "near: leading\n");
-    expect_answer(port, "/readyz/near", 200, "near: leading\n");
-    expect_answer(port, "/readyz/far", 503, "far: ");
-    expect_answer(port, "/healthz", 200, "far: alive\n");
+    scrape_expect_answer(port, "/readyz", 200, "near: leading\n");
+    scrape_expect_answer(port, "/readyz/near", 200, "near: leading\n");
+    scrape_expect_answer(port, "/readyz/far", 503, "far: ");
+    scrape_expect_answer(port, "/healthz", 200, "far: alive\n");
     for (int i = 0; i < 2; i++)
         kill(hung[i], SIGCONT);
     expect_drained(far);
-    expect_answer(port, "/readyz/far", 200, "far: leading\n");
+    scrape_expect_answer(port, "/readyz/far", 200, "far: leading\n");
     expect_unsaid(relay, "session.lost", "near");
     expect_unsaid(relay, "lease.lapsed", "near");
     relay_stop(relay);
@@ -365,20 +322,20 @@ static void a_server_that_dies_and_comes_back_is_led_again_and_the_other_never_l
     conf_add(&c, "near", near->conninfo, "");
     conf_add(&c, "far", far->conninfo, "");
     proc_fixture *relay = conf_start(&c, NULL, NULL);
-    int port = port_of(relay);
+    int port = scrape_port(relay);
     expect_leads(relay, "near");
     expect_leads(relay, "far");
     expect_flows(far);
     PQfinish(far->conn);
     pg_fixture_stop(pg, PG_STOP_IMMEDIATE);
-    expect_answer(port, "/readyz/far", 503, "far: no session with PostgreSQL: ");
+    scrape_expect_answer(port, "/readyz/far", 503, "far: no session with PostgreSQL: ");
     for (int i = 0; i < 20; i++)
         expect_flows(near);
-    expect_answer(port, "/readyz", 200, "near: leading\n");
+    scrape_expect_answer(port, "/readyz", 200, "near: leading\n");
     pg_fixture_start(pg);
     far->conn = pg_fixture_connect(pg, far->database, NULL);
     expect_flows(far);
-    expect_answer(port, "/readyz", 200, "near: leading\nfar: leading\n");
+    scrape_expect_answer(port, "/readyz", 200, "near: leading\nfar: leading\n");
     expect_unsaid(relay, "session.lost", "near");
     relay_stop(relay);
     end_of(near);
@@ -410,7 +367,7 @@ static void a_name_serves_one_database_which_then_stands_by_and_takes_over(void 
     proc_fixture *third = conf_start(&c, NULL, NULL);
     expect_leads(third, "a");
     expect_said(third, "leader.waiting", "b", "");
-    expect_answer(port_of(third), "/readyz", 200, "a: leading\nb: standing by\n");
+    scrape_expect_answer(scrape_port(third), "/readyz", 200, "a: leading\nb: standing by\n");
     expect_drained(a);
     relay_stop(second);
     relay_stop(third);
@@ -461,7 +418,8 @@ static proc_fixture *start_unsettled(conf *c, outbox *a, outbox *b, const char *
     expect_leads(relay, "a");
     expect_leads(relay, "b");
     publish(a->conn, a->topic, NULL, 10);
-    expect_answer(port_of(relay), "/metrics", 200, "\npostbus_published_events_total{database=\"a\"} 10\n");
+    scrape_expect_answer(scrape_port(relay), "/metrics", 200,
+                         "\npostbus_published_events_total{database=\"a\"} 10\n");
     kill((pid_t)pg_number(a->conn, "SELECT backend FROM postbus.leadership"), SIGSTOP);
     return relay;
 }
