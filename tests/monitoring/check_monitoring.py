@@ -1,4 +1,4 @@
-"""The dashboard and the alert rules ask for metrics that exist, and what they point to is there.
+"""The dashboards and the alert rules ask for metrics that exist, and what they point to is there.
 
 Usage: check_monitoring.py ROOT. Prints one line a fault; exit code 1 if there is any."""
 import json
@@ -6,6 +6,7 @@ import pathlib
 import re
 import sys
 
+DASHBOARDS = ("docs/monitoring/postbus-dashboard.json", "docs/monitoring/postbus-subscribers-dashboard.json")
 PAGES = ("docs/reference/metrics.md", "docs/reference/subscriber-metrics.md")
 ENDINGS = {"histogram": ("_bucket", "_sum", "_count")}
 
@@ -40,16 +41,18 @@ def link_faults(root, rules):
 
 def faults(root):
     served = {name for page in PAGES for name in samples((root / page).read_text())}
-    dashboard = json.loads((root / "docs/monitoring/postbus-dashboard.json").read_text())
+    dashboards = {path: json.loads((root / path).read_text()) for path in DASHBOARDS}
     rules = (root / "docs/monitoring/postbus-alerts.yml").read_text()
-    asked = [*expressions(dashboard), *(("an alert", line) for line in re.findall(r"^ +expr: (.*)$", rules, re.M))]
+    panels = [asked for dashboard in dashboards.values() for asked in expressions(dashboard)]
+    asked = [*panels, *(("an alert", line) for line in re.findall(r"^ +expr: (.*)$", rules, re.M))]
     for where, expression in asked:
         for name in re.findall(r"\b(?:postbus|process)_\w+", expression):
             if name not in served:
                 yield f"{where} asks for {name}, which is in none of {', '.join(PAGES)}"
-    ids = [panel["id"] for panel in dashboard["panels"]]
-    if len(set(ids)) != len(ids):
-        yield "two panels have one id"
+    for path, dashboard in dashboards.items():
+        ids = [panel["id"] for panel in dashboard["panels"]]
+        if len(set(ids)) != len(ids):
+            yield f"two panels of {path} have one id"
     yield from link_faults(root, rules)
 
 

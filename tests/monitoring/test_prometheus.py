@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A real Prometheus scrapes real relays, with our rules loaded: it knows each metric, runs each query of the dashboard, and raises the
+"""A real Prometheus scrapes real relays and a subscriber, with our rules loaded: it knows each metric, runs each query of the dashboards, and raises the
 alarms when a relay dies and when events wait, and takes them back.
 
 Usage: test_prometheus.py ROOT BUILD. Exit code 77: there is no Prometheus. Of the rules only the times of `for` are shortened."""
@@ -22,7 +22,7 @@ sys.dont_write_bytecode = True
 sys.path[:0] = [str(ROOT / "tests" / room) for room in ("bench", "monitoring", "support")]
 
 import check_monitoring  # noqa: E402
-from processes import Failed, wait_for  # noqa: E402
+from processes import Failed, run, wait_for  # noqa: E402
 from stage import Stage  # noqa: E402
 
 SOON = 120
@@ -30,7 +30,7 @@ CONFIG = """global: {scrape_interval: 1s, evaluation_interval: 1s}
 rule_files: [rules.yml]
 scrape_configs:
   - job_name: postbus-shop
-    static_configs: [{targets: ["127.0.0.1:%d", "127.0.0.1:%d"]}]
+    static_configs: [{targets: ["127.0.0.1:%d", "127.0.0.1:%d", "127.0.0.1:%d"]}]
 """
 
 
@@ -38,15 +38,15 @@ def dies_with_us():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
-class Relay:
-    """A relay that serves /metrics at a port of its own choice."""
+class Served:
+    """A relay or a subscriber that serves /metrics at a port of its own choice."""
 
-    def __init__(self, stage, name):
+    def __init__(self, stage, name, command, *flags):
         self.log = pathlib.Path(stage.directory, name + ".log")
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [stage.binary("postbus"), "relay", "--database", stage.database, "--brokers", stage.brokers, "--http-listen", "0",
-                 "--relay-id", name], stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=dies_with_us)
+                [stage.binary("postbus"), command, "--database", stage.database, "--brokers", stage.brokers, "--http-listen", "0", *flags],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=dies_with_us)
         self.port = int(self.wait_log(r"http\.listening address=127\.0\.0\.1:(\d+)"))
 
     def wait_log(self, pattern):
@@ -110,18 +110,18 @@ def expect_rules_evaluated(prometheus):
 
 
 def expect_metrics_known(prometheus):
-    """Each family of the reference page; the dashboard and the rules ask for no other (check_monitoring.py)."""
-    page = (ROOT / "docs/reference/metrics.md").read_text()
-    for name in check_monitoring.samples(page):
+    """Each family of the reference pages; the dashboards and the rules ask for no other (check_monitoring.py)."""
+    names = {name for page in check_monitoring.PAGES for name in check_monitoring.samples((ROOT / page).read_text())}
+    for name in sorted(names):
         wait_for(lambda name=name: prometheus.results(f'count({{__name__="{name}",job="postbus-shop"}})'), f"Prometheus to know {name}", SOON)
 
 
-def expect_dashboard_answered(prometheus):
+def expect_dashboard_answered(prometheus, path):
     """Each panel has something to show; annotations need only be understood."""
-    dashboard = json.loads((ROOT / "docs/monitoring/postbus-dashboard.json").read_text())
+    dashboard = json.loads((ROOT / path).read_text())
     notes = {note["name"] for note in dashboard["annotations"]["list"]}
     for title, expression in check_monitoring.expressions(dashboard):
-        query = expression.replace("$job", ".*").replace("$database", ".*").replace("$__rate_interval", "10s")
+        query = re.sub(r"\$(job|database|application|subscription)\b", ".*", expression).replace("$__rate_interval", "10s")
         wait_for(lambda q=query, t=title: prometheus.results(q) or t in notes, f"an answer to {query} for '{title}'", SOON)
 
 
@@ -143,16 +143,19 @@ def publish(stage, topic, n, age="0 s"):
 
 def test(stage, binaries):
     stage.topic("orders", 1)
-    leader = Relay(stage, "a")
+    run(stage.binary("postbus"), "migrate", "--subscriber", "--database", stage.database)
+    leader = Served(stage, "a", "relay", "--relay-id", "a")
     leader.wait_log("leader.elected")
-    standby = Relay(stage, "b")
-    prometheus = Prometheus(stage, binaries, (leader.port, standby.port))
+    standby = Served(stage, "b", "relay", "--relay-id", "b")
+    subscriber = Served(stage, "c", "work", "--application", "shop", "--topics", "orders", "--exec", "true")
+    prometheus = Prometheus(stage, binaries, [served.port for served in (leader, standby, subscriber)])
     try:
         publish(stage, "orders", 100)
         publish(stage, "nowhere.to.be.found", 3)
         expect_rules_evaluated(prometheus)
         expect_metrics_known(prometheus)
-        expect_dashboard_answered(prometheus)
+        for path in check_monitoring.DASHBOARDS:
+            expect_dashboard_answered(prometheus, path)
         expect_firing(prometheus, "PostbusParkedEvents")
         expect_quiet(prometheus, "PostbusParkedEvents")
 
@@ -170,8 +173,8 @@ def test(stage, binaries):
         expect_quiet(prometheus, "PostbusParkedEvents", "PostbusRelayGone", "PostbusPossibleDuplicates", "PostbusProducerFails")
     finally:
         prometheus.stop()
-        for relay in (leader, standby):
-            relay.kill()
+        for served in (leader, standby, subscriber):
+            served.kill()
 
 
 def main():
