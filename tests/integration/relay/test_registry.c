@@ -87,11 +87,17 @@ static void expect_id(const topic_record *record, int32_t id)
 static void frames_have_the_ids_of_the_registry_which_nobody_needs_but_who_changes_schemas(void **state)
 {
     (void)state;
+    char listed[300];
     outbox *o = outbox_new();
     const char *one = file("one.avsc", R(ID)), *two = file("two.avsc", R(ID NOTE_DEFAULT));
     expect(0, POSTBUS(o, "schema", "add", "orders-value", one), "added as version 1, id 1");
     expect(0, POSTBUS(o, "schema", "bind", o->topic, "orders-value", "--registry"),
            "with the ids of the registry");
+    snprintf(listed, sizeof listed, "%s (confluent, %s)", o->topic, registry_fixture_url(registry));
+    expect(0, POSTBUS(o, "schema", "list"), listed);
+    snprintf(listed, sizeof listed, "{\"topic\":\"%s\",\"framing\":\"confluent\",\"registry\":\"%s\"}",
+             o->topic, registry_fixture_url(registry));
+    expect(0, POSTBUS(o, "schema", "list", "--json"), listed);
     int32_t first = id_in_registry(o->topic, R(ID));
     assert_int_not_equal(first, 1);
     proc_fixture *relay = relay_start_leading(o, NULL);
