@@ -136,13 +136,28 @@ static bool name_relay(config_load_state *state)
     return true;
 }
 
+static bool check_headers(config_load_state *state)
+{
+    const config *cfg = state->cfg;
+    const struct {
+        const char *name, *value;
+    } headers[] = {{"id_header", cfg->id_header},
+                   {"type_header", cfg->type_header},
+                   {"relayed_at_header", cfg->relayed_at_header}};
+    for (int i = 0; i < 3; i++)
+        for (int k = i + 1; k < 3; k++)
+            if (headers[i].value[0] && strcmp(headers[i].value, headers[k].value) == 0)
+                return config_fault(state,
+                                    "%s and %s are both \"%s\"; give each its own name, or set one to \"\"",
+                                    headers[i].name, headers[k].name, headers[i].value);
+    return true;
+}
+
 static bool check_together(config_load_state *state)
 {
     const config *cfg = state->cfg;
-    if (cfg->id_header[0] && strcmp(cfg->id_header, cfg->type_header) == 0)
-        return config_fault(
-            state, "id_header and type_header are both \"%s\"; give each its own name, or set one to \"\"",
-            cfg->id_header);
+    if (!check_headers(state))
+        return false;
     for (size_t i = 0; i < cfg->n_kafka; i++) {
         const config_pair *pair = &cfg->kafka[i];
         if (cfg->delivery != DELIVERY_EXACTLY_ONCE && strcmp(pair->name, "transaction.timeout.ms") == 0)

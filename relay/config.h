@@ -29,12 +29,13 @@ typedef enum delivery {
 } delivery;
 
 typedef struct config {
-    char *name;        /* of the section it was said in; NULL: there are no sections */
-    char *database;    /* libpq connection string or URI */
-    char *brokers;     /* bootstrap.servers */
-    char *relay_id;    /* how this relay calls itself in postbus.leadership; default host:pid */
-    char *id_header;   /* name of the header that carries the event id; "" = none */
-    char *type_header; /* name of the header that carries the type; "" = none */
+    char *name;              /* of the section it was said in; NULL: there are no sections */
+    char *database;          /* libpq connection string or URI */
+    char *brokers;           /* bootstrap.servers */
+    char *relay_id;          /* how this relay calls itself in postbus.leadership; default host:pid */
+    char *id_header;         /* name of the header that carries the event id; "" = none */
+    char *type_header;       /* name of the header that carries the type; "" = none */
+    char *relayed_at_header; /* name of the header that carries when the relay sent the event; "" = none */
     delivery delivery;
     bool receipts;            /* write postbus.receipt (completed_at, partition, offset of each event) */
     bool create_topics;       /* create a missing topic */

@@ -34,6 +34,10 @@ const config_setting config_table[] = {
                "repeated event."},
     {"type_header", SETTING_TEXT, AT(type_header), .preset = "type", .placeholder = "NAME",
      .effect = "The record header that carries the type of an event that has one. Empty: none."},
+    {"relayed_at_header", SETTING_TEXT, AT(relayed_at_header), .preset = "", .placeholder = "NAME",
+     .effect = "The record header that carries when the relay handed the event to its producer: milliseconds "
+               "since 1970 in decimal, by this machine's clock. Subscribers with libpostbus_worker know "
+               "relayed-at, and tell by it how long events waited for the relay. Empty: none."},
     {"delivery", SETTING_DELIVERY, AT(delivery), .preset = "at_least_once", .placeholder = "HOW",
      .effect =
          "exactly_once: events travel in Kafka transactions that are committed together with the relay's "

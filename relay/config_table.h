@@ -34,7 +34,7 @@ typedef struct config_setting {
     const char *choices; /* "exponential, patient or never" */
 } config_setting;
 
-#define CONFIG_N_SETTINGS 36
+#define CONFIG_N_SETTINGS 37
 extern const config_setting config_table[CONFIG_N_SETTINGS];
 
 /* The row of this name, or NULL. */

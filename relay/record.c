@@ -1,18 +1,35 @@
 /* Builds the headers of a record; a record carries no header that nobody asked for. */
 #include "record.h"
 
+#include <inttypes.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const char hex[] = "0123456789abcdef";
 
+static const char *unless_empty(const char *name)
+{
+    return name && *name ? name : NULL;
+}
+
 void record_maker_init(record_maker *m, const config *cfg)
 {
-    *m = (record_maker){.id_header = cfg->id_header && *cfg->id_header ? cfg->id_header : NULL,
-                        .type_header = cfg->type_header && *cfg->type_header ? cfg->type_header : NULL};
+    *m = (record_maker){.id_header = unless_empty(cfg->id_header),
+                        .type_header = unless_empty(cfg->type_header),
+                        .relayed_at_header = unless_empty(cfg->relayed_at_header)};
     m->id_header_size = m->id_header ? strlen(m->id_header) : 0;
     m->type_header_size = m->type_header ? strlen(m->type_header) : 0;
+    m->relayed_at_header_size = m->relayed_at_header ? strlen(m->relayed_at_header) : 0;
+}
+
+void record_maker_set_time(record_maker *m, int64_t wall_ms)
+{
+    if (wall_ms == m->now_ms)
+        return;
+    m->now_ms = wall_ms;
+    m->now_size = (size_t)snprintf(m->now, sizeof m->now, "%" PRId64, wall_ms);
 }
 
 void record_maker_done(record_maker *m)
@@ -79,7 +96,7 @@ static void given_id(const page_bytes *uuid, char *out)
 }
 
 typedef struct seen {
-    bool id, type;
+    bool id, type, relayed_at;
 } seen;
 
 /* jsonb in binary is a version byte and JSON text. */
@@ -100,6 +117,7 @@ static bool add_callers(const record_maker *m, const page_bytes *headers, rd_kaf
         rd_kafka_header_add(out, name, -1, json_string_value(value), (ssize_t)json_string_length(value));
         has->id |= m->id_header && strcmp(name, m->id_header) == 0;
         has->type |= m->type_header && strcmp(name, m->type_header) == 0;
+        has->relayed_at |= m->relayed_at_header && strcmp(name, m->relayed_at_header) == 0;
     }
     json_decref(object);
     return ok;
@@ -109,9 +127,9 @@ rd_kafka_headers_t *record_headers(const record_maker *m, const page_event *e, b
 {
     seen has = {0};
     *ok = true;
-    if (!e->headers.data && !m->id_header && !(m->type_header && e->type.data))
+    if (!e->headers.data && !m->id_header && !(m->type_header && e->type.data) && !m->relayed_at_header)
         return NULL;
-    rd_kafka_headers_t *out = rd_kafka_headers_new(2);
+    rd_kafka_headers_t *out = rd_kafka_headers_new(3);
     if (!out || (e->headers.data && !add_callers(m, &e->headers, out, &has))) {
         if (out)
             rd_kafka_headers_destroy(out);
@@ -129,5 +147,8 @@ rd_kafka_headers_t *record_headers(const record_maker *m, const page_event *e, b
     if (m->type_header && e->type.data && !has.type)
         rd_kafka_header_add(out, m->type_header, (ssize_t)m->type_header_size, e->type.data,
                             (ssize_t)e->type.size);
+    if (m->relayed_at_header && !has.relayed_at)
+        rd_kafka_header_add(out, m->relayed_at_header, (ssize_t)m->relayed_at_header_size, m->now,
+                            (ssize_t)m->now_size);
     return out;
 }

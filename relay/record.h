@@ -17,8 +17,11 @@ typedef struct record_identity {
 typedef struct record_maker {
     record_identity newest, *older; /* those the newest first */
     size_t n_identities;
-    const char *id_header, *type_header; /* NULL: no such header */
-    size_t id_header_size, type_header_size;
+    const char *id_header, *type_header, *relayed_at_header; /* NULL: no such header */
+    size_t id_header_size, type_header_size, relayed_at_header_size;
+    char now[21]; /* the value of relayed_at_header */
+    size_t now_size;
+    int64_t now_ms;
 } record_maker;
 
 /* Without an identity: one must be added before a row without an event id comes. */
@@ -29,7 +32,9 @@ void record_maker_done(record_maker *m);
 bool record_maker_add_identity(record_maker *m, int64_t after_id, const char *outbox_id);
 /* The event id of a row that was given none; out takes 37 bytes. */
 void record_derived_id(const record_maker *m, int64_t id, char *out);
-/* The headers of a record: the caller's, then the event id's and the type's unless the caller set one of that name. NULL where there are none
+/* The time that the headers of the next records tell, where they tell one: milliseconds since 1970. */
+void record_maker_set_time(record_maker *m, int64_t wall_ms);
+/* The headers of a record: the caller's, then the event id's, the type's and the time's unless the caller set one of that name. NULL where there are none
  * to be had; *ok is false where the stored headers are not an object of strings (or no memory). */
 rd_kafka_headers_t *record_headers(const record_maker *m, const page_event *e, bool *ok);
 

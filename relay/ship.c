@@ -239,6 +239,8 @@ static ship_answer produce(ship *s, rd_kafka_t *rk, topic *t, row *r, const page
         return SHIP_WAIT;
     if (bound == BINDING_MISFIT)
         return never(r, REFUSAL_MISFIT);
+    if (s->maker.relayed_at_header)
+        record_maker_set_time(&s->maker, clock_wall_ms());
     rd_kafka_headers_t *headers = record_headers(&s->maker, e, &ok);
     if (!ok)
         return never(r, REFUSAL_MALFORMED);

@@ -65,7 +65,8 @@ const subscriber_metric subscriber_metrics_table[] = {
     {"postbus_subscriber_relay_latency_seconds", SUBSCRIBER_TIMES, BY_SUBSCRIPTION, "seconds",
      STAGE(STAGE_RELAY),
      "From the INSERT of an event (the record's timestamp) to the moment in which the relay sent it. Only "
-     "of records that say both, the latter in a header relayed-at. This and the next four: one value "
+     "of records that say both, the latter in a header relayed-at (relayed_at_header of the relay). This and "
+     "the next four: one value "
      "an event that was handled without having waited."},
     {"postbus_subscriber_consume_latency_seconds", SUBSCRIBER_TIMES, BY_SUBSCRIPTION, "seconds",
      STAGE(STAGE_CONSUME),

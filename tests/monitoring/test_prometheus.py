@@ -125,6 +125,13 @@ def expect_dashboard_answered(prometheus, path):
         wait_for(lambda q=query, t=title: prometheus.results(q) or t in notes, f"an answer to {query} for '{title}'", SOON)
 
 
+def expect_stages_told(prometheus):
+    """Each event's way has been timed from stage to stage, also from its INSERT to the relay."""
+    for stage in ("relay", "consume", "arrive", "handle"):
+        told = f"postbus_subscriber_{stage}_latency_seconds_count == 100"
+        wait_for(lambda told=told: prometheus.results(told), told, SOON)
+
+
 def expect_firing(prometheus, *wanted):
     wait_for(lambda: set(wanted) <= prometheus.firing(), f"the alarms {wanted}", SOON)
 
@@ -144,7 +151,7 @@ def publish(stage, topic, n, age="0 s"):
 def test(stage, binaries):
     stage.topic("orders", 1)
     run(stage.binary("postbus"), "migrate", "--subscriber", "--database", stage.database)
-    leader = Served(stage, "a", "relay", "--relay-id", "a")
+    leader = Served(stage, "a", "relay", "--relay-id", "a", "--relayed-at-header", "relayed-at")
     leader.wait_log("leader.elected")
     standby = Served(stage, "b", "relay", "--relay-id", "b")
     subscriber = Served(stage, "c", "work", "--application", "shop", "--topics", "orders", "--exec", "true")
@@ -156,6 +163,7 @@ def test(stage, binaries):
         expect_metrics_known(prometheus)
         for path in check_monitoring.DASHBOARDS:
             expect_dashboard_answered(prometheus, path)
+        expect_stages_told(prometheus)
         expect_firing(prometheus, "PostbusParkedEvents")
         expect_quiet(prometheus, "PostbusParkedEvents")
 

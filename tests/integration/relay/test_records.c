@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static const topic_record *record_of(const topic_records *all, const char *key)
 {
@@ -61,7 +62,8 @@ static void headers_are_the_callers_then_the_id_and_the_type(void **state)
 static void header_names_are_what_the_configuration_says(void **state)
 {
     (void)state;
-    static const char *const flags[] = {"--id-header", "ce_id", "--type-header", "", NULL};
+    static const char *const flags[] = {"--id-header", "ce_id", "--type-header", "", "--relayed-at-header",
+                                        "sent-at",     NULL};
     static const char *const none[] = {"--id-header", "", "--type-header", "", NULL};
     outbox *o = outbox_new();
     proc_fixture *relay = relay_start_leading(o, flags);
@@ -71,8 +73,12 @@ static void header_names_are_what_the_configuration_says(void **state)
     relay = relay_start_leading(o, none);
     pg_run(o->conn, "SELECT postbus.publish('%s', 'v', 'none', 'order.created')", o->topic);
     topic_records all = read_all(o, 2);
-    assert_int_equal(record_of(&all, "named")->n_headers, 1);
-    assert_non_null(topic_record_header(record_of(&all, "named"), "ce_id"));
+    const topic_record *named = record_of(&all, "named");
+    assert_int_equal(named->n_headers, 2);
+    assert_non_null(topic_record_header(named, "ce_id"));
+    const char *sent_at = topic_record_header(named, "sent-at");
+    assert_true(strtoll(sent_at, NULL, 10) >= named->timestamp_ms);
+    assert_true(strtoll(sent_at, NULL, 10) <= ((long long)time(NULL) + 1) * 1000);
     assert_int_equal(record_of(&all, "none")->n_headers, 0);
     topic_records_done(&all);
     relay_stop(relay);

@@ -354,6 +354,7 @@ static void headers_of_one_name_are_refused(void **state)
 {
     (void)state;
     REFUSED(G(.flags = {{"id_header", "x"}, {"type_header", "x"}}), "id_header and type_header");
+    REFUSED(G(.flags = {{"relayed_at_header", "type"}}), "type_header and relayed_at_header");
 }
 
 static void connection_strings_that_cannot_be_read_are_refused_without_their_secrets(void **state)

@@ -148,6 +148,29 @@ static void a_header_that_the_caller_set_is_not_set_again(void **state)
     rd_kafka_headers_destroy(headers);
 }
 
+static void the_time_is_told_where_it_is_asked_for(void **state)
+{
+    (void)state;
+    bool ok;
+    char room[100];
+    record_maker m;
+    config cfg = {.relayed_at_header = (char[]){"relayed-at"}};
+    record_maker_init(&m, &cfg);
+    page_event e = event_with(NULL, room, "made");
+    for (int64_t ms = INT64_C(1763942400999); ms < INT64_C(1763942401001); ms++) {
+        record_maker_set_time(&m, ms);
+        rd_kafka_headers_t *headers = record_headers(&m, &e, &ok);
+        assert_int_equal(rd_kafka_header_cnt(headers), 1);
+        expect_header(headers, 0, "relayed-at", ms % 2 ? "1763942400999" : "1763942401000");
+        rd_kafka_headers_destroy(headers);
+    }
+    e = event_with("{\"relayed-at\": \"noon\"}", room, NULL);
+    rd_kafka_headers_t *headers = record_headers(&m, &e, &ok);
+    assert_int_equal(rd_kafka_header_cnt(headers), 1);
+    expect_header(headers, 0, "relayed-at", "noon");
+    rd_kafka_headers_destroy(headers);
+}
+
 static void nobody_asked_for_headers_so_there_are_none(void **state)
 {
     (void)state;
@@ -206,18 +229,20 @@ static void headers_of_another_version_of_jsonb_are_refused(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[sizeof bad / sizeof bad[0] + 8] = {
+    enum { N_BAD = sizeof bad / sizeof bad[0], N_OTHERS = 9 };
+    struct CMUnitTest tests[N_OTHERS + N_BAD] = {
         cmocka_unit_test(the_derived_id_is_a_uuid_of_version_8),
         cmocka_unit_test(the_derived_id_is_of_the_identity_in_which_the_row_was_numbered),
         cmocka_unit_test(an_identity_that_is_no_uuid_is_refused),
         cmocka_unit_test(the_callers_headers_come_first_then_id_then_type),
         cmocka_unit_test(an_events_own_id_is_kept),
         cmocka_unit_test(a_header_that_the_caller_set_is_not_set_again),
+        cmocka_unit_test(the_time_is_told_where_it_is_asked_for),
         cmocka_unit_test(nobody_asked_for_headers_so_there_are_none),
         cmocka_unit_test(headers_of_another_version_of_jsonb_are_refused),
     };
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        tests[7 + i] = (struct CMUnitTest){
+    for (size_t i = 0; i < N_BAD; i++)
+        tests[N_OTHERS + i] = (struct CMUnitTest){
             .name = bad[i].name, .test_func = are_refused, .initial_state = (void *)(uintptr_t)&bad[i]};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
