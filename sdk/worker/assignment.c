@@ -7,6 +7,7 @@
 
 #include "bytes.h"
 #include "failure.h"
+#include "kafka.h"
 #include "lane.h"
 #include "postbus_sql.h"
 
@@ -14,6 +15,10 @@
 enum { MOST_DOUBTED = 50000 };
 /* MOST_AHEAD: done behind an event that is not; more is not read of that partition. In memory 24 bytes each. */
 enum { MOST_AHEAD = 20000, WATERMARK_MS = 3000, ABSENT_MS = 1000 };
+/* So many brokers are waited for in vain by one asking: a reader that says nothing to the database for 15 s is taken for one that stands still. */
+enum { MOST_SILENT = 3 };
+/* Nothing is read while absent partitions are looked for: a look that took long is followed by so many times as long without one. */
+enum { LOOKS_APART = 4 };
 
 void assignment_init(assignment *a, feed *f, session *s)
 {
@@ -122,13 +127,15 @@ static int row_of(const PGresult *sources, const char *topic)
     return -1;
 }
 
-/* What a broker says of the partitions of one topic after the other. A question about a partition without a leader is answered by nobody, and would be
- * waited for in vain. */
+/* What a broker says of the partitions of one topic after the other. A question about a partition that has no leader, or one that does not answer, would be
+ * waited for in vain: each time, where a broker leads many. */
 typedef struct leaders {
     rd_kafka_t *rk;
     const char *topic;
     const struct rd_kafka_metadata *told; /* NULL: nothing */
-    bool silent;                          /* no broker has answered; none is asked again */
+    bool none;                            /* no broker has answered; none is asked again */
+    int32_t silent[MOST_SILENT];          /* nor are these, nor is any where they are too many */
+    size_t n_silent;
 } leaders;
 
 static void leaders_done(leaders *l)
@@ -142,49 +149,55 @@ static void leaders_ask(leaders *l, const char *topic)
 {
     leaders_done(l);
     l->topic = topic;
-    rd_kafka_topic_t *rkt = l->silent ? NULL : rd_kafka_topic_new(l->rk, topic, NULL);
+    rd_kafka_topic_t *rkt = l->none ? NULL : rd_kafka_topic_new(l->rk, topic, NULL);
     if (!rkt)
         return;
-    l->silent = rd_kafka_metadata(l->rk, 0, rkt, &l->told, WATERMARK_MS) != RD_KAFKA_RESP_ERR_NO_ERROR;
+    l->none = rd_kafka_metadata(l->rk, 0, rkt, &l->told, WATERMARK_MS) != RD_KAFKA_RESP_ERR_NO_ERROR;
     rd_kafka_topic_destroy(rkt);
 }
 
-static bool leaders_have(leaders *l, const rd_kafka_topic_partition_t *p)
+/* -1: it has none. */
+static int32_t leader_of(leaders *l, const rd_kafka_topic_partition_t *p)
 {
     if (!l->topic || strcmp(l->topic, p->topic) != 0)
         leaders_ask(l, p->topic);
     if (!l->told || l->told->topic_cnt != 1)
-        return false;
+        return -1;
     const struct rd_kafka_metadata_topic *t = &l->told->topics[0];
     for (int i = 0; i < t->partition_cnt; i++)
         if (t->partitions[i].id == p->partition)
-            return t->partitions[i].leader >= 0;
-    return false;
+            return t->partitions[i].leader;
+    return -1;
 }
 
-static rd_kafka_resp_err_t ask_ends(assignment *a, const rd_kafka_topic_partition_t *p, int64_t *low,
-                                    int64_t *high)
+/* Whether there is somebody to ask about the partition. */
+static bool leaders_have(leaders *l, const rd_kafka_topic_partition_t *p)
 {
-    *low = *high = -1;
-    rd_kafka_resp_err_t code =
-        rd_kafka_query_watermark_offsets(a->rk, p->topic, p->partition, low, high, WATERMARK_MS);
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR && (*low < 0 || *high < 0))
-        code = RD_KAFKA_RESP_ERR_UNKNOWN;
-    return code;
+    int32_t leader = l->n_silent < MOST_SILENT ? leader_of(l, p) : -1;
+    for (size_t i = 0; i < l->n_silent; i++)
+        if (l->silent[i] == leader)
+            return false;
+    return leader >= 0;
 }
 
-/* The first record since that time; otherwise: where there is none yet. -1: nobody tells. */
-static int64_t offset_since(assignment *a, const rd_kafka_topic_partition_t *p, int64_t since_ms,
-                            int64_t otherwise)
+/* Of a partition that leaders_have: as kafka_offset; RD_KAFKA_OFFSET_INVALID: nobody tells. */
+static int64_t ask_offset(leaders *l, const rd_kafka_topic_partition_t *p, int64_t since_ms)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, p->topic, p->partition)->offset = since_ms;
-    int64_t offset = -1;
-    if (rd_kafka_offsets_for_times(a->rk, list, WATERMARK_MS) == RD_KAFKA_RESP_ERR_NO_ERROR &&
-        list->elems[0].err == RD_KAFKA_RESP_ERR_NO_ERROR)
-        offset = list->elems[0].offset >= 0 ? list->elems[0].offset : otherwise;
-    rd_kafka_topic_partition_list_destroy(list);
-    return offset;
+    int64_t offset;
+    rd_kafka_resp_err_t code = kafka_offset(l->rk, p->topic, p->partition, since_ms, WATERMARK_MS, &offset);
+    if (code == RD_KAFKA_RESP_ERR__TIMED_OUT)
+        l->silent[l->n_silent++] = leader_of(l, p);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR ? offset : RD_KAFKA_OFFSET_INVALID;
+}
+
+/* false: no broker tells. */
+static bool ask_ends(leaders *l, const rd_kafka_topic_partition_t *p, int64_t *low, int64_t *high)
+{
+    *low = -1;
+    *high = leaders_have(l, p) ? ask_offset(l, p, RD_KAFKA_OFFSET_END) : -1;
+    if (*high >= 0)
+        *low = ask_offset(l, p, RD_KAFKA_OFFSET_BEGINNING);
+    return *low >= 0;
 }
 
 /* Where the partition begins and ends in Kafka, as far as a broker tells in time. Its end is asked first: a record that comes between the
@@ -194,10 +207,12 @@ static void columns_put_place(assignment *a, columns *c, leaders *l, const PGres
     const rd_kafka_topic_partition_t *p = &a->wanted->elems[i];
     int row = row_of(sources, p->topic);
     int64_t low = -1, high = -1, start;
-    bool known = leaders_have(l, p) && ask_ends(a, p, &low, &high) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    bool known = ask_ends(l, p, &low, &high);
     start = low;
     if (known && row >= 0 && a->feed->sub->begin == PBUS_BEGIN_LATEST) {
-        start = offset_since(a, p, strtoll(PQgetvalue(sources, row, 2), NULL, 10), high);
+        start = ask_offset(l, p, strtoll(PQgetvalue(sources, row, 2), NULL, 10));
+        if (start == RD_KAFKA_OFFSET_END)
+            start = high; /* none yet */
         known = start >= 0;
     }
     column_put_number(&c->text[0], row < 0 ? -1 : atoi(PQgetvalue(sources, row, 0)));
@@ -238,7 +253,7 @@ void assignment_ask_ends(assignment *a, assignment_ends *out)
     for (int i = 0; i < a->wanted->cnt; i++) {
         const rd_kafka_topic_partition_t *p = &a->wanted->elems[i];
         int64_t low = -1, high = -1;
-        bool known = leaders_have(&l, p) && ask_ends(a, p, &low, &high) == RD_KAFKA_RESP_ERR_NO_ERROR;
+        bool known = ask_ends(&l, p, &low, &high);
         out[i] = known ? (assignment_ends){low, high} : (assignment_ends){-1, -1};
     }
     leaders_done(&l);
@@ -336,19 +351,16 @@ pbus_status assignment_place(assignment *a, pbus_error *err)
 bool assignment_sees_absent(assignment *a)
 {
     leaders l = {.rk = a->rk};
-    int64_t low, high;
-    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
-    for (int i = 0; i < a->wanted->cnt; i++) {
+    bool seen = false;
+    int64_t low, high, began_ms = feed_now_ms();
+    for (int i = 0; i < a->wanted->cnt && !seen; i++) {
         const rd_kafka_topic_partition_t *p = &a->wanted->elems[i];
-        if (assignment_find(a, p->topic, p->partition) < a->n_placed || !leaders_have(&l, p))
-            continue;
-        code = ask_ends(a, p, &low, &high);
-        if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR__TIMED_OUT)
-            break; /* what else there is can wait for the next look */
+        seen = assignment_find(a, p->topic, p->partition) == a->n_placed && ask_ends(&l, p, &low, &high);
     }
     leaders_done(&l);
-    a->absent_at_ms = feed_now_ms() + ABSENT_MS;
-    return code == RD_KAFKA_RESP_ERR_NO_ERROR;
+    int64_t now_ms = feed_now_ms();
+    a->absent_at_ms = now_ms + ABSENT_MS + (now_ms - began_ms) * LOOKS_APART;
+    return seen;
 }
 
 /* Reads the windows; false where nothing has changed, or a session was lost: nothing is known then. */

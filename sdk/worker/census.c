@@ -6,6 +6,7 @@
 
 #include "bytes.h"
 #include "failure.h"
+#include "kafka.h"
 #include "postbus_sql.h"
 
 /* EVERY_MS, and SHARE times as long as it took: a count of millions is not made without a pause. WANTED_MS: longer than anyone's pause between two scrapes. */
@@ -157,15 +158,15 @@ static void ask_brokers(census *c, feed *f, size_t *from)
     question q;
     int n_silent = 0;
     for (size_t k = 0, n = n_partitions(f); k < n && !census_is_stopping(c); k++) {
-        int64_t low = -1, high = -1;
+        int64_t end;
         size_t i = (*from + k) % n;
         if (!question_of(f, i, &q))
             return;
-        if (rd_kafka_query_watermark_offsets(q.rk, q.topic, q.partition, &low, &high, END_MS) !=
+        if (kafka_offset(q.rk, q.topic, q.partition, RD_KAFKA_OFFSET_END, END_MS, &end) !=
             RD_KAFKA_RESP_ERR_NO_ERROR)
-            high = -1;
-        answer(f, i, &q, high);
-        if (high < 0 && ++n_silent == MOST_SILENT) {
+            end = -1;
+        answer(f, i, &q, end);
+        if (end < 0 && ++n_silent == MOST_SILENT) {
             *from = i + 1;
             return;
         }

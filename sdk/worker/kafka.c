@@ -164,3 +164,18 @@ rd_kafka_t *kafka_new_producer(const feed *f,
         rd_kafka_conf_destroy(conf);
     return rk;
 }
+
+/* Not rd_kafka_query_watermark_offsets, which waits for a leader that does not answer for ever (librdkafka before 2.3.0). */
+rd_kafka_resp_err_t kafka_offset(rd_kafka_t *rk, const char *topic, int32_t partition, int64_t since_ms,
+                                 int timeout_ms, int64_t *out)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *one = rd_kafka_topic_partition_list_add(list, topic, partition);
+    one->offset = since_ms;
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(rk, list, timeout_ms);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        code = one->err;
+    *out = one->offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    return code;
+}

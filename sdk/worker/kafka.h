@@ -21,4 +21,9 @@ rd_kafka_t *kafka_new_producer(const feed *f,
                                void (*report)(rd_kafka_t *, const rd_kafka_message_t *, void *), void *opaque,
                                char *message, size_t message_size);
 
+/* Asks a partition's leader, and waits for timeout_ms at most. since_ms: a time, or RD_KAFKA_OFFSET_BEGINNING or _END.
+ *   out  the first record since then, or RD_KAFKA_OFFSET_END where there is none; where the partition begins or ends */
+rd_kafka_resp_err_t kafka_offset(rd_kafka_t *rk, const char *topic, int32_t partition, int64_t since_ms,
+                                 int timeout_ms, int64_t *out);
+
 #endif

@@ -1,5 +1,6 @@
-/* A partition that has no leader when the subscription begins: the others are read at their full speed meanwhile, and it is begun when it is led. And no broker at
- * all: it is said, until there is one. The broker is librdkafka's mock broker, in this program, which gives up partitions, and is down, when told to. */
+/* A partition that has no leader when the subscription begins: the others are read at their full speed meanwhile, and it is begun when it is led. A broker that leads
+ * many and does not answer. And no broker at all: it is said, until there is one. The brokers are librdkafka's mock brokers, in this program, which give up partitions,
+ * are silent, and are down, when told to. */
 #include "delivered.h"
 #include "stage.h"
 
@@ -8,7 +9,9 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { THE_BROKER = 1, EVENTS = 30 };
+enum { THE_BROKER = 1, THE_OTHER = 2, ALL_BROKERS = -1, EVENTS = 30 };
+/* A worker that waits 3 s in vain for each of the half of them is not done before its test is given up. */
+enum { MANY = 100, SILENCE_MS = 600000 };
 
 static rd_kafka_t *host, *producer;
 static rd_kafka_mock_cluster_t *mock;
@@ -18,7 +21,7 @@ static int open_stage(void **state)
     (void)state;
     host = rd_kafka_new(RD_KAFKA_PRODUCER, NULL, NULL, 0);
     assert_non_null(host);
-    mock = rd_kafka_mock_cluster_new(host, 1);
+    mock = rd_kafka_mock_cluster_new(host, 2);
     assert_non_null(mock);
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set(conf, "bootstrap.servers", rd_kafka_mock_cluster_bootstraps(mock), NULL, 0);
@@ -45,12 +48,22 @@ static void set_leader(const stage *s, int32_t partition, int32_t broker)
                      RD_KAFKA_RESP_ERR_NO_ERROR);
 }
 
-static int setup(void **state)
+static int setup_partitions(void **state, int n)
 {
     char *topic = kafka_fixture_new_name("orders");
-    assert_int_equal(rd_kafka_mock_topic_create(mock, topic, 2, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(rd_kafka_mock_topic_create(mock, topic, n, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
     *state = stage_new(topic);
     return 0;
+}
+
+static int setup(void **state)
+{
+    return setup_partitions(state, 2);
+}
+
+static int setup_many(void **state)
+{
+    return setup_partitions(state, MANY);
 }
 
 static void produce_to(const stage *s, int32_t partition)
@@ -94,6 +107,37 @@ static void the_others_are_read_while_a_partition_has_no_leader(void **state)
                      EVENTS + 2);
 }
 
+static void be_silent(int32_t broker, int silence_ms)
+{
+    assert_int_equal(rd_kafka_mock_broker_set_rtt(mock, broker, silence_ms), RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+/* Half of the others are the other's. */
+static void one_broker_leads_the_first_and_the_group(const stage *s)
+{
+    char group[300];
+    set_leader(s, 0, THE_BROKER);
+    snprintf(group, sizeof group, "%s.main", s->topic);
+    assert_int_equal(rd_kafka_mock_coordinator_set(mock, "group", group, THE_BROKER),
+                     RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+static void a_broker_that_does_not_answer_is_not_waited_for_by_each_of_its_partitions(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, stage_insert);
+    one_broker_leads_the_first_and_the_group(s);
+    stage_start(s, &sub, 1);
+    produce_to(s, 0);
+    stage_expect_soon(s, 1, "SELECT count(*) FROM effect");
+    be_silent(THE_OTHER, SILENCE_MS);
+    pg_end_backends(s->conn, "application_name LIKE 'postbus %'"); /* all is placed anew */
+    produce_to(s, 0);
+    stage_expect_soon(s, 2, "SELECT count(*) FROM effect");
+    be_silent(THE_OTHER, 0);
+    stage_stop(s);
+}
+
 typedef struct readiness {
     pbus_worker *worker;
     bool wanted;
@@ -118,9 +162,9 @@ static void expect_ready(const stage *s, bool wanted, const char *says)
 static void expect_away_and_back(stage *s)
 {
     expect_ready(s, true, "main: reading");
-    assert_int_equal(rd_kafka_mock_broker_set_down(mock, THE_BROKER), RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(rd_kafka_mock_broker_set_down(mock, ALL_BROKERS), RD_KAFKA_RESP_ERR_NO_ERROR);
     expect_ready(s, false, "no broker answers");
-    assert_int_equal(rd_kafka_mock_broker_set_up(mock, THE_BROKER), RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(rd_kafka_mock_broker_set_up(mock, ALL_BROKERS), RD_KAFKA_RESP_ERR_NO_ERROR);
     expect_ready(s, true, "main: reading");
     stage_stop(s);
 }
@@ -149,6 +193,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_others_are_read_while_a_partition_has_no_leader, setup,
                                         stage_teardown),
+        cmocka_unit_test_setup_teardown(
+            a_broker_that_does_not_answer_is_not_waited_for_by_each_of_its_partitions, setup_many,
+            stage_teardown),
         cmocka_unit_test_setup_teardown(a_broker_that_was_away_is_ready_again, setup, stage_teardown),
         cmocka_unit_test_setup_teardown(without_a_database_too, setup, stage_teardown),
     };
