@@ -3,25 +3,21 @@
 
 #include <string.h>
 
-#define DECIMAL_MAX_DIGITS 1000
+/* A sign, "0." and 1000 digits, and some zeros more; postbus.avro_decimal() has the same limits. */
+#define DECIMAL_LONGEST_TEXT 1005
 #define DECIMAL_MAX_EXPONENT 2000
 
 /* A number as its digits, without zeros in front, and how many of them stand behind the point. */
 typedef struct digits {
-    char text[DECIMAL_MAX_DIGITS + 1];
+    char text[DECIMAL_LONGEST_TEXT];
     int n;
     int behind;
     bool negative;
-    bool too_many;
 } digits;
 
 static void digits_add(digits *d, char digit)
 {
-    if (d->n == 0 && digit == '0')
-        return;
-    if (d->n == DECIMAL_MAX_DIGITS)
-        d->too_many = true;
-    else
+    if (d->n > 0 || digit != '0')
         d->text[d->n++] = digit;
 }
 
@@ -54,6 +50,8 @@ static bool digits_read(digits *d, const char *text, size_t size)
 {
     const char *end = text + size;
     bool any = false, point = false;
+    if (size > DECIMAL_LONGEST_TEXT)
+        return false;
     d->negative = size > 0 && *text == '-';
     if (size > 0 && (*text == '-' || *text == '+'))
         text++;
@@ -64,8 +62,6 @@ static bool digits_read(digits *d, const char *text, size_t size)
         }
         any = true;
         d->behind += point;
-        if (d->behind > DECIMAL_MAX_EXPONENT)
-            return false;
         digits_add(d, *text);
     }
     if (!any || text[-1] == '.')
@@ -84,7 +80,7 @@ static decimal_fault digits_scale(digits *d, int precision, int scale)
         return DECIMAL_FITS;
     if (d->behind > scale)
         return DECIMAL_TOO_FINE;
-    if (d->too_many || d->n + (scale - d->behind) > precision)
+    if (d->n + (scale - d->behind) > precision)
         return DECIMAL_TOO_LARGE;
     for (; d->behind < scale; d->behind++)
         d->text[d->n++] = '0';

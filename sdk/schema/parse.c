@@ -127,6 +127,8 @@ static const type *parse_union(parser *p, const json_t *json, const place *at)
 static const char *parse_own_name(parser *p, const json_t *json, const place *at)
 {
     const json_t *name_json = json_object_get(json, "name"), *space_json = json_object_get(json, "namespace");
+    if (json_is_null(space_json)) /* as for Java's parser, whose programs write it: none is given */
+        space_json = NULL;
     const char *name = parser_text(name_json), *space = p->space;
     if (!name)
         return parser_refuse(p, at, "the %s has no \"name\"",

@@ -106,7 +106,8 @@ static bool parse_default_symbol(parser *p, type *t, const json_t *json, const p
 {
     const char *symbol = parser_text(json);
     t->default_symbol = symbol ? type_find_symbol(t, symbol) : t->n_symbols;
-    if (json && t->default_symbol == t->n_symbols)
+    if (json && !json_is_null(json) &&
+        t->default_symbol == t->n_symbols) /* null: none, as for Java's parser */
         return parser_refuse(p, at, "the default of the enum \"%s\" is none of its symbols", t->name);
     return true;
 }

@@ -161,7 +161,7 @@ DECLARE
 BEGIN
     IF jsonb_typeof(v) = 'number' THEN
         n := abs(v::numeric);
-        IF (CASE WHEN n >= 1.7976931348623158e308 THEN true WHEN kind = 'float' THEN n::float8 >= 3.4028235677973366e38 ELSE false END) THEN
+        IF (CASE WHEN n >= 1.7976931348623158e308 THEN true WHEN kind = 'float' AND n > 1 THEN n::float8 >= 3.4028235677973366e38 ELSE false END) THEN
             RETURN ': ' || postbus.avro_shown(v) || ' is too large for a ' || kind;
         END IF;
         RETURN NULL;
@@ -214,7 +214,7 @@ BEGIN
            OR (scale(n) > 0 AND length(btrim(replace(abs(trim_scale(n))::text, '.', ''), '0')) > 15) THEN
             RETURN ': ' || postbus.avro_shown(v) || ' has more digits than JSON numbers keep; write it as a string';
         END IF;
-    ELSIF jsonb_typeof(v) = 'string' AND t ~ '^[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]{1,4})?$' THEN
+    ELSIF jsonb_typeof(v) = 'string' AND length(t) <= 1005 AND t ~ '^[+-]?[0-9]*\.?[0-9]+([eE][+-]?0*(?:1?[0-9]{1,3}|2000))?$' THEN
         n := t;
     ELSE
         RETURN ': ' || postbus.avro_shown(v) || ' is no decimal number';

@@ -72,7 +72,8 @@ PBUS_API void pbus_buffer_done(pbus_buffer *buffer);
  * twice or used before it is defined; a union in a union, or with one type twice; symbols and fields that
  * appear twice; a default that does not fit its field (of a union: its first branch); and what is above the
  * limits. Logical types that are unknown, or not allowed for their type, are passed over, as the
- * specification demands; attributes that it does not know as well.
+ * specification demands; attributes that it does not know as well. A "namespace", or the "default" of an enum,
+ * that is null is none, as for Java's parser: a namespace is then the one around it.
  *   text, size      caller's, read during the call
  *   known, n_known  schemas whose named types the text may use without defining them; kept alive by the new
  *                   schema; may be NULL where n_known is 0
@@ -181,14 +182,16 @@ PBUS_API PBUS_MUST_USE pbus_status pbus_compatibility_parse(const char *name, pb
  * PBUS_JSON_PLAIN is what people and other programs write. A union's value stands alone: the branch is the one
  * that it fits. Of numbers it is the narrowest of int, long, double, float for an integer, and double before
  * float for another number. Where it fits several branches otherwise it is refused as ambiguous, unless it is
- * tagged as above, which is always allowed (a name without its namespace will do). A field that is missing has
- * its default. Bytes and fixed are base64 (RFC 4648, section 4, padded). An integer may be written as 5.0. And
+ * tagged as above, which is always allowed (a name without its namespace will do). An object whose only key is
+ * a branch's name is taken for tagged wherever its value fits that branch: of a union that holds a map, a map
+ * with such an only key is written {"map": {"string": "a"}}. A field that is missing has its default. Bytes and fixed are base64 (RFC 4648, section 4, padded). An integer may be written as 5.0. And
  *   date                    "2026-11-25"
  *   time-millis, -micros    "14:03:05", "14:03:05.123" (no more digits than the type keeps)
  *   timestamp-millis, …     "2026-11-25T14:03:05.123Z", or with an offset such as +01:00; written back in Z
  *   local-timestamp-…       "2026-11-25T14:03:05.123", without a zone
  *   decimal                 "12.34" or 12.34 (a number that is no integer of 64 bits: of at most 15 digits, and
- *                           below 2^63); nothing is rounded, what does not fit scale and precision is refused
+ *                           below 2^63; a string: of at most 1005 characters, its exponent at most 2000);
+ *                           nothing is rounded, what does not fit scale and precision is refused
  *   uuid                    "0190f3e4-7c1a-8def-8000-00000000002a" (of a string, or a fixed of 16 bytes)
  *   duration                "P1M2DT3.004S": months, days, milliseconds; years, weeks, hours and minutes are
  *                           taken too

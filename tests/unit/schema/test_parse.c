@@ -168,6 +168,13 @@ static void every_kind_of_default_is_taken(void **state)
     }
 }
 
+static void a_default_symbol_that_is_null_is_none(void **state)
+{
+    (void)state;
+    assert_string_equal(
+        stage_refusal("{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\"],\"default\":null}"), "taken");
+}
+
 static void names_take_the_namespace_around_them(void **state)
 {
     (void)state;
@@ -180,7 +187,8 @@ static void names_take_the_namespace_around_them(void **state)
         "\"F\"},{\"name\":\"z\",\"type\":\"a.b.F\"}]}},"
         "{\"name\":\"three\",\"type\":\"F\"},"
         "{\"name\":\"four\",\"type\":{\"type\":\"fixed\",\"name\":\"G\",\"namespace\":\"\",\"size\":4}},"
-        "{\"name\":\"five\",\"type\":\"G\"}]}");
+        "{\"name\":\"five\",\"type\":\"G\"},"
+        "{\"name\":\"six\",\"type\":{\"type\":\"fixed\",\"name\":\"H\",\"namespace\":null,\"size\":8}}]}");
     assert_string_equal(pbus_schema_name(schema), "a.b.Outer");
     assert_non_null(strstr(pbus_schema_canonical(schema),
                            "{\"name\":\"one\",\"type\":{\"name\":\"a.b.F\",\"type\":\"fixed\",\"size\":1}}"));
@@ -188,6 +196,8 @@ static void names_take_the_namespace_around_them(void **state)
                            "{\"name\":\"y\",\"type\":\"c.F\"},{\"name\":\"z\",\"type\":\"a.b.F\"}"));
     assert_non_null(strstr(pbus_schema_canonical(schema), "{\"name\":\"three\",\"type\":\"a.b.F\"}"));
     assert_non_null(strstr(pbus_schema_canonical(schema), "{\"name\":\"five\",\"type\":\"G\"}"));
+    assert_non_null(strstr(pbus_schema_canonical(schema),
+                           "{\"name\":\"six\",\"type\":{\"name\":\"a.b.H\",\"type\":\"fixed\",\"size\":8}}"));
     pbus_schema_free(schema);
 }
 
@@ -349,6 +359,7 @@ int main(void)
         cmocka_unit_test(every_wrong_schema_is_refused_with_its_reason),
         cmocka_unit_test(a_default_has_to_fit_its_field),
         cmocka_unit_test(every_kind_of_default_is_taken),
+        cmocka_unit_test(a_default_symbol_that_is_null_is_none),
         cmocka_unit_test(names_take_the_namespace_around_them),
         cmocka_unit_test(a_logical_type_that_does_not_fit_is_passed_over),
         cmocka_unit_test(a_schema_may_name_types_of_others),
