@@ -5,6 +5,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A sample of the subscription main; topic: with its topic. */
@@ -212,5 +213,6 @@ int main(void)
         WORKING_TEST(an_address_that_is_taken_is_refused_before_anything_starts),
         WORKING_TEST(nothing_is_served_unless_it_is_asked_for),
     };
+    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     return cmocka_run_group_tests(tests, stage_group_setup, stage_group_teardown);
 }

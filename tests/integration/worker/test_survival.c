@@ -122,6 +122,55 @@ static void a_database_that_dies_and_comes_back_changes_nothing(void **state)
     expect_exactly(s, n);
 }
 
+static bool has_queued_two(void *arg)
+{
+    stage *s = arg;
+    pbus_worker_counts counts;
+    return pbus_worker_count(s->worker, "main", &counts) && counts.n_queued == 2;
+}
+
+static bool is_not_ready(void *arg)
+{
+    char reason[200];
+    return !pbus_worker_is_ready(((stage *)arg)->worker, reason, sizeof reason);
+}
+
+/* A commit claims the event that comes next. Where that one is not begun, since all is to be read again, its claim goes, too: whoever reads it would
+ * wait for that. */
+static void an_event_that_was_claimed_and_is_not_begun_is_handled_later(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, stage_gated);
+    sub.n_threads = 2; /* one that commits, and one whose session dies meanwhile */
+    pg_run(s->conn,
+           "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+           " PERFORM pg_advisory_xact_lock_shared(7); RETURN NULL; END $$;"
+           "CREATE CONSTRAINT TRIGGER hold AFTER INSERT ON effect DEFERRABLE INITIALLY DEFERRED FOR EACH ROW "
+           "EXECUTE FUNCTION hold(); SELECT pg_advisory_lock(7)");
+    stage_produce_one(s->topic, "k", "wait:1", NULL, NULL);
+    stage_produce(s->topic, "k", "wait:2", NULL, NULL);
+    stage_start(s, &sub, 1);
+    stage_expect_at_gate(s);
+    assert_true(wait_until(has_queued_two, s, STAGE_DEADLINE_MS));
+    stage_open_gate(s);
+    stage_expect_soon(s, 1, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted");
+    pg_run(s->conn,
+           "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'postbus %%' "
+           "AND wait_event IS DISTINCT FROM 'advisory'");
+    assert_true(wait_until(is_not_ready, s, STAGE_DEADLINE_MS));
+    PGconn *holder =
+        pg_fixture_connect(stage_server, "billing", NULL); /* so that nothing is read again yet */
+    pg_run(holder, "BEGIN; LOCK TABLE postbus_inbox.position");
+    pg_run(s->conn, "SELECT pg_advisory_unlock(7)");
+    stage_expect_soon(s, 1, "SELECT count(*) FROM effect");
+    stage_expect_soon(s, 0,
+                      "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'postbus % lane %' "
+                      "AND state <> 'idle'");
+    PQfinish(holder);
+    expect_exactly(s, 2);
+    assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM effect WHERE attempt = 1"), 2);
+}
+
 static void a_restored_database_replays_what_it_lacks(void **state)
 {
     stage *s = *state;
@@ -290,6 +339,7 @@ int main(void)
         STAGE_TEST(members_that_come_and_go_change_nothing),
         STAGE_TEST(a_member_that_was_frozen_holds_up_nobody_and_repeats_nothing),
         STAGE_TEST(a_database_that_dies_and_comes_back_changes_nothing),
+        STAGE_TEST(an_event_that_was_claimed_and_is_not_begun_is_handled_later),
         STAGE_TEST(a_restored_database_replays_what_it_lacks),
         STAGE_TEST(the_example_counts_each_event_once_and_ends_when_it_is_told),
         STAGE_TEST(what_kafka_deleted_unread_is_told_and_written_down),
