@@ -10,7 +10,8 @@
 /* Reads a file's schema; NULL: the reason was printed. */
 pbus_schema *schema_of_file(const call *c, const char *path);
 
-/* Prints all that stands against the schema, one a line, naming the earlier ones by their names. EXIT_OK: nothing does. */
+/* Prints all that stands against the schema, one a line, naming the earlier ones by their names. EXIT_OK: nothing does; what gives dates and times another
+ * meaning is warned of. */
 int schema_judge(const call *c, const pbus_schema *schema, pbus_schema *const *earlier,
                  const char *const *names, size_t n_earlier, pbus_compatibility mode);
 

@@ -47,6 +47,24 @@ static void print_incompatibility(const pbus_incompatibility *one, const char *e
                                               : "this one cannot read what the new schema writes");
 }
 
+/* What is compatible by Avro's rules, and wrong all the same. */
+static int warn_of_meaning(const call *c, const pbus_schema *schema, pbus_schema *const *earlier,
+                           const char *const *names, size_t n_earlier, pbus_compatibility mode)
+{
+    pbus_incompatibilities list = {0};
+    pbus_error err;
+    if (pbus_schema_compare_meaning(schema, (const pbus_schema *const *)earlier, n_earlier, mode, &list,
+                                    &err) != PBUS_OK)
+        return fault(c, "%s", err.message);
+    for (size_t i = 0; i < list.n_items; i++) {
+        const pbus_incompatibility *one = &list.items[i];
+        fprintf(stderr, "warning: %s: %s (%s %s)\n", one->path, one->reason,
+                one->new_reads_earlier ? "what was written by" : "by", names[one->earlier]);
+    }
+    pbus_incompatibilities_done(&list);
+    return EXIT_OK;
+}
+
 int schema_judge(const call *c, const pbus_schema *schema, pbus_schema *const *earlier,
                  const char *const *names, size_t n_earlier, pbus_compatibility mode)
 {
@@ -58,7 +76,7 @@ int schema_judge(const call *c, const pbus_schema *schema, pbus_schema *const *e
         print_incompatibility(&list.items[i], names[list.items[i].earlier]);
     pbus_incompatibilities_done(&list);
     if (status == PBUS_OK)
-        return EXIT_OK;
+        return warn_of_meaning(c, schema, earlier, names, n_earlier, mode);
     if (status != PBUS_ERROR_INCOMPATIBLE)
         return fault(c, "%s", err.message);
     fflush(stdout);

@@ -75,17 +75,8 @@ static const char *field_name(const type *t, size_t i)
 
 static void put_integer(script *s, const type *t, const char *value)
 {
-    static const char *const logicals[] = {
-        [PBUS_LOGICAL_DATE] = "date",
-        [PBUS_LOGICAL_TIME_MILLIS] = "time-millis",
-        [PBUS_LOGICAL_TIME_MICROS] = "time-micros",
-        [PBUS_LOGICAL_TIMESTAMP_MILLIS] = "timestamp-millis",
-        [PBUS_LOGICAL_TIMESTAMP_MICROS] = "timestamp-micros",
-        [PBUS_LOGICAL_LOCAL_TIMESTAMP_MILLIS] = "local-timestamp-millis",
-        [PBUS_LOGICAL_LOCAL_TIMESTAMP_MICROS] = "local-timestamp-micros",
-    };
     if (human_is_time(t->logical))
-        put(s, "postbus.avro_integer(%s, '%s', '%s', '%s')", value, t->name, logicals[t->logical],
+        put(s, "postbus.avro_integer(%s, '%s', '%s', '%s')", value, t->name, human_name(t->logical),
             human_sample(t->logical));
     else
         put(s, "postbus.avro_integer(%s, '%s', NULL, NULL)", value, t->name);

@@ -5,24 +5,32 @@
 #include <string.h>
 
 #include "failure.h"
+#include "human.h"
 #include "plan.h"
 #include "text.h"
 
 #define LISTED_MAX 1000u
 
-static bool fault_at(const plan *p, const place *at, plan_fault *call, void *context);
+/* What is looked for in a plan, and who is told. */
+typedef struct search {
+    bool of_shifts;
+    plan_fault *call;
+    void *context;
+} search;
 
-static bool fault_in_steps(const plan_step *steps, size_t n, const place *at, plan_fault *call, void *context)
+static bool search_at(const plan *p, const place *at, const search *s);
+
+static bool search_steps(const plan_step *steps, size_t n, const place *at, const search *s)
 {
     for (size_t i = 0; i < n; i++) {
         const place within = {.up = at, .kind = PLACE_FIELD, .name = steps[i].name};
-        if (steps[i].inner && !fault_at(steps[i].inner, &within, call, context))
+        if (steps[i].inner && !search_at(steps[i].inner, &within, s))
             return false;
     }
     return true;
 }
 
-static bool fault_in_symbols(const plan *p, const place *at, plan_fault *call, void *context)
+static bool fault_in_symbols(const plan *p, const place *at, const search *s)
 {
     for (size_t i = 0; i < p->writer->n_symbols; i++) {
         char reason[256];
@@ -31,24 +39,36 @@ static bool fault_in_symbols(const plan *p, const place *at, plan_fault *call, v
         snprintf(reason, sizeof reason,
                  "the symbol %.100s is none of the reader's enum %.80s, which has no default",
                  p->writer->symbols[i], p->reader->name);
-        if (!call(context, at, reason))
+        if (!s->call(s->context, at, reason))
             return false;
     }
     return true;
 }
 
-static bool fault_in_branches(const plan *p, const place *at, plan_fault *call, void *context)
+static bool search_branches(const plan *p, const place *at, const search *s)
 {
     for (size_t i = 0; i < p->writer->n_branches; i++) {
         const place within = {.up = at, .kind = PLACE_BRANCH, .name = p->writer->branches[i]->name};
-        if (!fault_at(p->branches[i], &within, call, context))
+        if (!search_at(p->branches[i], &within, s))
             return false;
     }
     return true;
 }
 
+/* Avro's rules resolve the number beneath, whatever it stands for. */
+static bool shift_of_scalar(const plan *p, const place *at, const search *s)
+{
+    char reason[128];
+    if (!human_is_time(p->writer->logical) || !human_is_time(p->reader->logical) ||
+        p->writer->logical == p->reader->logical)
+        return true;
+    snprintf(reason, sizeof reason, "%s is read as %s, and its numbers stay as they are",
+             human_name(p->writer->logical), human_name(p->reader->logical));
+    return s->call(s->context, at, reason);
+}
+
 /* Its recursion is as deep as that of plan_make. */
-static bool fault_at(const plan *p, const place *at, plan_fault *call, void *context)
+static bool search_at(const plan *p, const place *at, const search *s)
 {
     const place within = {.up = at, .kind = PLACE_ANY};
     if (p->judged)
@@ -56,20 +76,20 @@ static bool fault_at(const plan *p, const place *at, plan_fault *call, void *con
     ((plan *)p)->judged = true;
     switch (p->kind) {
     case PLAN_FAULT:
-        return call(context, at, p->reason);
+        return s->of_shifts || s->call(s->context, at, p->reason);
     case PLAN_ENUM:
-        return fault_in_symbols(p, at, call, context);
+        return s->of_shifts || fault_in_symbols(p, at, s);
     case PLAN_RECORD:
-        return fault_in_steps(p->steps, p->n_steps, at, call, context) &&
-               fault_in_steps(p->missing, p->n_missing, at, call, context);
+        return search_steps(p->steps, p->n_steps, at, s) && search_steps(p->missing, p->n_missing, at, s);
     case PLAN_ARRAY:
     case PLAN_MAP:
-        return fault_at(p->items, &within, call, context);
+        return search_at(p->items, &within, s);
     case PLAN_BRANCHES:
-        return fault_in_branches(p, at, call, context);
+        return search_branches(p, at, s);
     case PLAN_WRAP:
-        return fault_at(p->items, at, call, context);
+        return search_at(p->items, at, s);
     case PLAN_SCALAR:
+        return !s->of_shifts || shift_of_scalar(p, at, s);
     case PLAN_FIXED:
         return true;
     }
@@ -78,7 +98,12 @@ static bool fault_at(const plan *p, const place *at, plan_fault *call, void *con
 
 bool plan_each_fault(const plan *root, plan_fault *call, void *context)
 {
-    return fault_at(root, NULL, call, context);
+    return search_at(root, NULL, &(search){.call = call, .context = context});
+}
+
+bool plan_each_shift(const plan *root, plan_fault *call, void *context)
+{
+    return search_at(root, NULL, &(search){.of_shifts = true, .call = call, .context = context});
 }
 
 /* What a comparison has found. */
@@ -89,6 +114,7 @@ typedef struct comparison {
     size_t earlier;
     bool new_reads_earlier;
     bool no_memory;
+    bool of_shifts; /* looked for instead of faults */
 } comparison;
 
 static bool comparison_note(void *context, const place *at, const char *reason)
@@ -117,7 +143,7 @@ static pbus_status comparison_read(comparison *c, const pbus_schema *writer, con
     plans p = {.err = err};
     const plan *root = plan_make(&p, writer->root, reader->root);
     pbus_status status = p.status;
-    if (root && !plan_each_fault(root, comparison_note, c))
+    if (root && !(c->of_shifts ? plan_each_shift : plan_each_fault)(root, comparison_note, c))
         status = failure(err, PBUS_ERROR_MEMORY, "no memory for the list of incompatibilities");
     plans_done(&p);
     return status;
@@ -194,6 +220,26 @@ pbus_status pbus_schema_compare(const pbus_schema *schema, const pbus_schema *co
         status = comparison_fails(&c, err);
     pbus_incompatibilities found = {.items = c.items, .n_items = c.n_items, .memory = c.memory.blocks};
     if (status == PBUS_ERROR_INCOMPATIBLE && out)
+        *out = found;
+    else
+        pbus_incompatibilities_done(&found);
+    return status;
+}
+
+pbus_status pbus_schema_compare_meaning(const pbus_schema *schema, const pbus_schema *const *earlier,
+                                        size_t n_earlier, pbus_compatibility mode,
+                                        pbus_incompatibilities *out, pbus_error *err)
+{
+    comparison c = {.of_shifts = true};
+    pbus_status status = comparison_check(schema, earlier, n_earlier, mode, err);
+    if (status == PBUS_OK && !out)
+        status = failure(err, PBUS_ERROR_ARGUMENT, "out is NULL");
+    if (status != PBUS_OK)
+        return status;
+    if (mode != PBUS_COMPATIBILITY_NONE)
+        status = comparison_run(&c, schema, earlier, n_earlier, mode, err);
+    pbus_incompatibilities found = {.items = c.items, .n_items = c.n_items, .memory = c.memory.blocks};
+    if (status == PBUS_OK)
         *out = found;
     else
         pbus_incompatibilities_done(&found);

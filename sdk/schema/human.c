@@ -141,6 +141,20 @@ static bool has_zone(pbus_logical logical)
     return logical == PBUS_LOGICAL_TIMESTAMP_MILLIS || logical == PBUS_LOGICAL_TIMESTAMP_MICROS;
 }
 
+const char *human_name(pbus_logical logical)
+{
+    static const char *const names[] = {
+        [PBUS_LOGICAL_DATE] = "date",
+        [PBUS_LOGICAL_TIME_MILLIS] = "time-millis",
+        [PBUS_LOGICAL_TIME_MICROS] = "time-micros",
+        [PBUS_LOGICAL_TIMESTAMP_MILLIS] = "timestamp-millis",
+        [PBUS_LOGICAL_TIMESTAMP_MICROS] = "timestamp-micros",
+        [PBUS_LOGICAL_LOCAL_TIMESTAMP_MILLIS] = "local-timestamp-millis",
+        [PBUS_LOGICAL_LOCAL_TIMESTAMP_MICROS] = "local-timestamp-micros",
+    };
+    return names[logical];
+}
+
 const char *human_sample(pbus_logical logical)
 {
     if (logical == PBUS_LOGICAL_DATE)

@@ -12,6 +12,8 @@ static inline bool human_is_time(pbus_logical logical)
 {
     return logical >= PBUS_LOGICAL_DATE && logical <= PBUS_LOGICAL_LOCAL_TIMESTAMP_MICROS;
 }
+/* Its name in schemas; only of these types. */
+const char *human_name(pbus_logical logical);
 /* How its text looks, for messages. */
 const char *human_sample(pbus_logical logical);
 

@@ -70,5 +70,7 @@ bool match_names(const type *writer, const type *reader);
 /* Calls for each fault that is reachable, each once, in the order of the schemas. */
 typedef bool plan_fault(void *context, const place *at, const char *reason);
 bool plan_each_fault(const plan *root, plan_fault *call, void *context);
+/* Likewise for each date or time that is read as one of another kind. Of one plan either this is asked or the faults are. */
+bool plan_each_shift(const plan *root, plan_fault *call, void *context);
 
 #endif

@@ -155,6 +155,18 @@ PBUS_API PBUS_MUST_USE pbus_status pbus_schema_compare(const pbus_schema *schema
                                                        pbus_compatibility mode, pbus_incompatibilities *out,
                                                        pbus_error *err);
 
+/* Tells where compatible schemas give numbers another meaning: a date or a time that was written as one logical
+ * type is read as another, such as timestamp-millis as timestamp-micros. Avro's rules resolve the int or long
+ * beneath and convert nothing, so every value is read wrong, 1000 times too small there. Compares those that
+ * pbus_schema_compare compares; a logical type that comes or goes is none.
+ *   out    yours, to be given to pbus_incompatibilities_done; filled on PBUS_OK, with 0 items where there are
+ *          none. At most 1000 are listed. new_reads_earlier: which of the two reads.
+ * Returns: PBUS_OK, PBUS_ERROR_ARGUMENT, PBUS_ERROR_LIMIT, PBUS_ERROR_MEMORY. Since: 0.2. */
+PBUS_API PBUS_MUST_USE pbus_status pbus_schema_compare_meaning(const pbus_schema *schema,
+                                                               const pbus_schema *const *earlier,
+                                                               size_t n_earlier, pbus_compatibility mode,
+                                                               pbus_incompatibilities *out, pbus_error *err);
+
 /* Releases a list and empties it. Takes NULL. Since: 0.2. */
 PBUS_API void pbus_incompatibilities_done(pbus_incompatibilities *list);
 

@@ -52,6 +52,30 @@ static void files_are_checked_without_a_database(void **state)
     stage_says("/nowhere/x.avsc cannot be read: No such file");
 }
 
+#define AT(unit) R("{\"name\":\"at\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-" unit "\"}}")
+
+/* Avro's rules take them for compatible, and convert nothing. */
+static void times_that_become_others_are_warned_of(void **state)
+{
+    (void)state;
+    stage_database("warned");
+    stage_expect(0, POSTBUS("migrate"));
+    const char *millis = file("one.avsc", AT("millis")), *micros = file("two.avsc", AT("micros"));
+    static const char warning[] = "warning: at: timestamp-millis is read as timestamp-micros, and its "
+                                  "numbers stay as they are (what was written by version 1)";
+    stage_expect(0, POSTBUS("schema", "check", micros, millis));
+    stage_says("warning: at: timestamp-millis is read as timestamp-micros");
+    stage_says("one.avsc)");
+    stage_says("is good");
+    stage_expect(0, POSTBUS("schema", "add", "at-value", millis));
+    stage_does_not_say("warning");
+    stage_expect(0, POSTBUS("schema", "check", micros, "--subject", "at-value"));
+    stage_says(warning);
+    stage_expect(0, POSTBUS("schema", "add", "at-value", micros));
+    stage_says(warning);
+    stage_says("added as version 2");
+}
+
 static void versions_are_kept_and_the_incompatible_refused(void **state)
 {
     (void)state;
@@ -192,6 +216,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_are_checked_without_a_database),
+        cmocka_unit_test(times_that_become_others_are_warned_of),
         cmocka_unit_test(versions_are_kept_and_the_incompatible_refused),
         cmocka_unit_test(a_text_has_one_id_under_every_subject),
         cmocka_unit_test(a_bound_topic_is_checked_by_the_newest_schema_and_listed),
