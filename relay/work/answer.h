@@ -17,7 +17,7 @@ typedef struct answer {
  * body becomes part of the reason. now_s: since 1970. */
 pbus_outcome answer_outcome(const answer *a, int64_t now_s);
 
-/* The milliseconds of a Retry-After, which is a number of seconds or a date; 0: it has passed; -1: it is neither. */
+/* The milliseconds of a Retry-After, which is a number of seconds or a date, a day at most; 0: it has passed; -1: it is neither. */
 int64_t answer_delay_ms(const char *retry_after, int64_t now_s);
 
 #endif

@@ -6,7 +6,7 @@
 #include "answer.h"
 
 #define NOW_S INT64_C(1767225600) /* Thu, 01 Jan 2026 00:00:00 GMT */
-#define YEAR_MS (INT64_C(365) * 86400 * 1000)
+#define DAY_MS (INT64_C(86400) * 1000)
 
 static pbus_outcome of(int status, const char *retry_after, const char *body)
 {
@@ -59,15 +59,17 @@ static void retry_after_is_a_number_or_a_date(void **state)
         {"1", 1000},
         {" 120 ", 120000},
         {"0007", 7000},
-        {"20260102", INT64_C(20260102) * 1000}, /* no date */
-        {"999999999", YEAR_MS},
-        {"99999999999999999999999999", YEAR_MS},
+        {"20260102", DAY_MS}, /* no date */
+        {"86399", DAY_MS - 1000},
+        {"86401", DAY_MS},
+        {"999999999", DAY_MS},
+        {"99999999999999999999999999", DAY_MS},
         {"Thu, 01 Jan 2026 00:02:00 GMT", 120000},
         {"Thursday, 01-Jan-26 00:02:00 GMT", 120000},
         {"Thu Jan  1 00:02:00 2026", 120000},
         {"Thu, 01 Jan 2026 00:00:00 GMT", 0},
         {"Wed, 31 Dec 2025 23:59:59 GMT", 0},
-        {"Fri, 01 Jan 2100 00:00:00 GMT", YEAR_MS},
+        {"Fri, 01 Jan 2100 00:00:00 GMT", DAY_MS},
         {"", -1},
         {" ", -1},
         {"-1", -1},
