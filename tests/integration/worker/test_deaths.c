@@ -133,6 +133,30 @@ static void what_was_handled_beside_it_is_not_given_up(void **state)
     expect_nothing_left(s);
 }
 
+static int64_t begin_attempt(const stage *s, const char *member)
+{
+    return pg_number(s->conn,
+                     "SELECT postbus_inbox.begin_attempt(1, '00000000-0000-4000-8000-000000000001', '%s')",
+                     member);
+}
+
+/* None of the members has a session: they died, unless it was the server that went. */
+static void a_server_that_was_started_anew_has_killed_nobody(void **state)
+{
+    stage *s = *state;
+    assert_int_equal(begin_attempt(s, "one"), 0);
+    assert_int_equal(begin_attempt(s, "another"), 1);
+    pg_fixture_restart(stage_server, PG_STOP_FAST);
+    PQreset(s->conn);
+    assert_int_equal(begin_attempt(s, "another"), 0);
+    assert_int_equal(begin_attempt(s, "one"), 1);
+    pg_fixture_restart(stage_server, PG_STOP_FAST);
+    PQreset(s->conn);
+    assert_int_equal(begin_attempt(s, "another"), 0); /* its own note, of before */
+    assert_int_equal(begin_attempt(s, "one"), 1);
+    assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM postbus_inbox.in_hand"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -140,6 +164,7 @@ int main(void)
         STAGE_TEST(so_is_one_that_comes_in_a_batch),
         STAGE_TEST(so_is_one_that_had_waited_for_another_attempt),
         STAGE_TEST(what_was_handled_beside_it_is_not_given_up),
+        STAGE_TEST(a_server_that_was_started_anew_has_killed_nobody),
     };
     cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     return cmocka_run_group_tests(tests, stage_group_setup, stage_group_teardown);

@@ -438,7 +438,8 @@ COMMENT ON FUNCTION postbus_inbox.claim_one(int, int, uuid, int, bigint, bigint,
 
 -- Notes, for the moment after the commit, that an attempt begins. Returns how many attempts at the event have killed their processes since the last one
 -- ended otherwise; where there are any nothing is noted: they are to be written down first. Of a member that has sessions, nothing is
--- known yet. The commit is not waited for: what dies is the worker, and PostgreSQL with its unwritten log lives on.
+-- known yet; nor is it of one whose note is older than the server's start, which ended all sessions: such notes are removed. The commit is not waited for:
+-- what dies is the worker, and PostgreSQL with its unwritten log lives on.
 CREATE FUNCTION postbus_inbox.begin_attempt(p_source int, p_identity uuid, p_member text) RETURNS int
 LANGUAGE plpgsql SET enable_seqscan = off SET jit = off
 AS $$
@@ -446,10 +447,12 @@ DECLARE
     n_dead int;
 BEGIN
     SELECT count(*) INTO n_dead FROM postbus_inbox.in_hand h
-     WHERE h.source = p_source AND h.identity = p_identity AND h.member <> p_member
+     WHERE h.source = p_source AND h.identity = p_identity AND h.member <> p_member AND h.since > pg_catalog.pg_postmaster_start_time()
        AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.application_name LIKE 'postbus ' || h.member || ' %');
     IF n_dead = 0 THEN
         PERFORM set_config('synchronous_commit', 'off', true);
+        DELETE FROM postbus_inbox.in_hand h
+         WHERE h.source = p_source AND h.identity = p_identity AND h.since <= pg_catalog.pg_postmaster_start_time();
         INSERT INTO postbus_inbox.in_hand (source, identity, member) VALUES (p_source, p_identity, p_member) ON CONFLICT DO NOTHING;
     END IF;
     RETURN n_dead;
