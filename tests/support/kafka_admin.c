@@ -6,7 +6,7 @@
 
 #include <librdkafka/rdkafka.h>
 
-enum { ANSWER_MS = 30000 };
+enum { ANSWER_MS = 120000 };
 
 static rd_kafka_t *connect_admin(const char *brokers, char *message, size_t message_size)
 {

@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { KILL_DEADLINE_MS = 20000 };
+enum { KILL_DEADLINE_MS = 120000 };
 
 struct proc_fixture {
     pid_t pid;

@@ -13,7 +13,7 @@
 #include "proc_fixture.h"
 #include "wait_until.h"
 
-enum { SOON_MS = 60000, MOST_ARGUMENTS = 8 };
+enum { SOON_MS = 120000, MOST_ARGUMENTS = 8 };
 
 struct registry_fixture {
     char state[64], port_text[12], url[40];

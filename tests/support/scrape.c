@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SOON_MS = 60000 };
+enum { SOON_MS = 120000 };
 
 typedef struct listener {
     proc_fixture *proc;

@@ -11,7 +11,7 @@
 
 #include <librdkafka/rdkafka.h>
 
-enum { METADATA_MS = 30000, POLL_MS = 100 };
+enum { METADATA_MS = 120000, POLL_MS = 100 };
 
 static void set(rd_kafka_conf_t *conf, const char *name, const char *value)
 {

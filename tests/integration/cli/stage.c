@@ -6,7 +6,7 @@
 #include "proc_fixture.h"
 #include "stage.h"
 
-#define DEADLINE_MS 60000
+#define DEADLINE_MS 120000
 
 pg_fixture *stage_pg;
 char *stage_said;

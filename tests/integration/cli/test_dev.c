@@ -12,7 +12,7 @@
 #include "stage.h"
 #include "wait_until.h"
 
-#define DEADLINE_MS 90000
+#define DEADLINE_MS 120000
 
 static char parent[] = "/tmp/postbus-test-dev-XXXXXX";
 static char dir[64];

@@ -11,7 +11,7 @@
 #include "proc_fixture.h"
 #include "wait_until.h"
 
-enum { SOON_MS = 30000, A_MOMENT_MS = 100 };
+enum { SOON_MS = 120000, A_MOMENT_MS = 100 };
 
 static kafka_fixture *kafka;
 

@@ -12,7 +12,7 @@
 #include "text_file.h"
 #include "wait_until.h"
 
-enum { POOLER_PORT = 6432 /* names a socket in a private directory */, SOON_MS = 30000 };
+enum { POOLER_PORT = 6432 /* names a socket in a private directory */, SOON_MS = 120000 };
 
 static PGconn *owner; /* of the test's own database */
 

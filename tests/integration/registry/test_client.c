@@ -14,7 +14,7 @@
 #include "registry_fixture.h"
 #include "wait_until.h"
 
-enum { SOON_MS = 60000 };
+enum { SOON_MS = 120000 };
 
 #define R(fields) "{\"type\":\"record\",\"name\":\"R\",\"fields\":[" fields "]}"
 #define A "{\"name\":\"a\",\"type\":\"int\"}"

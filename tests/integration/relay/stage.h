@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-enum { SOON_MS = 30000 };
+enum { SOON_MS = 120000 };
 
 extern pg_fixture *stage_pg;
 extern kafka_fixture *stage_kafka;

@@ -9,7 +9,7 @@
 #include <libpq-fe.h>
 #include <stddef.h>
 
-enum { SOON_MS = 60000 };
+enum { SOON_MS = 120000 };
 
 extern kafka_fixture *stage_kafka;
 

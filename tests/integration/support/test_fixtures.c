@@ -13,7 +13,7 @@
 
 #include <librdkafka/rdkafka.h>
 
-enum { SOON_MS = 30000 };
+enum { SOON_MS = 120000 };
 
 static pg_fixture *pg;
 static kafka_fixture *kafka;

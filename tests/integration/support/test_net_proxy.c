@@ -17,7 +17,7 @@
 
 #include <librdkafka/rdkafka.h>
 
-enum { SOON_MS = 30000, MANY = 150 };
+enum { SOON_MS = 120000, MANY = 150 };
 
 /* A server that the test itself is, and the proxy before it. */
 static int listener;

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MOST = 3, SOON_MS = 30000 };
+enum { MOST = 3, SOON_MS = 120000 };
 
 static char orders[] = "orders", billing[] = "billing", stock[] = "stock", no_database[] = "";
 static int listener = -1;

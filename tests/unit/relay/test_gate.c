@@ -13,7 +13,7 @@
 #include "clock.h"
 #include "wait_until.h"
 
-enum { SOON_MS = 30000 };
+enum { SOON_MS = 120000 };
 
 /* A producer behind a gate, and the brokers of another one, which are before none. */
 typedef struct stage {

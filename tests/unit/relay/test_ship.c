@@ -9,7 +9,7 @@
 #include <librdkafka/rdkafka_mock.h>
 #include <string.h>
 
-enum { SOON_MS = 30000, N_ROWS = 3, PRODUCE = 0, RTT_MS = 300 };
+enum { SOON_MS = 120000, N_ROWS = 3, PRODUCE = 0, RTT_MS = 300 };
 
 static config_pair five_in_flight[] = {
     {(char[]){"test.mock.num.brokers"}, (char[]){"1"}, NULL},

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SOON_MS = 20000 };
+enum { SOON_MS = 120000 };
 
 static proc_fixture *shell(const char *script)
 {
