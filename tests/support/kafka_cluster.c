@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MOST_NODES = 9, DEADLINE_MS = 60000 };
+enum { MOST_NODES = 9, DEADLINE_MS = 180000 };
 
 struct kafka_cluster {
     char directory[64];

@@ -152,7 +152,7 @@ static bool are_gone(void *arg)
 
 void pg_end_backends(PGconn *conn, const char *which)
 {
-    enum { GONE_DEADLINE_MS = 60000 };
+    enum { GONE_DEADLINE_MS = 180000 };
     /* Its second argument, which waits, came with PostgreSQL 14. */
     char *backends = pg_text(conn,
                              "SELECT coalesce(array_agg(pid) FILTER (WHERE signalled), '{}') FROM (SELECT "
