@@ -17,8 +17,14 @@ typedef struct known {
 void decoders_init(decoders *d, const schema_lookup *lookup, pbus_schema *reader, bool keeps_all)
 {
     *d = (decoders){.lookup = *lookup, .reader = pbus_schema_share(reader), .keeps_all = keeps_all};
+    d->lookup.ending = &d->ending;
     pthread_mutex_init(&d->asking, NULL);
     pthread_mutex_init(&d->looking, NULL);
+}
+
+void decoders_interrupt(decoders *d)
+{
+    atomic_store(&d->ending, true);
 }
 
 static void known_free(known *one)

@@ -11,6 +11,7 @@ typedef struct decoders {
     schema_lookup lookup; /* used by whoever asks */
     pbus_schema *reader;  /* what values are read as; NULL: each as what it was written as */
     bool keeps_all;       /* what nobody knows is not asked for again, and the connection stays open */
+    atomic_bool ending;   /* the lookup's */
     pthread_mutex_t asking, looking;
     struct known *known; /* under `looking` */
 } decoders;
@@ -18,6 +19,8 @@ typedef struct decoders {
 /* lookup: copied, not connected. reader: shared. */
 void decoders_init(decoders *d, const schema_lookup *lookup, pbus_schema *reader, bool keeps_all);
 void decoders_done(decoders *d);
+/* From any thread, and for good: whoever waits for a database does so no longer. */
+void decoders_interrupt(decoders *d);
 
 /* The decoder of a topic's values with such a frame, which is not PBUS_FRAMING_NONE; borrowed until decoders_done.
  *   may_ask  whether to wait for answers; with false, PBUS_OK and *out NULL: it is not known yet

@@ -4,14 +4,22 @@
 
 #include <libpq-fe.h>
 #include <postbus/registry.h>
+#include <stdatomic.h>
 
-/* Filled by the caller, and used by one thread at a time. Texts and registry are borrowed. */
+/* Filled by the caller, and used by one thread at a time. Texts, registry and flag are borrowed. */
 typedef struct schema_lookup {
-    const char *conninfo;    /* NULL: no database */
-    const char *name;        /* of the session, for those who look at it */
-    pbus_registry *registry; /* NULL: none */
-    PGconn *conn;            /* NULL: not connected; connects when it is asked */
+    const char *conninfo;      /* NULL: no database */
+    const char *name;          /* of the session, for those who look at it */
+    pbus_registry *registry;   /* NULL: none */
+    const atomic_bool *ending; /* set by any thread: a database is waited for no longer; NULL: nobody does */
+    PGconn *conn;              /* NULL: not connected; connects when it is asked */
+    int64_t pause_until_ms;    /* the database could not be asked, and is not asked before */
+    pbus_error pause_reason;
 } schema_lookup;
+
+/* A database is waited for SCHEMA_LOOKUP_ANSWER_MS at most, from connecting to the answer, and where it could not be asked it is left alone for as long as
+ * a registry is: of many who ask one after another only the first waits. */
+enum { SCHEMA_LOOKUP_ANSWER_MS = 10000, SCHEMA_LOOKUP_PAUSE_MS = PBUS_REGISTRY_PAUSE_MS };
 
 /* The database is asked first: it knows whose ids a topic's frames have, where the topic is bound. Then the registry, and then the database once more, for ids
  * of its own in a topic that is not bound any more.

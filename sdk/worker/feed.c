@@ -147,6 +147,7 @@ void feed_stop(feed *f)
 {
     pthread_mutex_lock(&f->lock);
     f->stopping = true;
+    value_reader_interrupt(f->sub->values);
     lanes_wake_all(f);
     pthread_cond_broadcast(&f->changed);
     pthread_mutex_unlock(&f->lock);

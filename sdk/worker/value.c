@@ -101,6 +101,12 @@ void value_reader_free(value_reader *r)
     free(r);
 }
 
+void value_reader_interrupt(value_reader *r)
+{
+    if (r)
+        decoders_interrupt(&r->of_frames);
+}
+
 /* Puts down the decoder, and where the value begins. *out NULL with PBUS_OK: somebody would have to be asked. */
 static pbus_status find(value_reader *r, event *e, bool may_ask, const pbus_decoder **out, pbus_error *err)
 {

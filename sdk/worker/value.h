@@ -11,6 +11,8 @@ typedef struct value_reader value_reader;
 /* A bad option: PBUS_ERROR_ARGUMENT, and nothing in *out. Nobody is asked yet. */
 PBUS_MUST_USE pbus_status value_reader_new(const pbus_avro *given, value_reader **out, pbus_error *err);
 void value_reader_free(value_reader *r);
+/* From any thread, and for good: whoever waits for a database with schemas does so no longer. Takes NULL. */
+void value_reader_interrupt(value_reader *r);
 
 typedef enum value_state {
     VALUE_READ,       /* the event has what there is to read, which is nothing for a tombstone */

@@ -241,10 +241,9 @@ pbus_status pbus_worker_start(const pbus_worker_options *options, pbus_worker **
 
 static void ask_to_stop(feed *f, bool abandon)
 {
+    feed_stop(f);
     pthread_mutex_lock(&f->lock);
-    f->stopping = true;
     f->abandoned = f->abandoned || abandon;
-    lanes_wake_all(f);
     pthread_cond_broadcast(&f->changed);
     pthread_mutex_unlock(&f->lock);
 }

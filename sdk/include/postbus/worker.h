@@ -185,8 +185,8 @@ typedef enum pbus_at_dead {
  *
  * A schema is asked for once, by the thread that handles the first event that needs it; what is known goes on whoever is away. Where somebody who may
  * know cannot be asked, that thread tries again, about each second, and tells PBUS_NOTICE_SCHEMA; nothing is lost, dead or counted as an attempt
- * meanwhile. Reading pauses once the buffer is full; an event that had waited in the database waits on. pbus_worker_stop may then take as
- * long as one question: the registry's timeout_ms, or some 10 seconds for a database. */
+ * meanwhile. Reading pauses once the buffer is full; an event that had waited in the database waits on. A database is
+ * waited for 10 seconds at most, and pbus_worker_stop interrupts that; a question to a registry takes up to its timeout_ms, also then. */
 typedef struct pbus_avro {
     /* Of a database with the schema postbus, which postbus schema add fills: its role needs postbus_viewer. NULL: none. */
     const char *conninfo;

@@ -431,6 +431,38 @@ static void a_worker_that_waits_for_schemas_stops(void **state)
     stage_expect_soon(s, 1, "SELECT count(*) FROM effect WHERE attempt = 1");
 }
 
+enum { MANY_THREADS = 16, MANY_EVENTS = 64 };
+
+/* It takes connections, and says nothing: each thread has an event whose schema it wants to ask for. */
+static void a_database_of_schemas_that_answers_nothing_holds_up_no_stop(void **state)
+{
+    stage *s = *state;
+    char conninfo[200], key[16];
+    net_proxy *between = net_proxy_new();
+    net_proxy_aim(between, pg_fixture_port(stage_server));
+    net_proxy_hold(between, NET_BOTH_WAYS);
+    snprintf(conninfo, sizeof conninfo, "host=127.0.0.1 port=%d dbname=billing user=postgres",
+             net_proxy_port(between));
+    pbus_avro avro = {.conninfo = conninfo};
+    pbus_subscription sub = stage_subscription(s, insert_json);
+    sub.avro = &avro;
+    sub.n_threads = MANY_THREADS;
+    const pbus_frame f = confluent(avro_add(s->conn, "r", R(ID)));
+    for (int i = 0; i < MANY_EVENTS; i++) {
+        snprintf(key, sizeof key, "k%d", i);
+        produce(s, key, &f, R(ID), "{\"id\":1}");
+    }
+    stage_start(s, &sub, 1);
+    stage_expect_notice(
+        s, PBUS_NOTICE_SCHEMA); /* the first has waited in vain, and all others have come to ask */
+    stage_stop(s);
+    stage_start(s, &sub, 1);
+    net_proxy_heal(between);
+    stage_expect_soon(s, MANY_EVENTS, "SELECT count(*) FROM effect WHERE attempt = 1");
+    stage_stop(s);
+    net_proxy_free(between);
+}
+
 static atomic_int n_direct;
 
 static pbus_outcome count_json(const pbus_delivery *event, PGconn *tx, void *arg)
@@ -497,6 +529,7 @@ int main(void)
         AVRO_TEST(an_event_that_waits_in_the_database_waits_for_the_registry),
         AVRO_TEST(without_a_database_schemas_are_waited_for_too),
         AVRO_TEST(a_worker_that_waits_for_schemas_stops),
+        AVRO_TEST(a_database_of_schemas_that_answers_nothing_holds_up_no_stop),
     };
     cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     return cmocka_run_group_tests(tests, stage_group_setup, stage_group_teardown);
