@@ -17,7 +17,12 @@
 
 #define SCRIPT POSTBUS_SUPPORT_DIR "/pg-cluster"
 
-enum { READY_DEADLINE_MS = 300000, STOP_DEADLINE_MS = 180000, SHELL_DEADLINE_MS = 300000, MAX_ARGUMENTS = 80 };
+enum {
+    READY_DEADLINE_MS = 300000,
+    STOP_DEADLINE_MS = 180000,
+    SHELL_DEADLINE_MS = 300000,
+    MAX_ARGUMENTS = 80
+};
 
 struct pg_fixture {
     proc_fixture *server;
