@@ -3,6 +3,7 @@
 #include "lane.h"
 
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "attempt.h"
@@ -95,28 +96,62 @@ void lanes_wake_all(feed *f)
         pthread_cond_signal(&f->lanes[i].has_work);
 }
 
-/* The server is asked without the lock, which everybody needs: a network that is slow would hold up all that is still well. */
-static void lane_cancel(lane *l)
+/* How to cancel what a session is doing. Its lane has it, and whoever cancels at this moment. */
+struct lane_cancel {
+    PGcancel *server;
+    atomic_int n_users;
+};
+
+/* NULL: no memory, and nothing can be cancelled. */
+static lane_cancel *cancel_new(PGconn *conn)
+{
+    lane_cancel *c = calloc(1, sizeof *c);
+    if (c && (c->server = PQgetCancel(conn)) != NULL) {
+        c->n_users = 1;
+        return c;
+    }
+    free(c);
+    return NULL;
+}
+
+static void cancel_leave(lane_cancel *c)
+{
+    if (!c || atomic_fetch_sub(&c->n_users, 1) > 1)
+        return;
+    PQfreeCancel(c->server);
+    free(c);
+}
+
+static void *cancel_run(void *arg)
 {
     char why[256];
-    feed *f = l->feed;
-    pthread_mutex_lock(&f->lock);
-    PGcancel *cancel = l->cancel;
-    l->cancelling = cancel != NULL;
-    pthread_mutex_unlock(&f->lock);
-    if (!cancel)
-        return;
-    PQcancel(cancel, why, sizeof why);
-    pthread_mutex_lock(&f->lock);
-    l->cancelling = false;
-    pthread_cond_broadcast(&f->changed);
-    pthread_mutex_unlock(&f->lock);
+    lane_cancel *c = arg;
+    PQcancel(c->server, why, sizeof why);
+    cancel_leave(c);
+    return NULL;
+}
+
+/* On a thread that nobody waits for: where something in between takes the connection and says nothing, PQcancel waits without a limit. */
+static void cancel_start(lane_cancel *c)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, cancel_run, c) == 0)
+        pthread_detach(thread);
+    else
+        cancel_leave(c);
 }
 
 void lanes_cancel(feed *f)
 {
-    for (int i = 0; i < f->sub->n_threads; i++)
-        lane_cancel(&f->lanes[i]);
+    for (int i = 0; i < f->sub->n_threads; i++) {
+        pthread_mutex_lock(&f->lock);
+        lane_cancel *c = f->lanes[i].cancel;
+        if (c)
+            atomic_fetch_add(&c->n_users, 1);
+        pthread_mutex_unlock(&f->lock);
+        if (c)
+            cancel_start(c);
+    }
 }
 
 /* What there is to do. */
@@ -200,9 +235,7 @@ static void lane_close(lane *l)
 {
     feed *f = l->feed;
     pthread_mutex_lock(&f->lock);
-    while (l->cancelling)
-        feed_wait(f, &f->changed, feed_now_ms() + IDLE_MS);
-    PQfreeCancel(l->cancel);
+    cancel_leave(l->cancel);
     l->cancel = NULL;
     pthread_mutex_unlock(&f->lock);
     session_close(&l->session);
@@ -225,7 +258,7 @@ static pbus_status lane_open(lane *l, pbus_error *err)
         return status;
     }
     pthread_mutex_lock(&f->lock);
-    l->cancel = PQgetCancel(l->session.conn);
+    l->cancel = cancel_new(l->session.conn);
     pthread_mutex_unlock(&f->lock);
     return PBUS_OK;
 }
@@ -246,7 +279,7 @@ static void lane_interrupt(lane *l)
     PGconn *conn = l->session.conn;
     for (int i = 0; i < CANCEL_TRIES && l->cancel && PQstatus(conn) == CONNECTION_OK && PQisBusy(conn); i++) {
         struct pollfd answer = {.fd = PQsocket(conn), .events = POLLIN};
-        PQcancel(l->cancel, ignored, sizeof ignored);
+        PQcancel(l->cancel->server, ignored, sizeof ignored);
         poll(&answer, 1, CANCEL_MS);
         if (!PQconsumeInput(conn))
             return;

@@ -7,13 +7,14 @@
 #include "waiting.h"
 #include "tally.h"
 
+typedef struct lane_cancel lane_cancel;
+
 struct lane {
     feed *feed;
     waiting waiting;     /* without a database */
     uint64_t generation; /* to which that belongs */
     session session;
-    PGcancel *cancel; /* of the session; under the feed's lock, as the next */
-    bool cancelling;  /* somebody uses it without the lock */
+    lane_cancel *cancel; /* of the session; under the feed's lock */
     pthread_t thread;
     bool started;
     event **batch;           /* what is being handled: room for batch_size */
@@ -41,7 +42,8 @@ void lanes_put(feed *f, event *e);
 /* With the lock held. */
 void lanes_wake_one(feed *f);
 void lanes_wake_all(feed *f);
-/* Cancels what the lanes' sessions are doing. Takes the lock, but not while it asks the server; a lane does not end its session meanwhile. */
+/* Has what the lanes' sessions are doing cancelled, and waits for no server: that is for threads of its own, which end by themselves, be it after the
+ * worker. Takes the lock. */
 void lanes_cancel(feed *f);
 
 /* The event that this lane handles next, which stays in its queue; NULL: that is not known yet. */

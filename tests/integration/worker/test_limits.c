@@ -1,6 +1,7 @@
 /* The worker's limits: of a handler's time, of memory, of delays, and of what it may do while it knows nothing or is about to end. */
 #include "stage.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -238,6 +239,67 @@ static bool was_told_to_start_again(void *arg)
     return told;
 }
 
+/* In a statement that is still going on when the test is over. */
+static pbus_outcome asleep(const pbus_delivery *event, PGconn *tx, void *arg)
+{
+    (void)event;
+    (void)arg;
+    PQclear(PQexec(tx, "SELECT pg_sleep(600)"));
+    return pbus_ack();
+}
+
+typedef struct stopping {
+    stage *s;
+    pbus_status status;
+    atomic_bool returned;
+} stopping;
+
+static void *stop_now(void *arg)
+{
+    pbus_error err;
+    stopping *st = arg;
+    st->status = pbus_worker_stop(st->s->worker, 0, &err);
+    st->returned = true;
+    return NULL;
+}
+
+static bool has_returned(void *arg)
+{
+    return ((stopping *)arg)->returned;
+}
+
+/* Something in between takes all connections, and nothing arrives: neither can the statement be cancelled nor does it end. */
+static void a_stop_returns_where_nobody_answers_its_cancel(void **state)
+{
+    stage *s = *state;
+    char conninfo[200];
+    pthread_t thread;
+    stopping st = {.s = s};
+    net_proxy *between = net_proxy_new();
+    net_proxy_aim(between, pg_fixture_port(stage_server));
+    snprintf(conninfo, sizeof conninfo, "host=127.0.0.1 port=%d dbname=billing user=billing_app",
+             net_proxy_port(between));
+    pbus_subscription sub = stage_subscription(s, asleep);
+    pbus_worker_options options = stage_options(s, &sub, 1);
+    options.conninfo = conninfo;
+    stage_produce(s->topic, "k", "v", NULL, NULL);
+    if (pbus_worker_start(&options, &s->worker, &s->err) != PBUS_OK)
+        fail_msg("%s", s->err.message);
+    stage_expect_soon(
+        s, 1,
+        "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)' AND state = "
+        "'active' AND usename = 'billing_app'");
+    net_proxy_hold(between, NET_BOTH_WAYS);
+    assert_int_equal(pthread_create(&thread, NULL, stop_now, &st), 0);
+    bool in_time = wait_until(has_returned, &st, STAGE_DEADLINE_MS);
+    net_proxy_heal(between);
+    pthread_join(thread, NULL);
+    assert_true(in_time);
+    assert_int_equal(st.status, PBUS_ERROR_BUSY);
+    stage_stop(s);
+    net_proxy_free(between);
+}
+
 /* Restored to a time when there was no such subscription, and its number has become another's. */
 static void a_database_older_than_the_subscription_is_not_worked(void **state)
 {
@@ -273,6 +335,7 @@ int main(void)
         STAGE_TEST(sessions_outlive_the_server_s_patience_with_idle_ones),
         STAGE_TEST(nothing_is_read_on_while_positions_are_not_known),
         STAGE_TEST(a_database_older_than_the_subscription_is_not_worked),
+        STAGE_TEST(a_stop_returns_where_nobody_answers_its_cancel),
     };
     cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     return cmocka_run_group_tests(tests, stage_group_setup, stage_group_teardown);
