@@ -288,6 +288,8 @@ static void lane_interrupt(lane *l)
 
 pbus_status lane_reopen(lane *l, pbus_error *err)
 {
+    if (PQstatus(l->session.conn) == CONNECTION_BAD)
+        feed_tell(l->feed, PBUS_NOTICE_DATABASE, NULL, 0, "%s", PQerrorMessage(l->session.conn));
     lane_interrupt(l);
     lane_close(l);
     feed_lose(l->feed);

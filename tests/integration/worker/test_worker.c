@@ -250,6 +250,23 @@ static void a_handler_may_deallocate_what_is_prepared(void **state)
     assert_int_equal(stage_notices(s, PBUS_NOTICE_DATABASE), 0);
 }
 
+static pbus_outcome cut_off(const pbus_delivery *event, PGconn *tx, void *arg)
+{
+    if (event->attempt == 1)
+        PQclear(PQexec(tx, "SELECT pg_terminate_backend(pg_backend_pid())"));
+    return stage_insert(event, tx, arg);
+}
+
+static void a_session_that_is_lost_under_a_handler_is_told_and_the_event_tried_again(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, cut_off);
+    stage_produce(s->topic, "k", "v", NULL, NULL);
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 1, "SELECT count(*) FROM effect WHERE attempt = 2");
+    stage_expect_notice(s, PBUS_NOTICE_DATABASE);
+}
+
 /* The claim of the next event travels with the commit, and tells nothing of it. */
 static void a_commit_that_fails_is_seen_though_a_claim_goes_with_it(void **state)
 {
@@ -480,6 +497,7 @@ int main(void)
         STAGE_TEST(dead_letters_that_are_redriven_are_handled_in_their_order),
         STAGE_TEST(a_handler_that_ends_its_transaction_is_caught),
         STAGE_TEST(a_handler_may_deallocate_what_is_prepared),
+        STAGE_TEST(a_session_that_is_lost_under_a_handler_is_told_and_the_event_tried_again),
         STAGE_TEST(a_commit_that_fails_is_seen_though_a_claim_goes_with_it),
         STAGE_TEST(a_claim_that_fails_leaves_the_commit_before_it_alone),
         STAGE_TEST(a_claim_of_an_event_that_is_to_be_read_again_is_undone),
