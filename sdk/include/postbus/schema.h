@@ -160,7 +160,8 @@ PBUS_API PBUS_MUST_USE pbus_status pbus_schema_compare(const pbus_schema *schema
  * beneath and convert nothing, so every value is read wrong, 1000 times too small there. Compares those that
  * pbus_schema_compare compares; a logical type that comes or goes is none.
  *   out    yours, to be given to pbus_incompatibilities_done; filled on PBUS_OK, with 0 items where there are
- *          none. At most 1000 are listed. new_reads_earlier: which of the two reads.
+ *          none, and left as it was on an error. At most 1000 are listed. new_reads_earlier: which of the two
+ *          reads.
  * Returns: PBUS_OK, PBUS_ERROR_ARGUMENT, PBUS_ERROR_LIMIT, PBUS_ERROR_MEMORY. Since: 0.2. */
 PBUS_API PBUS_MUST_USE pbus_status pbus_schema_compare_meaning(const pbus_schema *schema,
                                                                const pbus_schema *const *earlier,

@@ -230,7 +230,7 @@ static void a_commit_of_postgresql_without_an_answer_is_resolved(void **state)
     set_standbys(other, "");
     PQfinish(other);
     proc_fixture_expect_log(relay, "session.lost", SOON_MS);
-    proc_fixture_expect_log(relay, "outcome=aborted", 4 * SOON_MS);
+    proc_fixture_expect_log(relay, "outcome=aborted", 2 * SOON_MS);
     exact_end(o, relay);
 }
 
@@ -276,7 +276,7 @@ static void each_event_is_seen_once_over_lost_sessions_and_a_crash_of_postgresql
         pg_run(o->conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
                         "current_database() AND usename = 'relay'");
         proc_fixture_expect_log(relay, "session.lost", SOON_MS);
-        proc_fixture_expect_log(relay, "leader.elected", 4 * SOON_MS);
+        proc_fixture_expect_log(relay, "leader.elected", 2 * SOON_MS);
         publish(o->conn, o->topic, NULL, 50);
     }
     pg_fixture_restart(stage_pg, PG_STOP_IMMEDIATE);

@@ -101,7 +101,7 @@ static void the_others_are_read_while_a_partition_has_no_leader(void **state)
     stage_expect_soon(s, 1, "SELECT count(*) FROM effect WHERE partition = 1");
     produce_to(s, 0);
     stage_expect_soon(s, EVENTS + 2, "SELECT count(*) FROM effect");
-    assert_int_equal(stage_notices(s, PBUS_NOTICE_ASSIGNED), 2);
+    assert_true(stage_notices(s, PBUS_NOTICE_ASSIGNED) >= 2);
     stage_stop(s);
     assert_int_equal(pg_number(s->conn, "SELECT sum(next_offset)::int FROM postbus_inbox.position"),
                      EVENTS + 2);
