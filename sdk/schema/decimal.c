@@ -7,18 +7,30 @@
 #define DECIMAL_LONGEST_TEXT 1005
 #define DECIMAL_MAX_EXPONENT 2000
 
-/* A number as its digits, without zeros in front, and how many of them stand behind the point. */
+#define DECIMAL_ENDLESS 1000000000000000 /* an exponent of more is as good as this one */
+
+/* A number as its digits, without zeros in front and behind. */
 typedef struct digits {
-    char text[DECIMAL_LONGEST_TEXT];
+    char text[DECIMAL_MAX_PRECISION];
     int n;
-    int behind;
+    bool more;      /* of them than any decimal has: text holds the first ones */
+    int64_t zeros;  /* that come behind them */
+    int64_t behind; /* how many of all these stand behind the point */
     bool negative;
 } digits;
 
 static void digits_add(digits *d, char digit)
 {
-    if (d->n > 0 || digit != '0')
+    if (digit == '0') {
+        d->zeros += d->n > 0;
+        return;
+    }
+    d->more = d->more || d->n + d->zeros >= DECIMAL_MAX_PRECISION;
+    for (; d->zeros > 0 && !d->more; d->zeros--)
+        d->text[d->n++] = '0';
+    if (!d->more)
         d->text[d->n++] = digit;
+    d->zeros = 0;
 }
 
 static bool is_digit(char c)
@@ -27,9 +39,9 @@ static bool is_digit(char c)
 }
 
 /* The exponent, all of the rest of the text. */
-static bool digits_read_exponent(digits *d, const char *text, const char *end)
+static bool digits_read_exponent(digits *d, const char *text, const char *end, int64_t most)
 {
-    int exponent = 0;
+    int64_t exponent = 0;
     bool negative = text < end && *text == '-';
     if (text < end && (*text == '-' || *text == '+'))
         text++;
@@ -38,20 +50,17 @@ static bool digits_read_exponent(digits *d, const char *text, const char *end)
     for (; text < end; text++) {
         if (!is_digit(*text))
             return false;
-        exponent = exponent * 10 + (*text - '0');
-        if (exponent > DECIMAL_MAX_EXPONENT)
-            return false;
+        if (exponent < DECIMAL_ENDLESS)
+            exponent = exponent * 10 + (*text - '0');
     }
     d->behind -= negative ? -exponent : exponent;
-    return true;
+    return exponent <= most;
 }
 
-static bool digits_read(digits *d, const char *text, size_t size)
+static bool digits_read(digits *d, const char *text, size_t size, int64_t most_exponent)
 {
     const char *end = text + size;
     bool any = false, point = false;
-    if (size > DECIMAL_LONGEST_TEXT)
-        return false;
     d->negative = size > 0 && *text == '-';
     if (size > 0 && (*text == '-' || *text == '+'))
         text++;
@@ -66,23 +75,21 @@ static bool digits_read(digits *d, const char *text, size_t size)
     }
     if (!any || text[-1] == '.')
         return false;
-    return text == end || ((*text == 'e' || *text == 'E') && digits_read_exponent(d, text + 1, end));
+    return text == end ||
+           ((*text == 'e' || *text == 'E') && digits_read_exponent(d, text + 1, end, most_exponent));
 }
 
 /* Brings the point to the scale. */
 static decimal_fault digits_scale(digits *d, int precision, int scale)
 {
-    while (d->n > 0 && d->behind > scale && d->text[d->n - 1] == '0') {
-        d->n--;
-        d->behind--;
-    }
+    int64_t behind = d->behind - d->zeros;
     if (d->n == 0)
         return DECIMAL_FITS;
-    if (d->behind > scale)
+    if (behind > scale)
         return DECIMAL_TOO_FINE;
-    if (d->n + (scale - d->behind) > precision)
+    if (d->more || d->n + (scale - behind) > precision)
         return DECIMAL_TOO_LARGE;
-    for (; d->behind < scale; d->behind++)
+    for (; behind < scale; behind++)
         d->text[d->n++] = '0';
     return DECIMAL_FITS;
 }
@@ -98,19 +105,12 @@ static void negate(unsigned char *data, size_t size)
     }
 }
 
-decimal_fault decimal_from_text(const char *text, size_t size, int precision, int scale,
-                                unsigned char out[DECIMAL_MAX_BYTES], size_t *out_size)
+static void digits_to_bytes(const digits *d, unsigned char out[DECIMAL_MAX_BYTES], size_t *out_size)
 {
-    digits d = {.n = 0};
     unsigned char whole[DECIMAL_MAX_BYTES] = {0};
-    if (!digits_read(&d, text, size))
-        return DECIMAL_NO_NUMBER;
-    decimal_fault fault = digits_scale(&d, precision, scale);
-    if (fault != DECIMAL_FITS)
-        return fault;
     size_t used = 1; /* bytes at the end that may hold other than 0 */
-    for (int i = 0; i < d.n; i++) {
-        unsigned carry = (unsigned)(d.text[i] - '0');
+    for (int i = 0; i < d->n; i++) {
+        unsigned carry = (unsigned)(d->text[i] - '0');
         for (size_t j = DECIMAL_MAX_BYTES; j-- > DECIMAL_MAX_BYTES - used;) {
             carry += whole[j] * 10u;
             whole[j] = (unsigned char)carry;
@@ -121,7 +121,7 @@ decimal_fault decimal_from_text(const char *text, size_t size, int precision, in
             whole[DECIMAL_MAX_BYTES - used] = (unsigned char)carry;
         }
     }
-    if (d.negative)
+    if (d->negative)
         negate(whole, sizeof whole);
     /* Bytes in front that only repeat the sign are not needed. */
     size_t from = 0;
@@ -130,7 +130,45 @@ decimal_fault decimal_from_text(const char *text, size_t size, int precision, in
         from++;
     *out_size = sizeof whole - from;
     memcpy(out, whole + from, *out_size);
-    return DECIMAL_FITS;
+}
+
+static decimal_fault decimal_read(const char *text, size_t size, int64_t most_exponent, int precision,
+                                  int scale, unsigned char out[DECIMAL_MAX_BYTES], size_t *out_size)
+{
+    digits d = {.n = 0};
+    if (!digits_read(&d, text, size, most_exponent))
+        return DECIMAL_NO_NUMBER;
+    decimal_fault fault = digits_scale(&d, precision, scale);
+    if (fault == DECIMAL_FITS)
+        digits_to_bytes(&d, out, out_size);
+    return fault;
+}
+
+decimal_fault decimal_from_text(const char *text, size_t size, int precision, int scale,
+                                unsigned char out[DECIMAL_MAX_BYTES], size_t *out_size)
+{
+    if (size > DECIMAL_LONGEST_TEXT)
+        return DECIMAL_NO_NUMBER;
+    return decimal_read(text, size, DECIMAL_MAX_EXPONENT, precision, scale, out, out_size);
+}
+
+decimal_fault decimal_from_number(const char *text, size_t size, int precision, int scale,
+                                  unsigned char out[DECIMAL_MAX_BYTES], size_t *out_size)
+{
+    return decimal_read(text, size, INT64_MAX, precision, scale, out, out_size);
+}
+
+bool decimal_number_to_integer(const char *text, size_t size, int64_t *out)
+{
+    unsigned char wire[DECIMAL_MAX_BYTES];
+    size_t n = 0;
+    if (decimal_from_number(text, size, 19, 0, wire, &n) != DECIMAL_FITS || n > sizeof *out)
+        return false;
+    uint64_t value = wire[0] & 0x80 ? UINT64_MAX : 0;
+    for (size_t i = 0; i < n; i++)
+        value = value << 8 | wire[i];
+    *out = (int64_t)value;
+    return true;
 }
 
 /* Divides by ten in place; returns the remainder. */

@@ -33,7 +33,10 @@ static bool parse_default(parser *p, field *f, encoding *e, const place *at)
 bool parse_defaults(parser *p)
 {
     pbus_error why;
-    encoding e = {.form = ENCODE_DEFAULT, .values_left = DEFAULTS_MAX_VALUES, .err = &why};
+    encoding e = {.form = ENCODE_DEFAULT,
+                  .most_bytes = PBUS_SCHEMA_MAX_VALUE_BYTES,
+                  .values_left = DEFAULTS_MAX_VALUES,
+                  .err = &why};
     size_t total = 0;
     bool good = true;
     for (size_t i = 0; i < p->schema->n_types && good; i++) {

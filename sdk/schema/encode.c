@@ -30,10 +30,12 @@ bool encode_refuse(encoding *e, const place *at, const char *format, ...)
     return false;
 }
 
-encode_shown encode_show(const json_t *json)
+encode_shown encode_show(encoding *e, const json_t *json)
 {
     encode_shown shown = {""};
     char number[NUMBER_TEXT_BYTES];
+    const char *written;
+    size_t size;
     switch (json_typeof(json)) {
     case JSON_STRING: {
         text_shown text = text_show(json_string_value(json), json_string_length(json));
@@ -45,8 +47,12 @@ encode_shown encode_show(const json_t *json)
         snprintf(shown.text, sizeof shown.text, "%lld", (long long)json_integer_value(json));
         break;
     case JSON_REAL:
-        number_put(number, json_real_value(json), false);
-        snprintf(shown.text, sizeof shown.text, "%s", number);
+        if (e->numbers && reals_find(e->numbers, json, &written, &size)) {
+            snprintf(shown.text, sizeof shown.text, "%.*s", size < 60 ? (int)size : 60, written);
+        } else {
+            number_put(number, json_real_value(json), false);
+            snprintf(shown.text, sizeof shown.text, "%s", number);
+        }
         break;
     default:
         snprintf(shown.text, sizeof shown.text, "%s",
@@ -73,18 +79,25 @@ static bool put_sized(encoding *e, const void *data, size_t size)
     return true;
 }
 
-/* An integer, which in the plain form may be written as 5.0. */
-static bool integer_of(const encoding *e, const json_t *json, int64_t *out)
+/* A real number as it was written: the double that was read of it can be another. */
+static bool real_text(encoding *e, const json_t *json, const char **out, size_t *out_size)
 {
-    double real = json_real_value(json);
-    if (json_is_integer(json))
+    if (!reals_find(e->numbers, json, out, out_size))
+        e->status = failure(e->err, PBUS_ERROR_MEMORY, "no memory for the value");
+    return e->status == PBUS_OK;
+}
+
+/* An integer, which in the plain form may be written as 5.0. */
+static bool integer_of(encoding *e, const json_t *json, int64_t *out)
+{
+    const char *text;
+    size_t size;
+    if (json_is_integer(json)) {
         *out = json_integer_value(json);
-    else if (e->form == ENCODE_PLAIN && json_is_real(json) && fabs(real) <= 9007199254740992.0 &&
-             real == floor(real))
-        *out = (int64_t)real;
-    else
-        return false;
-    return true;
+        return true;
+    }
+    return e->form == ENCODE_PLAIN && json_is_real(json) && real_text(e, json, &text, &size) &&
+           decimal_number_to_integer(text, size, out);
 }
 
 static bool encode_integer(encoding *e, const type *t, const json_t *json, const place *at)
@@ -92,13 +105,13 @@ static bool encode_integer(encoding *e, const type *t, const json_t *json, const
     int64_t value;
     if (e->form == ENCODE_PLAIN && json_is_string(json) && human_is_time(t->logical)) {
         if (!human_read_time(t->logical, json_string_value(json), json_string_length(json), &value))
-            return encode_refuse(e, at, "%s is not of the form \"%s\"", encode_show(json).text,
+            return encode_refuse(e, at, "%s is not of the form \"%s\"", encode_show(e, json).text,
                                  human_sample(t->logical));
     } else if (!integer_of(e, json, &value)) {
-        return encode_refuse(e, at, "%s is no %s", encode_show(json).text, t->name);
+        return encode_refuse(e, at, "%s is no %s", encode_show(e, json).text, t->name);
     }
     if (t->kind == TYPE_INT && (value < INT32_MIN || value > INT32_MAX))
-        return encode_refuse(e, at, "%s does not fit an int of 32 bits", encode_show(json).text);
+        return encode_refuse(e, at, "%s does not fit an int of 32 bits", encode_show(e, json).text);
     return put_long(e, value);
 }
 
@@ -115,7 +128,7 @@ static bool encode_real(encoding *e, const type *t, const json_t *json, const pl
         value = json_number_value(json);
     else if (!json_is_string(json) ||
              !number_of_word(json_string_value(json), json_string_length(json), &value))
-        return encode_refuse(e, at, "%s is no %s", encode_show(json).text, t->name);
+        return encode_refuse(e, at, "%s is no %s", encode_show(e, json).text, t->name);
     if (t->kind == TYPE_DOUBLE) {
         uint64_t wire;
         memcpy(&wire, &value, sizeof wire);
@@ -123,7 +136,7 @@ static bool encode_real(encoding *e, const type *t, const json_t *json, const pl
         return true;
     }
     if (isfinite(value) && isinf((float)value))
-        return encode_refuse(e, at, "%s is too large for a float", encode_show(json).text);
+        return encode_refuse(e, at, "%s is too large for a float", encode_show(e, json).text);
     float single = (float)value;
     uint32_t wire;
     memcpy(&wire, &single, sizeof wire);
@@ -141,52 +154,55 @@ static bool put_characters(encoding *e, const json_t *json, const place *at)
         if (!text_next(text, size, &i, &character) || character > 0xFF)
             return encode_refuse(e, at,
                                  "%s holds a character above U+00FF; in this form each character is a byte",
-                                 encode_show(json).text);
+                                 encode_show(e, json).text);
         bytes_put_u8(&e->out, (uint8_t)character);
     }
     return true;
+}
+
+static void put_repeated(encoding *e, int byte, size_t n)
+{
+    bytes_reserve(&e->out, n);
+    if (e->out.failed)
+        return;
+    memset(e->out.data + e->out.size, byte, n);
+    e->out.size += n;
+}
+
+static decimal_fault decimal_of(encoding *e, const type *t, const json_t *json,
+                                unsigned char wire[DECIMAL_MAX_BYTES], size_t *out_size)
+{
+    char integer[24];
+    const char *text = integer;
+    size_t size;
+    if (json_is_string(json))
+        return decimal_from_text(json_string_value(json), json_string_length(json), t->precision, t->scale,
+                                 wire, out_size);
+    if (json_is_integer(json))
+        size = (size_t)snprintf(integer, sizeof integer, "%lld", (long long)json_integer_value(json));
+    else if (!json_is_real(json) || !real_text(e, json, &text, &size))
+        return DECIMAL_NO_NUMBER;
+    return decimal_from_number(text, size, t->precision, t->scale, wire, out_size);
 }
 
 /* A decimal in plain form, as the bytes of its number. */
 static bool put_decimal(encoding *e, const type *t, const json_t *json, const place *at)
 {
     unsigned char wire[DECIMAL_MAX_BYTES];
-    char number[NUMBER_TEXT_BYTES];
-    const char *text = json_string_value(json);
-    size_t size = json_string_length(json);
-    if (json_is_integer(json)) {
-        size = (size_t)snprintf(number, sizeof number, "%lld", (long long)json_integer_value(json));
-        text = number;
-    } else if (json_is_real(json)) {
-        size = number_put(number, json_real_value(json), false);
-        text = number;
-        size_t n_digits = 0;
-        for (size_t i = 0; i < size && (text[i] | 0x20) != 'e'; i++)
-            n_digits += text[i] >= '0' && text[i] <= '9' && (n_digits > 0 || text[i] != '0');
-        if (n_digits > 16 || (n_digits == 16 && text[size - 1] != '0'))
-            return encode_refuse(
-                e, at, "%s has more than 15 digits, which JSON numbers do not keep; write it as a string",
-                text);
-        /* An integer of more than 64 bits: which one is not known any more. */
-        if (fabs(json_real_value(json)) >= 9223372036854775808.0)
-            return encode_refuse(
-                e, at,
-                "%s is above 2^63, where JSON numbers are not kept to the last digit; write it as a string",
-                text);
-    } else if (!text) {
-        return encode_refuse(e, at, "%s is no decimal number", encode_show(json).text);
-    }
-    decimal_fault fault = decimal_from_text(text, size, t->precision, t->scale, wire, &size);
+    size_t size;
+    decimal_fault fault = decimal_of(e, t, json, wire, &size);
     if (fault == DECIMAL_NO_NUMBER)
-        return encode_refuse(e, at, "%s is no decimal number", encode_show(json).text);
+        return encode_refuse(e, at, "%s is no decimal number", encode_show(e, json).text);
     if (fault == DECIMAL_TOO_FINE)
-        return encode_refuse(e, at, "%s has more than %d digits behind the point", encode_show(json).text,
+        return encode_refuse(e, at, "%s has more than %d digits behind the point", encode_show(e, json).text,
                              t->scale);
     if (fault == DECIMAL_TOO_LARGE)
-        return encode_refuse(e, at, "%s has more digits than a decimal(%d, %d) holds", encode_show(json).text,
-                             t->precision, t->scale);
-    for (size_t i = size; t->kind == TYPE_FIXED && i < t->size; i++)
-        bytes_put_u8(&e->out, wire[0] & 0x80 ? 0xFF : 0);
+        return encode_refuse(e, at, "%s has more digits than a decimal(%d, %d) holds",
+                             encode_show(e, json).text, t->precision, t->scale);
+    if (t->kind == TYPE_FIXED && !encode_spare(e, t->size, at))
+        return false;
+    if (t->kind == TYPE_FIXED && size < t->size)
+        put_repeated(e, wire[0] & 0x80 ? 0xFF : 0, t->size - size);
     bytes_put(&e->out, wire, size);
     return true;
 }
@@ -200,23 +216,23 @@ static bool put_content(encoding *e, const type *t, const json_t *json, const pl
     if (e->form == ENCODE_PLAIN && t->logical == PBUS_LOGICAL_DECIMAL)
         return put_decimal(e, t, json, at);
     if (!text)
-        return encode_refuse(e, at, "%s is no string for %s", encode_show(json).text, t->name);
+        return encode_refuse(e, at, "%s is no string for %s", encode_show(e, json).text, t->name);
     if (e->form != ENCODE_PLAIN)
         return put_characters(e, json, at);
     if (t->logical == PBUS_LOGICAL_UUID) {
         if (!human_read_uuid(text, size, wire))
-            return encode_refuse(e, at, "%s is no UUID", encode_show(json).text);
+            return encode_refuse(e, at, "%s is no UUID", encode_show(e, json).text);
         bytes_put(&e->out, wire, 16);
         return true;
     }
     if (t->logical == PBUS_LOGICAL_DURATION) {
         if (!human_read_duration(text, size, wire))
-            return encode_refuse(e, at, "%s is not of the form \"P1M2DT3.004S\"", encode_show(json).text);
+            return encode_refuse(e, at, "%s is not of the form \"P1M2DT3.004S\"", encode_show(e, json).text);
         bytes_put(&e->out, wire, HUMAN_DURATION_BYTES);
         return true;
     }
     return base64_read(&e->out, text, size) ||
-           encode_refuse(e, at, "%s is no base64", encode_show(json).text);
+           encode_refuse(e, at, "%s is no base64", encode_show(e, json).text);
 }
 
 static bool encode_bytes(encoding *e, const type *t, const json_t *json, const place *at)
@@ -242,7 +258,7 @@ static bool encode_fixed(encoding *e, const type *t, const json_t *json, const p
     if (!put_content(e, t, json, at))
         return false;
     if (!e->out.failed && e->out.size - start != t->size)
-        return encode_refuse(e, at, "%s is %zu bytes, and the fixed %s has %zu", encode_show(json).text,
+        return encode_refuse(e, at, "%s is %zu bytes, and the fixed %s has %zu", encode_show(e, json).text,
                              e->out.size - start, t->name, t->size);
     return true;
 }
@@ -251,10 +267,10 @@ static bool encode_string(encoding *e, const type *t, const json_t *json, const 
 {
     unsigned char uuid[16];
     if (!json_is_string(json))
-        return encode_refuse(e, at, "%s is no string", encode_show(json).text);
+        return encode_refuse(e, at, "%s is no string", encode_show(e, json).text);
     if (e->form == ENCODE_PLAIN && t->logical == PBUS_LOGICAL_UUID &&
         !human_read_uuid(json_string_value(json), json_string_length(json), uuid))
-        return encode_refuse(e, at, "%s is no UUID", encode_show(json).text);
+        return encode_refuse(e, at, "%s is no UUID", encode_show(e, json).text);
     return put_sized(e, json_string_value(json), json_string_length(json));
 }
 
@@ -264,7 +280,7 @@ static bool encode_enum(encoding *e, const type *t, const json_t *json, const pl
     size_t index =
         symbol && strlen(symbol) == json_string_length(json) ? type_find_symbol(t, symbol) : t->n_symbols;
     if (index == t->n_symbols)
-        return encode_refuse(e, at, "%s is no symbol of the enum %s", encode_show(json).text, t->name);
+        return encode_refuse(e, at, "%s is no symbol of the enum %s", encode_show(e, json).text, t->name);
     return put_long(e, (int64_t)index);
 }
 
@@ -285,7 +301,7 @@ static bool encode_record(encoding *e, const type *t, const json_t *json, const 
 {
     size_t n_given = 0;
     if (!json_is_object(json))
-        return encode_refuse(e, at, "%s is no object for the record %s", encode_show(json).text, t->name);
+        return encode_refuse(e, at, "%s is no object for the record %s", encode_show(e, json).text, t->name);
     for (size_t i = 0; i < t->n_fields; i++) {
         const field *f = &t->fields[i];
         const json_t *value = json_object_get(json, f->name);
@@ -308,7 +324,7 @@ static bool encode_array(encoding *e, const type *t, const json_t *json, const p
 {
     size_t n = json_array_size(json);
     if (!json_is_array(json))
-        return encode_refuse(e, at, "%s is no array", encode_show(json).text);
+        return encode_refuse(e, at, "%s is no array", encode_show(e, json).text);
     if (n > 0)
         put_long(e, (int64_t)n);
     for (size_t i = 0; i < n; i++) {
@@ -326,7 +342,7 @@ static bool encode_map(encoding *e, const type *t, const json_t *json, const pla
     size_t key_size;
     json_t *value;
     if (!json_is_object(json))
-        return encode_refuse(e, at, "%s is no object for a map", encode_show(json).text);
+        return encode_refuse(e, at, "%s is no object for a map", encode_show(e, json).text);
     if (n > 0)
         put_long(e, (int64_t)n);
     json_object_keylen_foreach((json_t *)json, key, key_size, value)
@@ -343,10 +359,10 @@ static bool encode_kind(encoding *e, const type *t, const json_t *json, const pl
 {
     switch (t->kind) {
     case TYPE_NULL:
-        return json_is_null(json) || encode_refuse(e, at, "%s is not null", encode_show(json).text);
+        return json_is_null(json) || encode_refuse(e, at, "%s is not null", encode_show(e, json).text);
     case TYPE_BOOLEAN:
         if (!json_is_boolean(json))
-            return encode_refuse(e, at, "%s is neither true nor false", encode_show(json).text);
+            return encode_refuse(e, at, "%s is neither true nor false", encode_show(e, json).text);
         bytes_put_u8(&e->out, json_is_true(json));
         return true;
     case TYPE_INT:
@@ -375,14 +391,22 @@ static bool encode_kind(encoding *e, const type *t, const json_t *json, const pl
     return false;
 }
 
+bool encode_spare(encoding *e, size_t more, const place *at)
+{
+    if (e->status == PBUS_OK && (e->out.size > e->most_bytes || more > e->most_bytes - e->out.size))
+        e->status = failure(e->err, PBUS_ERROR_LIMIT, "%s: the value takes more than %u bytes",
+                            place_show(at).text, PBUS_SCHEMA_MAX_VALUE_BYTES);
+    return e->status == PBUS_OK;
+}
+
 bool encode_json(encoding *e, const type *t, const json_t *json, const place *at)
 {
     if (e->depth >= PBUS_SCHEMA_MAX_DEPTH)
         e->status = failure(e->err, PBUS_ERROR_LIMIT, "%s: values are nested deeper than %u",
                             place_show(at).text, PBUS_SCHEMA_MAX_DEPTH);
-    else if (e->values_left == 0 || e->out.size > PBUS_SCHEMA_MAX_VALUE_BYTES)
-        e->status = failure(e->err, PBUS_ERROR_LIMIT, "%s: the value takes more %s than are allowed",
-                            place_show(at).text, e->values_left ? "bytes" : "steps");
+    else if (e->values_left == 0)
+        e->status = failure(e->err, PBUS_ERROR_LIMIT, "%s: the value takes more steps than are allowed",
+                            place_show(at).text);
     else if (e->out.failed)
         e->status = failure(e->err, PBUS_ERROR_MEMORY, "no memory for the value");
     if (e->status != PBUS_OK)
@@ -391,5 +415,5 @@ bool encode_json(encoding *e, const type *t, const json_t *json, const place *at
     e->depth++;
     bool good = encode_kind(e, t, json, at);
     e->depth--;
-    return good && e->status == PBUS_OK;
+    return good && encode_spare(e, 0, at);
 }

@@ -4,6 +4,7 @@
 
 #include "bytes.h"
 #include "place.h"
+#include "reals.h"
 #include "type.h"
 
 typedef enum encode_form {
@@ -15,7 +16,9 @@ typedef enum encode_form {
 
 typedef struct encoding {
     bytes out;
+    size_t most_bytes; /* that out may have */
     encode_form form;
+    reals *numbers; /* NULL: the JSON is of no text of its own */
     uint64_t values_left;
     unsigned depth;
     pbus_error *err;
@@ -29,11 +32,14 @@ bool encode_json(encoding *e, const type *t, const json_t *json, const place *at
 bool encode_refuse(encoding *e, const place *at, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Fails with PBUS_ERROR_LIMIT where the value takes more bytes than one may have, with so many more. */
+bool encode_spare(encoding *e, size_t more, const place *at);
+
 /* What a message shows of a JSON value: a short piece of it. */
 typedef struct encode_shown {
     char text[64];
 } encode_shown;
-encode_shown encode_show(const json_t *json);
+encode_shown encode_show(encoding *e, const json_t *json);
 
 /* The branch of a union that a value without a tag is for (encode_union.c); false: refused. */
 bool encode_union(encoding *e, const type *t, const json_t *json, const place *at);

@@ -18,8 +18,11 @@ static pbus_status encode_text(const pbus_schema *schema, const char *json, size
     if (!value)
         return failure(e->err, PBUS_ERROR_MISFIT, "the value is no JSON: %s, at line %d, column %d", why.text,
                        why.line, why.column);
+    reals numbers = {.root = value, .text = json, .size = size};
+    e->numbers = &numbers;
     if (encode_json(e, schema->root, value, NULL) && e->out.failed)
         e->status = failure(e->err, PBUS_ERROR_MEMORY, "no memory for the value");
+    reals_done(&numbers);
     json_decref(value);
     return e->status;
 }
@@ -39,6 +42,7 @@ pbus_status pbus_schema_encode_json(const pbus_schema *schema, const char *json,
                   .values_left = ENCODE_STEPS + (uint64_t)size * ENCODE_STEPS_A_BYTE,
                   .err = err};
     e.out.size = out->size;
+    e.most_bytes = out->size + PBUS_SCHEMA_MAX_VALUE_BYTES;
     e.out.capacity = out->capacity;
     pbus_status status = encode_text(schema, json, size, &e);
     size_t kept = status == PBUS_OK ? e.out.size : out->size;

@@ -154,7 +154,7 @@ static bool refuse_branches(encoding *e, const type *t, const json_t *json, cons
     for (size_t i = 0; i < t->n_branches && used < sizeof names; i++)
         used +=
             (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", t->branches[i]->name);
-    return encode_refuse(e, at, "%s fits no branch of the union of %s", encode_show(json).text,
+    return encode_refuse(e, at, "%s fits no branch of the union of %s", encode_show(e, json).text,
                          t->n_branches ? names : "nothing");
 }
 
@@ -218,7 +218,7 @@ static bool encode_plain_union(encoding *e, const type *t, const json_t *json, c
         return false;
     if (c.other != NO_BRANCH)
         return encode_refuse(e, at, "%s fits the branches %s and %s; write {\"%s\": ...} or {\"%s\": ...}",
-                             encode_show(json).text, t->branches[c.best]->name, t->branches[c.other]->name,
+                             encode_show(e, json).text, t->branches[c.best]->name, t->branches[c.other]->name,
                              t->branches[c.best]->name, t->branches[c.other]->name);
     if (c.best == NO_BRANCH && tagged != NO_BRANCH)
         return encode_branch(e, t, tagged, value, at);
@@ -236,7 +236,7 @@ bool encode_union(encoding *e, const type *t, const json_t *json, const place *a
     if (index == NO_BRANCH || index >= t->n_branches) {
         if (e->form == ENCODE_AVRO && !json_is_null(json) && t->n_branches)
             return encode_refuse(e, at, "%s is no union's value; write {\"%s\": ...}, with the branch's name",
-                                 encode_show(json).text, t->branches[t->n_branches - 1]->name);
+                                 encode_show(e, json).text, t->branches[t->n_branches - 1]->name);
         return refuse_branches(e, t, json, at);
     }
     return encode_branch(e, t, index, value, at);

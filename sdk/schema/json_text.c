@@ -1,14 +1,9 @@
 /* Reads JSON with integers of any size; must never change what a string holds. */
 #include "json_text.h"
 
-#include <errno.h>
-#include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "bytes.h"
-
-#define LARGE_DIGITS 19 /* 2^63 has so many: an integer of fewer fits */
 
 static json_t *json_text_load(const void *text, size_t size, json_error_t *why)
 {
@@ -23,28 +18,48 @@ static size_t string_end(const char *text, size_t size, size_t at)
     return at < size ? at + 1 : size;
 }
 
-/* Whether a number of the text, which has a NUL behind it, is an integer that jansson does not take. */
+size_t json_text_number(const char *text, size_t size, size_t *at)
+{
+    while (*at < size && text[*at] != '-' && (text[*at] < '0' || text[*at] > '9'))
+        *at = text[*at] == '"' ? string_end(text, size, *at) : *at + 1;
+    size_t end = *at;
+    while (end < size && text[end] && strchr("+-.0123456789eE", text[end]))
+        end++;
+    return end - *at;
+}
+
+static bool is_integer(const char *number, size_t size)
+{
+    for (size_t i = *number == '-'; i < size; i++)
+        if (number[i] < '0' || number[i] > '9')
+            return false;
+    return true;
+}
+
 static bool is_large(const char *number, size_t size)
 {
-    size_t n_digits = strspn(number + (*number == '-'), "0123456789");
-    if (n_digits < LARGE_DIGITS || n_digits + (*number == '-') != size)
+    bool negative = *number == '-';
+    const char *most = negative ? "9223372036854775808" : "9223372036854775807";
+    if (!is_integer(number, size) || size - negative < strlen(most))
         return false;
-    errno = 0;
-    strtoll(number, NULL, 10);
-    return errno == ERANGE;
+    return size - negative > strlen(most) || memcmp(number + negative, most, strlen(most)) > 0;
+}
+
+bool json_text_is_real(const char *number, size_t size)
+{
+    return !is_integer(number, size) || is_large(number, size);
 }
 
 /* The text, with an exponent of 0 behind each integer that does not fit 64 bits: what JSON has for a real number. */
 static void put_with_reals(bytes *out, const char *text, size_t size)
 {
-    for (size_t from = 0, to; from < size; from = to) {
-        bool number = text[from] == '-' || (text[from] >= '0' && text[from] <= '9');
-        size_t run = number ? strspn(text + from, "+-.0123456789eE") : 1;
-        to = text[from] == '"' ? string_end(text, size, from) : from + run;
-        bytes_put(out, text + from, to - from);
-        if (number && is_large(text + from, run))
+    size_t from = 0, at = 0;
+    for (size_t n; (n = json_text_number(text, size, &at)) > 0; at += n, from = at) {
+        bytes_put(out, text + from, at + n - from);
+        if (is_large(text + at, n))
             bytes_put(out, "e0", 2);
     }
+    bytes_put(out, text + from, size - from);
 }
 
 json_t *json_text_read(const char *text, size_t size, json_error_t *why)
@@ -52,15 +67,10 @@ json_t *json_text_read(const char *text, size_t size, json_error_t *why)
     json_t *value = json_text_load(text, size, why);
     if (value || json_error_code(why) != json_error_numeric_overflow)
         return value;
-    bytes copy = {0}, reals = {0};
-    bytes_put(&copy, text, size);
-    bytes_put_u8(&copy, 0);
-    if (!copy.failed)
-        put_with_reals(&reals, (const char *)copy.data, size);
-    /* Without memory the first error stands. */
-    if (!copy.failed && !reals.failed)
+    bytes reals = {0};
+    put_with_reals(&reals, text, size);
+    if (!reals.failed) /* without memory the first error stands */
         value = json_text_load(reals.data, reals.size, why);
-    bytes_done(&copy);
     bytes_done(&reals);
     return value;
 }

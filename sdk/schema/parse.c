@@ -10,8 +10,6 @@
 #include "names.h"
 #include "text.h"
 
-#define FIXED_MAX_BYTES 1073741824 /* more than any record of Kafka's can hold */
-
 bool parser_refuse(parser *p, const place *at, const char *format, ...)
 {
     char reason[512];
@@ -162,9 +160,10 @@ static const char *parse_own_name(parser *p, const json_t *json, const place *at
 static bool parse_size(parser *p, type *t, const json_t *json, const place *at)
 {
     const json_t *size = json_object_get(json, "size");
-    if (!json_is_integer(size) || json_integer_value(size) < 0 || json_integer_value(size) > FIXED_MAX_BYTES)
-        return parser_refuse(p, at, "the fixed \"%s\" needs a \"size\", an integer from 0 to %d", t->name,
-                             FIXED_MAX_BYTES);
+    if (!json_is_integer(size) || json_integer_value(size) < 0 ||
+        json_integer_value(size) > PBUS_SCHEMA_MAX_VALUE_BYTES)
+        return parser_refuse(p, at, "the fixed \"%s\" needs a \"size\", an integer from 0 to %u", t->name,
+                             PBUS_SCHEMA_MAX_VALUE_BYTES);
     t->size = (size_t)json_integer_value(size);
     return true;
 }

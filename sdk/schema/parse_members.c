@@ -4,10 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decimal.h"
 #include "names.h"
 #include "text.h"
-
-#define DECIMAL_MAX_PRECISION 1000 /* digits; arithmetic on them takes the square of their number */
 
 typedef struct member {
     const char *name;

@@ -196,15 +196,19 @@ PBUS_API PBUS_MUST_USE pbus_status pbus_compatibility_parse(const char *name, pb
  * that it fits. Of numbers it is the narrowest of int, long, double, float for an integer, and double before
  * float for another number. Where it fits several branches otherwise it is refused as ambiguous, unless it is
  * tagged as above, which is always allowed (a name without its namespace will do). An object whose only key is
- * a branch's name is taken for tagged wherever its value fits that branch: of a union that holds a map, a map
- * with such an only key is written {"map": {"string": "a"}}. A field that is missing has its default. Bytes and fixed are base64 (RFC 4648, section 4, padded). An integer may be written as 5.0. And
+ * a branch's name can be a tagged value, and can be a map or a record itself: it is the tagged value wherever what
+ * stands behind the key fits that branch, else the map or record if it fits one. So of ["string", {"type": "map",
+ * "values": "string"}] {"string": "a"} is the string, and the map is written {"map": {"string": "a"}}: of a union
+ * that holds a map, or a record of one field with a branch's name, tag what may look so. A field that is missing
+ * has its default. Bytes and fixed are base64 (RFC 4648, section 4, padded). Numbers are taken as they are written,
+ * with all their digits: an integer may be 5.0 or 5e0, a decimal has no digit rounded. And
  *   date                    "2026-11-25"
  *   time-millis, -micros    "14:03:05", "14:03:05.123" (no more digits than the type keeps)
  *   timestamp-millis, …     "2026-11-25T14:03:05.123Z", or with an offset such as +01:00; written back in Z
  *   local-timestamp-…       "2026-11-25T14:03:05.123", without a zone
- *   decimal                 "12.34" or 12.34 (a number that is no integer of 64 bits: of at most 15 digits, and
- *                           below 2^63; a string: of at most 1005 characters, its exponent at most 2000);
- *                           nothing is rounded, what does not fit scale and precision is refused
+ *   decimal                 "12.34" or 12.34 (a string: of at most 1005 characters, its exponent at most 2000; a
+ *                           number: within the range of a double, as all numbers); nothing is rounded, what does
+ *                           not fit scale and precision is refused
  *   uuid                    "0190f3e4-7c1a-8def-8000-00000000002a" (of a string, or a fixed of 16 bytes)
  *   duration                "P1M2DT3.004S": months, days, milliseconds; years, weeks, hours and minutes are
  *                           taken too
@@ -238,8 +242,8 @@ PBUS_API PBUS_MUST_USE pbus_status pbus_schema_encode_value(const pbus_schema *s
  * not fit, and the reason. `postbus schema add` runs it, so that JSON is checked before the commit.
  *
  * The functions are in PL/pgSQL and call those that `postbus migrate` puts into the schema postbus; EXECUTE is
- * revoked from PUBLIC. They differ from the encoder in what jsonb does not keep: a key that is there twice (the last
- * counts) and whether a number has an exponent; and a text with a NUL is no jsonb.
+ * revoked from PUBLIC. They differ from the encoder where jsonb does: it keeps the last of a key that is there twice, and it
+ * takes no text with a NUL and no number with more than 16383 digits behind the point.
  *   function  its name, such as "postbus.avro_7": a-z, 0-9, _ and ., at most 48; those of inner types are named
  *             after it, with _ and a number
  * Returns: PBUS_OK; PBUS_ERROR_ARGUMENT; PBUS_ERROR_MEMORY. A failure leaves out as it was. Since: 0.2. */

@@ -103,7 +103,7 @@ static void what_does_not_fit_is_refused_with_its_path(void **state)
         {"\"int\"", "", "no JSON"},
         {"\"int\"", "{", "no JSON"},
         {"\"int\"", "1 2", "no JSON"},
-        {"\"int\"", "9223372036854775808", "9.223372036854776e+18 is no int"},
+        {"\"int\"", "9223372036854775808", "9223372036854775808 is no int"},
         {"\"string\"", "\"\xff\"", "no JSON"},
         {"\"string\"", "\"\\ud800\"", "no JSON"},
         {R(F("a", "\"int\"")), "{\"a\":1,\"a\":2}", "no JSON"},
@@ -115,10 +115,10 @@ static void what_does_not_fit_is_refused_with_its_path(void **state)
         {"\"int\"", "[]", "an array is no int"},
         {"\"int\"", "2147483648", "2147483648 does not fit an int of 32 bits"},
         {"\"int\"", "-2147483649", "does not fit"},
-        {"\"long\"", "1e3", "1000.0 is no long"},
+        {"\"long\"", "1e3", "1e3 is no long"},
         {"\"float\"", "1e39", "too large for a float"},
         {"\"double\"", "\"NaN\\u0000\"", "is no double"},
-        {"\"long\"", "9223372036854775808", "9.223372036854776e+18 is no long"},
+        {"\"long\"", "9223372036854775808", "9223372036854775808 is no long"},
         {"\"double\"", "[18446744073709552000,]", "the value is no JSON"},
         {"\"double\"", "018446744073709552000", "the value is no JSON"},
         {"\"string\"", "[18446744073709552000,\"", "the value is no JSON"},
@@ -248,6 +248,45 @@ static void what_is_encoded_can_be_decoded_however_deep(void **state)
     free(json);
 }
 
+/* The second field would have them all. */
+static void a_value_of_more_bytes_than_are_allowed_is_refused_before_they_are_there(void **state)
+{
+    (void)state;
+    const char *schema = "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"a\",\"type\":"
+                         "\"boolean\"},{\"name\":\"b\",\"type\":"
+                         "{\"type\":\"fixed\",\"name\":\"F\",\"size\":268435456,\"logicalType\":\"decimal\","
+                         "\"precision\":4}}]}";
+    pbus_schema *s = stage_schema(schema);
+    pbus_buffer out = PBUS_BUFFER_INIT;
+    pbus_error err;
+    const char *json = "{\"a\":true,\"b\":-1}";
+    assert_int_equal(pbus_schema_encode_json(s, json, strlen(json), PBUS_JSON_PLAIN, &out, &err),
+                     PBUS_ERROR_LIMIT);
+    assert_string_equal(err.message, "b: the value takes more than 268435456 bytes");
+    assert_true(out.capacity < 1000);
+    pbus_buffer_done(&out);
+    pbus_schema_free(s);
+}
+
+/* As large as a value may be; what the buffer held before does not count. */
+static void a_value_of_all_the_bytes_that_are_allowed_is_encoded(void **state)
+{
+    (void)state;
+    pbus_schema *s = stage_schema(
+        "{\"type\":\"fixed\",\"name\":\"F\",\"size\":268435456,\"logicalType\":\"decimal\",\"precision\":4}");
+    pbus_buffer out = PBUS_BUFFER_INIT;
+    pbus_error err;
+    const pbus_frame frame = {.framing = PBUS_FRAMING_CONFLUENT, .schema_id = 1};
+    assert_int_equal(pbus_frame_put(&frame, &out, &err), PBUS_OK);
+    assert_int_equal(pbus_schema_encode_json(s, "-2", 2, PBUS_JSON_PLAIN, &out, &err), PBUS_OK);
+    assert_int_equal(out.size, 268435456 + 5);
+    assert_int_equal(out.data[5], 0xFF);
+    assert_int_equal(out.data[out.size - 2], 0xFF);
+    assert_int_equal(out.data[out.size - 1], 0xFE);
+    pbus_buffer_done(&out);
+    pbus_schema_free(s);
+}
+
 static void arguments_are_checked(void **state)
 {
     (void)state;
@@ -284,6 +323,8 @@ int main(void)
         cmocka_unit_test(a_failure_leaves_the_buffer_as_it_was),
         cmocka_unit_test(values_nested_too_deep_are_refused),
         cmocka_unit_test(what_is_encoded_can_be_decoded_however_deep),
+        cmocka_unit_test(a_value_of_more_bytes_than_are_allowed_is_refused_before_they_are_there),
+        cmocka_unit_test(a_value_of_all_the_bytes_that_are_allowed_is_encoded),
         cmocka_unit_test(arguments_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

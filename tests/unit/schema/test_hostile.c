@@ -270,6 +270,12 @@ static void expect_a_limit(char *writer_text, char *reader_text, const char *par
     const pbus_schema *earlier = writer;
     assert_int_equal(pbus_schema_compare(reader, &earlier, 1, PBUS_COMPATIBILITY_BACKWARD, NULL, &err),
                      PBUS_ERROR_LIMIT);
+    pbus_incompatibilities shifts = {.n_items = 7};
+    assert_int_equal(
+        pbus_schema_compare_meaning(reader, &earlier, 1, PBUS_COMPATIBILITY_BACKWARD, &shifts, &err),
+        PBUS_ERROR_LIMIT);
+    assert_non_null(strstr(err.message, part));
+    assert_int_equal(shifts.n_items, 7);
     pbus_schema_free(writer);
     pbus_schema_free(reader);
     free(writer_text);
@@ -283,6 +289,35 @@ static void schemas_that_meet_in_too_many_ways_are_refused(void **state)
     expect_a_limit(meeting("a", 200, 100, true), meeting("b", 200, 100, false), "more than 67108864 bytes");
     expect_a_limit(union_of_enums("W", 4000, 0), union_of_enums("R", 4000, 0), "20000000 comparisons");
     expect_a_limit(union_of_enums("W", 100, 0), union_of_enums("R", 100, 2000), "20000000 comparisons");
+}
+
+/* A shift in each of so many fields; and one that is met again and again within itself. */
+static void shifts_of_meaning_are_told_up_to_a_bound(void **state)
+{
+    (void)state;
+    char text[2][200000];
+    for (int i = 0; i < 2; i++) {
+        char *at = text[i];
+        at += sprintf(
+            at,
+            "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"next\",\"type\":[\"null\",\"R\"]}");
+        for (int j = 0; j < 1001; j++)
+            at += sprintf(at,
+                          ",{\"name\":\"f%d\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-%s\"}}",
+                          j, i ? "micros" : "millis");
+        strcpy(at, "]}");
+    }
+    pbus_schema *writer = stage_schema(text[0]), *reader = stage_schema(text[1]);
+    const pbus_schema *earlier = writer;
+    pbus_incompatibilities shifts = {0};
+    pbus_error err;
+    assert_int_equal(pbus_schema_compare_meaning(reader, &earlier, 1, PBUS_COMPATIBILITY_FULL, &shifts, &err),
+                     PBUS_OK);
+    assert_int_equal(shifts.n_items, 1000);
+    assert_string_equal(shifts.items[0].path, "f0");
+    pbus_incompatibilities_done(&shifts);
+    pbus_schema_free(writer);
+    pbus_schema_free(reader);
 }
 
 static pbus_status end_at_item(void *context, const pbus_datum *datum)
@@ -362,6 +397,7 @@ int main(void)
         cmocka_unit_test(values_of_no_bytes_are_counted),
         cmocka_unit_test(limits_are_the_callers),
         cmocka_unit_test(schemas_that_meet_in_too_many_ways_are_refused),
+        cmocka_unit_test(shifts_of_meaning_are_told_up_to_a_bound),
         cmocka_unit_test(a_visitor_ends_the_decoding_when_it_wants),
         cmocka_unit_test(no_change_of_a_byte_breaks_the_decoder),
     };

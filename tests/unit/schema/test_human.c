@@ -62,6 +62,55 @@ static void every_decimal_reads_back(void **state)
     }
 }
 
+/* As JSON has them: their texts have no limit, and the number counts. */
+static void a_number_of_any_length_is_read_exactly(void **state)
+{
+    (void)state;
+    enum { LONG = 5000 };
+    static const struct {
+        const char *before;
+        int n_zeros;
+        const char *after;
+        decimal_fault fault; /* of a decimal(1000, 500) */
+        bool integer;
+    } cases[] = {
+        {"1", 999, "", DECIMAL_TOO_LARGE, false},
+        {"1", 499, "", DECIMAL_FITS, false},
+        {"1", 500, "", DECIMAL_TOO_LARGE, false},
+        {"1", LONG, "e-5000", DECIMAL_FITS, true},
+        {"1", LONG, "e-5500", DECIMAL_FITS, false},
+        {"1", LONG, "e-5501", DECIMAL_TOO_FINE, false},
+        {"1.", LONG, "", DECIMAL_FITS, true},
+        {"1.", LONG, "1", DECIMAL_TOO_FINE, false},
+        {"0.", LONG, "7e5001", DECIMAL_FITS, true},
+        {"0.", LONG, "7e5000", DECIMAL_FITS, false},
+        {"0.", LONG, "7e5501", DECIMAL_TOO_LARGE, false},
+        {"-0.", LONG, "", DECIMAL_FITS, true},
+        {"1", LONG, "1", DECIMAL_TOO_LARGE, false},
+        {"1", LONG, "1e-5000", DECIMAL_TOO_FINE, false},
+        {"1e", LONG, "1", DECIMAL_FITS, true},
+        {"1e1", LONG, "", DECIMAL_TOO_LARGE, false},
+        {"1e-1", LONG, "", DECIMAL_TOO_FINE, false},
+        {"0e1", LONG, "", DECIMAL_FITS, true},
+        {"922337203685477580", 0, "7", DECIMAL_FITS, true},
+        {"922337203685477580", 0, "8", DECIMAL_FITS, false},
+        {"-922337203685477580", 0, "8e0", DECIMAL_FITS, true},
+        {"-922337203685477580", 0, "9e0", DECIMAL_FITS, false},
+    };
+    unsigned char wire[DECIMAL_MAX_BYTES];
+    char text[LONG + 64];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t size;
+        int64_t integer;
+        snprintf(text, sizeof text, "%s%0*d%s", cases[i].before, cases[i].n_zeros, 0, cases[i].after);
+        if (cases[i].n_zeros == 0)
+            snprintf(text, sizeof text, "%s%s", cases[i].before, cases[i].after);
+        if (decimal_from_number(text, strlen(text), 1000, 500, wire, &size) != cases[i].fault ||
+            decimal_number_to_integer(text, strlen(text), &integer) != cases[i].integer)
+            fail_msg("%s %d zeros %s", cases[i].before, cases[i].n_zeros, cases[i].after);
+    }
+}
+
 static void the_longest_decimal_reads_back(void **state)
 {
     (void)state;
@@ -91,6 +140,7 @@ int main(void)
         cmocka_unit_test(every_day_of_ten_thousand_years_reads_back),
         cmocka_unit_test(every_real_number_reads_back),
         cmocka_unit_test(every_decimal_reads_back),
+        cmocka_unit_test(a_number_of_any_length_is_read_exactly),
         cmocka_unit_test(the_longest_decimal_reads_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

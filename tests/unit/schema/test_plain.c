@@ -25,6 +25,14 @@ static void what_people_write_is_encoded_and_written_back(void **state)
     } cases[] = {
         {"\"int\"", "5.0", "0a", "5"},
         {"\"long\"", "-9007199254740992.0", "ffffffffffffff1f", "-9007199254740992"},
+        {"\"long\"", "9007199254740993e0", "8280808080808020", "9007199254740993"},
+        {"\"long\"", "-9007199254740993.0", "8180808080808020", "-9007199254740993"},
+        {"\"long\"", "922337203685477580.7e1", "feffffffffffffffff01", "9223372036854775807"},
+        {"\"long\"", "-9223372036854775808.0", "ffffffffffffffffff01", "-9223372036854775808"},
+        {"\"long\"", "1e18", "8080a0f6f4acdbe01b", "1000000000000000000"},
+        {"\"long\"", "0.05e2", "0a", "5"},
+        {"\"long\"", "1e00000000000000000001", "14", "10"},
+        {"\"long\"", "0e-400", "00", "0"},
         {"\"bytes\"", "\"\"", "00", NULL},
         {"\"bytes\"", "\"AP8=\"", "0400ff", NULL},
         {"\"bytes\"", "\"AP8A\"", "0600ff00", NULL},
@@ -114,6 +122,22 @@ static void what_people_write_is_encoded_and_written_back(void **state)
         {DECIMAL("4", "2"), "12", "0404b0", "\"12.00\""},
         {DECIMAL("4", "2"), "12.5", "0404e2", "\"12.50\""},
         {DECIMAL("4", "2"), "0.05", "0205", "\"0.05\""},
+        /* Numbers of which a double keeps a part only. */
+        {DECIMAL("30", "20"), "0.12345678901234567", "1200ab54a98ceb1f0758", "\"0.12345678901234567000\""},
+        {DECIMAL("30", "0"), "100000000000000000001", "12056bc75e2d63100001", "\"100000000000000000001\""},
+        {DECIMAL("30", "0"), "-12345678901234567890", "12ff54ab567314e0f52e", "\"-12345678901234567890\""},
+        {DECIMAL("19", "0"), "9007199254740993e0", "0e20000000000001", "\"9007199254740993\""},
+        {DECIMAL("20", "1"), "123456789012345678.9e1", "1200ab54a98ceb1f0ad2", "\"1234567890123456789.0\""},
+        {DECIMAL("40", "34"), "0.1000000000000000055511151231257827", "1c314dc6448d933986922312364ce3",
+         "\"0.1000000000000000055511151231257827\""},
+        {DECIMAL("4", "2"), "1.500000000000000000000000000000", "040096", "\"1.50\""},
+        {DECIMAL("4", "2"), "0.0015e3", "040096", "\"1.50\""},
+        {DECIMAL("320", "310"), "-1e-310", "02ff",
+         "\"-0."
+         "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+         "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+         "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+         "0000000000001\""},
         {DECIMAL("4", "2"), "\"1.2300\"", "027b", "\"1.23\""},
         {DECIMAL("4", "2"), "\"1.2e1\"", "0404b0", "\"12.00\""},
         {DECIMAL("4", "2"), "\"1200e-2\"", "0404b0", "\"12.00\""},
@@ -155,7 +179,13 @@ static void what_is_ambiguous_or_does_not_fit_is_refused(void **state)
     } cases[] = {
         {"\"int\"", "5.5", "5.5 is no int"},
         {"\"int\"", "1e10", "does not fit an int"},
-        {"\"long\"", "1e16", "1e+16 is no long"},
+        {"\"int\"", "1.0000000000000000000001", "is no int"},
+        {"\"int\"", "-0.99999999999999999999", "is no int"},
+        {"\"int\"", "1e-400", "is no int"},
+        {"\"long\"", "9007199254740992.9", "9007199254740992.9 is no long"},
+        {"\"long\"", "1e19", "1e19 is no long"},
+        {"\"long\"", "9223372036854775808", "is no long"},
+        {"\"long\"", "-9223372036854775809.0", "is no long"},
         {"\"int\"", "\"5\"", "\"5\" is no int"},
         {"\"bytes\"", "\"A\"", "\"A\" is no base64"},
         {"\"bytes\"", "\"AP8\"", "is no base64"},
@@ -224,9 +254,10 @@ static void what_is_ambiguous_or_does_not_fit_is_refused(void **state)
         {DECIMAL("4", "2"), "0.001", "has more than 2 digits behind the point"},
         {DECIMAL("4", "2"), "\"100.00\"", "has more digits than a decimal(4, 2) holds"},
         {DECIMAL("4", "2"), "100", "has more digits than a decimal(4, 2) holds"},
-        {DECIMAL("30", "20"), "0.12345678901234567", "has more than 15 digits"},
-        {DECIMAL("30", "0"), "100000000000000000001", "1e+20 is above 2^63"},
-        {DECIMAL("30", "0"), "-12345678901234567890", "-1.2345678901234567e+19 has more than 15 digits"},
+        {DECIMAL("30", "16"), "0.12345678901234567", "has more than 16 digits behind the point"},
+        {DECIMAL("20", "0"), "100000000000000000001", "has more digits than a decimal(20, 0) holds"},
+        {DECIMAL("4", "2"), "1e-400", "has more than 2 digits behind the point"},
+        {DECIMAL("4", "2"), "1e300", "has more digits"},
         {DECIMAL("4", "2"), "null", "null is no decimal number"},
         {DECIMAL("4", "2"), "true", "true is no decimal number"},
         /* UUIDs and durations. */
@@ -252,6 +283,28 @@ static void what_is_ambiguous_or_does_not_fit_is_refused(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         stage_expect_failure(cases[i].json, stage_encode(cases[i].schema, cases[i].json, PBUS_JSON_PLAIN),
                              "MISFIT", cases[i].part);
+}
+
+/* By its place in the text, whatever stands between and in which order the fields are. */
+static void each_number_is_taken_as_it_stands_in_the_text(void **state)
+{
+    (void)state;
+    const char *schema =
+        R("R", F("z", DECIMAL("30", "20")) "," F("s", "\"string\"") "," F("d", "\"double\"") "," F(
+                   "m", MAP(ARRAY(DECIMAL("30", "20")))) "," F("l", "\"long\"") "," F("o", "\"long\""));
+    const char *json =
+        "{ \"o\":9223372036854775806e0,\"m\" : {\"-1.5\":[0.10000000000000000001,7,-0.30000000000000000003],"
+        "\"\\\"2.5\":[]},\"d\":18446744073709551616,\"s\":\"\\\\\", "
+        "\"l\":-9007199254740993.0,\t\"z\":5.00000000000000000007}";
+    const char *bytes = stage_encode(schema, json, PBUS_JSON_PLAIN);
+    char copy[512];
+    assert_true(strlen(bytes) < sizeof copy);
+    strcpy(copy, bytes);
+    assert_string_equal(stage_decode(schema, schema, copy, PBUS_JSON_PLAIN),
+                        "{\"z\":\"5.00000000000000000007\",\"s\":\"\\\\\",\"d\":1.8446744073709552e+19,\"m\":"
+                        "{\"-1.5\":[\"0.10000000000000000001\","
+                        "\"7.00000000000000000000\",\"-0.30000000000000000003\"],\"\\\"2.5\":[]},\"l\":-"
+                        "9007199254740993,\"o\":9223372036854775806}");
 }
 
 static void decimals_of_too_many_digits_are_not_shown(void **state)
@@ -304,6 +357,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_people_write_is_encoded_and_written_back),
         cmocka_unit_test(what_is_ambiguous_or_does_not_fit_is_refused),
+        cmocka_unit_test(each_number_is_taken_as_it_stands_in_the_text),
         cmocka_unit_test(decimals_of_too_many_digits_are_not_shown),
         cmocka_unit_test(choosing_a_branch_has_a_bound),
         cmocka_unit_test(the_locale_changes_nothing),
