@@ -37,8 +37,8 @@ const subscriber_metric subscriber_metrics_table[] = {
      "had been handled before. behind: set aside behind an earlier one of its key. retry: an attempt failed, "
      "and another follows. dead: it became a dead letter."},
     {"postbus_subscriber_attempts", SUBSCRIBER_COUNTER, BY_SUBSCRIPTION, NULL, AT(n_attempts),
-     "Calls of the handler. An event that is tried again, or whose batch was undone and is done again, "
-     "counts again."},
+     "Events given to the handler. An event that is tried again, or whose batch was undone and is done "
+     "again, counts again."},
     {"postbus_subscriber_gaps", SUBSCRIBER_COUNTER, BY_SUBSCRIPTION, NULL, AT(n_gaps),
      "Places where events were gone before they were read: Kafka had deleted them, or the topic was made "
      "anew."},

@@ -61,18 +61,30 @@ unsigned attempt_limits(const lane *l)
     return l->feed->sub->time_limit_ms > 0 ? LEDGER_LIMITED : LEDGER_PLAIN;
 }
 
-bool attempt_call(attempt *a)
+static pbus_outcome call(lane *l, event *const *events, size_t n)
+{
+    const subscription *sub = l->feed->sub;
+    int64_t deadline_ms = sub->time_limit_ms ? feed_wall_ms() + sub->time_limit_ms : 0;
+    for (size_t i = 0; i < n; i++) {
+        pbus_delivery *view = &events[i]->view;
+        view->application = l->feed->cfg->application;
+        view->subscription = sub->key;
+        view->deadline_ms = deadline_ms;
+        l->views[i] = view;
+    }
+    return sub->batch_handler ? sub->batch_handler(l->views, n, l->session.conn, sub->arg)
+                              : sub->handler(l->views[0], l->session.conn, sub->arg);
+}
+
+bool attempt_call(attempt *a, event *const *events, size_t n)
 {
     const subscription *sub = a->l->feed->sub;
     PGconn *tx = a->l->session.conn;
     int64_t began_us = feed_now_us();
-    a->e->view.application = a->l->feed->cfg->application;
-    a->e->view.subscription = sub->key;
-    a->e->view.deadline_ms = sub->time_limit_ms ? feed_wall_ms() + sub->time_limit_ms : 0;
-    a->outcome = sub->handler(&a->e->view, tx, sub->arg);
+    a->outcome = call(a->l, events, n);
     a->outcome.reason[PBUS_REASON_SIZE - 1] = '\0';
     int64_t took_us = feed_now_us() - began_us, took_ms = took_us / 1000;
-    tally_note_attempt(&a->l->tally, took_us);
+    tally_note_attempt(&a->l->tally, n, took_us);
     a->l->handling_ms = took_ms;
     PGTransactionStatusType state = PQtransactionStatus(tx);
     a->ended = state == PQTRANS_IDLE;
@@ -333,7 +345,7 @@ static pbus_status handle(attempt *a, int reruns, bool *out_again, bool *out_han
     pbus_status status;
     feed *f = a->l->feed;
     *out_again = *out_handled = false;
-    if (attempt_call(a) && !feed_is_abandoned(f)) {
+    if (attempt_call(a, &a->e, 1) && !feed_is_abandoned(f)) {
         if (commit_handled(a, &status, err)) {
             tally_note_handled(&a->l->tally, a->e, tally_now());
             feed_count(f, &f->counts.n_handled);

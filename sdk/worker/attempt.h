@@ -25,8 +25,9 @@ PBUS_MUST_USE pbus_status attempt_read(lane *l, event *e, bool *out_handled, pbu
 /* An event that waited and is due, if there is one. */
 PBUS_MUST_USE pbus_status attempt_due(lane *l, bool *out_found, pbus_error *err);
 
-/* Calls the handler in the transaction that is open. true: it acknowledged, and nothing speaks against a commit. */
-bool attempt_call(attempt *a);
+/* Calls the handler in the transaction that is open, for events in their order: one, or as many as batch_size where it takes many. true: it acknowledged,
+ * and nothing speaks against a commit. */
+bool attempt_call(attempt *a, event *const *events, size_t n);
 
 /* Undoes the transaction, and finds out whether it still is the one that was begun. A connection that the handler has left in the middle of
  * something, or killed, is replaced, so that the attempt is counted: an event that always does so would be tried without end. */

@@ -25,14 +25,17 @@ typedef enum batch_end {
     BATCH_SESSION, /* the session is not to be used again */
 } batch_end;
 
-/* true: handled. Else the transaction is to be undone. */
-static bool handle(batch *b, size_t i)
+/* By one call. true: handled. Else the transaction is to be undone. */
+static bool handle(batch *b, event *const *events, size_t n)
 {
-    attempt a = {.l = b->l, .e = b->events[i]};
-    b->events[i]->view.attempt = 1;
-    b->n_handled++;
-    b->events[i]->handled = attempt_call(&a);
-    return b->events[i]->handled;
+    attempt a = {.l = b->l, .e = events[0]};
+    for (size_t i = 0; i < n; i++)
+        events[i]->view.attempt = 1;
+    bool handled = attempt_call(&a, events, n);
+    for (size_t i = 0; i < n; i++)
+        events[i]->handled = handled;
+    b->n_handled += n;
+    return handled && !feed_is_abandoned(b->l->feed);
 }
 
 /* An event that is not to be handled, or not now. */
@@ -48,7 +51,7 @@ static batch_end put_by(batch *b, size_t i, pbus_error *err)
     if (status != PBUS_OK)
         return status == PBUS_ERROR_CONNECTION ? BATCH_SESSION : BATCH_FAULT;
     b->n_behind += !unfit && behind;
-    if (!behind && !handle(b, i)) /* what it was behind is gone meanwhile */
+    if (!behind && !handle(b, &b->events[i], 1)) /* what it was behind is gone meanwhile */
         return BATCH_FAULT;
     return BATCH_COMMITTED;
 }
@@ -58,27 +61,34 @@ static bool is_plain(const batch *b, size_t i)
     return b->states[i] == CLAIM_NEW && !b->events[i]->unreadable;
 }
 
+/* Where the handler takes many, nobody knows which of them made it fail. */
+static batch_end handle_plain(batch *b, size_t *out_i)
+{
+    size_t n = 0;
+    bool takes_many = b->l->feed->sub->batch_handler != NULL;
+    for (size_t i = 0; i < b->n; i++) {
+        *out_i = i;
+        if (is_plain(b, i) && takes_many)
+            b->l->plain[n++] = b->events[i];
+        else if (is_plain(b, i) && !handle(b, &b->events[i], 1))
+            return BATCH_FAULT;
+    }
+    return n == 0 || handle(b, b->l->plain, n) ? BATCH_COMMITTED : BATCH_REFUSED;
+}
+
 /* Those that are set aside come last: they lock what waits of their keys until the end. No event overtakes another by that: those of one key are all behind,
  * or none of them is. *out_i: the one at fault. */
 static batch_end handle_all(batch *b, size_t *out_i, pbus_error *err)
 {
-    for (size_t i = 0; i < b->n; i++)
-        if (is_plain(b, i) && (!handle(b, i) || feed_is_abandoned(b->l->feed))) {
-            *out_i = i;
-            return BATCH_FAULT;
-        }
-    for (size_t i = 0; i < b->n; i++) {
-        batch_end end = BATCH_COMMITTED;
+    batch_end end = handle_plain(b, out_i);
+    for (size_t i = 0; end == BATCH_COMMITTED && i < b->n; i++) {
+        *out_i = i;
         if (b->states[i] == CLAIM_DUPLICATE)
             b->n_duplicates++;
         else if (!is_plain(b, i))
             end = put_by(b, i, err);
-        if (end != BATCH_COMMITTED) {
-            *out_i = i;
-            return end;
-        }
     }
-    return BATCH_COMMITTED;
+    return end;
 }
 
 static void account(batch *b)
@@ -136,12 +146,19 @@ static pbus_status fall_back(batch *b, batch_end end, size_t i, pbus_error *err)
     return status;
 }
 
+/* A handler for many has one limit for all of them, and its batches double: they stay well below, or every other one would be undone. */
+static int64_t aim_ms(const subscription *sub)
+{
+    int64_t share_ms = sub->batch_handler && sub->time_limit_ms ? sub->time_limit_ms / 4 : AIM_MS;
+    return share_ms < AIM_MS ? share_ms : AIM_MS;
+}
+
 /* Grows while whole batches are handled in good time, and shrinks where they take longer. Not over duplicates: where a handler has killed the session all
  * is read again, a little further each time, until the one at fault comes by itself; what was done before must not carry it into a batch. */
 static void adapt(lane *l, size_t n, bool all_handled)
 {
     size_t most = (size_t)l->feed->sub->batch_size;
-    if (l->handling_ms > AIM_MS)
+    if (l->handling_ms > aim_ms(l->feed->sub))
         l->pace = n > 1 ? n / 2 : 1;
     else if (all_handled && n >= l->pace)
         l->pace = l->pace * 2 < most ? l->pace * 2 : most;

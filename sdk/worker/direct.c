@@ -115,7 +115,7 @@ static direct_end attempt_once(lane *l, event *e, int64_t *out_delay_ms)
     e->view.attempt++;
     int64_t began_us = feed_now_us();
     pbus_outcome outcome = f->sub->handler(&e->view, NULL, f->sub->arg);
-    tally_note_attempt(&l->tally, feed_now_us() - began_us);
+    tally_note_attempt(&l->tally, 1, feed_now_us() - began_us);
     outcome.reason[PBUS_REASON_SIZE - 1] = '\0';
     if (outcome.verdict != PBUS_ACK)
         return failed(l, e, &outcome, out_delay_ms);

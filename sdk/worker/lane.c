@@ -20,6 +20,14 @@ uint32_t lane_random(lane *l)
     return l->random ^ l->random >> 16;
 }
 
+static void free_rooms(lane *l)
+{
+    free(l->batch);
+    free(l->states);
+    free(l->plain);
+    free(l->views);
+}
+
 static bool lane_init(lane *l, feed *f, int i)
 {
     size_t most = (size_t)f->sub->batch_size;
@@ -28,10 +36,11 @@ static bool lane_init(lane *l, feed *f, int i)
     l->random = (uint32_t)feed_now_ms() * 2654435761u + (uint32_t)i * 40503u;
     l->batch = calloc(most, sizeof(event *));
     l->states = calloc(most, sizeof *l->states);
-    if (l->batch && l->states && feed_cond_init(&l->has_work))
+    l->plain = calloc(most, sizeof(event *));
+    l->views = calloc(most, sizeof(pbus_delivery *));
+    if (l->batch && l->states && l->plain && l->views && feed_cond_init(&l->has_work))
         return true;
-    free(l->batch);
-    free(l->states);
+    free_rooms(l);
     return false;
 }
 
@@ -42,8 +51,7 @@ static void lane_done(lane *l)
         event_free(e);
     }
     waiting_done(&l->waiting);
-    free(l->batch);
-    free(l->states);
+    free_rooms(l);
     pthread_cond_destroy(&l->has_work);
 }
 

@@ -17,14 +17,16 @@ struct lane {
     lane_cancel *cancel; /* of the session; under the feed's lock */
     pthread_t thread;
     bool started;
-    event **batch;           /* what is being handled: room for batch_size */
-    claim_state *states;     /* likewise */
-    size_t pace;             /* how many go into a transaction at this moment */
-    size_t n_sure, n_singly; /* after a failure: so many may go together, and then so many one by one */
-    int64_t handling_ms;     /* how long the handlers of the last transaction took */
-    size_t due_turns;        /* so many that waited come before one that was read */
-    ledger_claim ahead;      /* the queue's first, claimed with the last commit */
-    uint32_t random;         /* a state of its own: for jitter and pauses */
+    event **batch;               /* what is being handled: room for batch_size */
+    claim_state *states;         /* likewise */
+    event **plain;               /* likewise: those of them that a handler gets at once */
+    const pbus_delivery **views; /* likewise: what it sees of them */
+    size_t pace;                 /* how many go into a transaction at this moment */
+    size_t n_sure, n_singly;     /* after a failure: so many may go together, and then so many one by one */
+    int64_t handling_ms;         /* how long the handlers of the last transaction took */
+    size_t due_turns;            /* so many that waited come before one that was read */
+    ledger_claim ahead;          /* the queue's first, claimed with the last commit */
+    uint32_t random;             /* a state of its own: for jitter and pauses */
     tally tally;
     pthread_cond_t has_work; /* these three under the feed's lock */
     event *first, *last;

@@ -76,8 +76,10 @@ static pbus_status check_dead_letter_topic(const pbus_subscription *given, pbus_
 
 static pbus_status check_numbers(const pbus_subscription *given, pbus_error *err)
 {
-    if (!given->handler)
-        return failure(err, PBUS_ERROR_ARGUMENT, "subscription \"%s\" has no handler", given->key);
+    if (!given->handler == !given->batch_handler)
+        return failure(err, PBUS_ERROR_ARGUMENT,
+                       "subscription \"%s\" has %s: set one of handler and batch_handler", given->key,
+                       given->handler ? "two handlers" : "no handler");
     if (given->n_threads < 0 || given->n_threads > MOST_THREADS)
         return failure(err, PBUS_ERROR_ARGUMENT, "subscription \"%s\": n_threads is %d; 1 to %d are possible",
                        given->key, given->n_threads, MOST_THREADS);
@@ -146,6 +148,7 @@ static bool copy_topics(subscription *s, const pbus_subscription *given)
 static bool copy(subscription *s, const pbus_subscription *given)
 {
     s->handler = given->handler;
+    s->batch_handler = given->batch_handler;
     s->arg = given->arg;
     s->retry = given->retry;
     s->unordered = given->unordered;
@@ -203,6 +206,11 @@ pbus_status subscription_check_positions(const subscription *s, pbus_positions p
             s->key);
     if (positions == PBUS_POSITIONS_DATABASE)
         return PBUS_OK;
+    if (s->batch_handler)
+        return failure(err, PBUS_ERROR_ARGUMENT,
+                       "subscription \"%s\" has a batch_handler, and without a database there is no "
+                       "transaction that many events could share; set handler instead",
+                       s->key);
     if (s->batch_size > 1)
         return failure(
             err, PBUS_ERROR_ARGUMENT,

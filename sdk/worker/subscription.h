@@ -10,10 +10,11 @@ typedef struct subscription {
     char **topics;
     size_t n_topics;
     filter *filter;
-    char *filter_json;    /* NULL: every event */
-    value_reader *values; /* NULL: they are not Avro */
-    const char *schemas;  /* where theirs are, for those who look at the list */
-    pbus_handler *handler;
+    char *filter_json;     /* NULL: every event */
+    value_reader *values;  /* NULL: they are not Avro */
+    const char *schemas;   /* where theirs are, for those who look at the list */
+    pbus_handler *handler; /* NULL: it has the next one */
+    pbus_batch_handler *batch_handler;
     void *arg;
     pbus_retry_policy retry;
     bool unordered;

@@ -29,9 +29,9 @@ static void note_way(tally_times *t, int64_t from_ms, int64_t to_ms)
     note_us(t, (took_ms < LONGEST_MS ? took_ms : LONGEST_MS) * 1000);
 }
 
-void tally_note_attempt(tally *t, int64_t took_us)
+void tally_note_attempt(tally *t, size_t n_events, int64_t took_us)
 {
-    add(&t->n_attempts, 1);
+    add(&t->n_attempts, n_events);
     note_us(&t->stages[STAGE_HANDLER], took_us);
 }
 

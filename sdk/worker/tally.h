@@ -16,8 +16,8 @@ typedef struct tally {
     tally_times stages[SUBSCRIBER_N_STAGES];
 } tally;
 
-/* The handler was called, and took so long. */
-void tally_note_attempt(tally *t, int64_t took_us);
+/* The handler was called for so many events, and took so long. */
+void tally_note_attempt(tally *t, size_t n_events, int64_t took_us);
 
 /* Both clocks, so that many events of one commit ask for the time once. */
 typedef struct tally_moment {

@@ -21,6 +21,7 @@ typedef struct bench_call {
     const char *field; /* of a filter that no event passes; consume: read only */
     int direct; /* switches: int, as popt sets them. latency: produce straight to the broker instead of publishing */
     int even;        /* latency: even arrivals instead of a Poisson process */
+    int together;    /* subscribe: the events of a transaction are handled by one call */
     int count_rings; /* latency: listen, and count the notifications */
 } bench_call;
 

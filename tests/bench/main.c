@@ -57,6 +57,8 @@ int main(int argc, const char **argv)
         {"threads", 0, POPT_ARG_INT, &c.threads, 0, "latency: publishers; consume, subscribe: what handles",
          "N"},
         {"batch", 0, POPT_ARG_INT, &c.batch, 0, "subscribe: events in one transaction, at most", "N"},
+        {"together", 0, POPT_ARG_NONE, &c.together, 0,
+         "subscribe: the events of a transaction are handled by one call, with one statement", NULL},
         {"field", 0, POPT_ARG_STRING, &c.field, 0,
          "subscribe: of a filter that no event passes; consume: read only", "FIELD"},
         {"partitions", 0, POPT_ARG_INT, &c.partitions, 0, "of the topic", "N"},

@@ -1,6 +1,7 @@
 /* A subscription of libpostbus_worker whose handler writes one row, or whose filter lets nothing through; must never handle more events than it was told. */
 #include "effect.h"
 
+#include <arpa/inet.h>
 #include <postbus/worker.h>
 
 #define LONGEST_MS 600000
@@ -12,6 +13,39 @@ static pbus_outcome handle(const pbus_delivery *event, PGconn *tx, void *arg)
     (void)arg;
     effect_begin(&first_ns);
     bool ok = effect_write(tx, event->key, event->key_size, event->value, event->value_size);
+    return ok ? pbus_ack() : pbus_retry(NULL, -1);
+}
+
+static bool put_field(PGconn *tx, const void *data, size_t size)
+{
+    uint32_t frame = htonl((uint32_t)size);
+    return PQputCopyData(tx, (const char *)&frame, sizeof frame) == 1 &&
+           PQputCopyData(tx, data, (int)size) == 1;
+}
+
+/* The rows of effect_write, in the binary format of COPY. */
+static bool copy_all(PGconn *tx, const pbus_delivery *const *events, size_t n)
+{
+    static const char begin[19] = "PGCOPY\n\377\r\n", row[2] = {0, 2};
+    bool ok = PQputCopyData(tx, begin, sizeof begin) == 1;
+    for (size_t i = 0; ok && i < n; i++)
+        ok = PQputCopyData(tx, row, sizeof row) == 1 && put_field(tx, events[i]->key, events[i]->key_size) &&
+             put_field(tx, events[i]->value, events[i]->value_size);
+    return PQputCopyEnd(tx, NULL) == 1 && ok;
+}
+
+static pbus_outcome handle_all(const pbus_delivery *const *events, size_t n, PGconn *tx, void *arg)
+{
+    (void)arg;
+    effect_begin(&first_ns);
+    PGresult *result = PQexec(tx, "COPY bench.effect (key, value) FROM STDIN (FORMAT binary)");
+    bool ok = PQresultStatus(result) == PGRES_COPY_IN;
+    PQclear(result);
+    ok = ok && copy_all(tx, events, n);
+    while ((result = PQgetResult(tx)) != NULL) {
+        ok = ok && PQresultStatus(result) == PGRES_COMMAND_OK;
+        PQclear(result);
+    }
     return ok ? pbus_ack() : pbus_retry(NULL, -1);
 }
 
@@ -59,7 +93,8 @@ int bench_subscribe(const bench_call *c)
                                             .n_topics = 1,
                                             .filter = c->field ? &never : NULL,
                                             .n_conditions = c->field ? 1 : 0,
-                                            .handler = handle,
+                                            .handler = c->together ? NULL : handle,
+                                            .batch_handler = c->together ? handle_all : NULL,
                                             .n_threads = c->threads,
                                             .batch_size = c->batch};
     const pbus_worker_options options = {.size = sizeof options,

@@ -55,12 +55,13 @@ def measure(stage, options):
     topic = "worker"
     run(stage.binary("postbus"), "migrate", "--subscriber", "--database", stage.database)
     fill(stage, n, topic)
-    plain, ours, batched, passing = {}, {}, {}, {}
+    plain, ours, batched, together, passing = {}, {}, {}, {}, {}
     for _ in range(options.rounds):
         for threads in (1, 4):
             plain.setdefault(threads, []).append(rate(stage, "consume", topic, n, threads))
             ours.setdefault(threads, []).append(rate(stage, "subscribe", topic, n, threads))
             batched.setdefault(threads, []).append(rate(stage, "subscribe", topic, n, threads, "--batch", str(BATCH)))
+            together.setdefault(threads, []).append(rate(stage, "subscribe", topic, n, threads, "--batch", str(BATCH), "--together"))
         for field in FIELDS:
             command = "consume" if field is None else "subscribe"
             passing.setdefault(field, []).append(rate(stage, command, topic, n, 1, "--field", field or "none"))
@@ -73,6 +74,9 @@ def measure(stage, options):
         row("one thread, batches / a plain consumer", batched[1], plain[1], "events/s", goal=5.0),
         row("four threads, batches / four plain consumers", batched[4], plain[4], "events/s"),
         row("four threads, batches / a plain consumer", batched[4], plain[1], "events/s", goal=5.0),
+        row("one thread, batch handler / a plain consumer", together[1], plain[1], "events/s", goal=5.0),
+        row("four threads, batch handler / four plain consumers", together[4], plain[4], "events/s"),
+        row("four threads, batch handler / a plain consumer", together[4], plain[1], "events/s"),
         *(row(f"passed by, filter on {what} / a consumer that does nothing", passing[field], passing[None], "events/s")
           for field, what in FIELDS.items() if field),
         *latency_rows(stage, options),

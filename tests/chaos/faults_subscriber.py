@@ -94,7 +94,7 @@ def deadlocks(row):
     return row.effects_sql("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")[0][0]
 
 
-def slow_and_moving(row):
+def kill_or_move(row):
     row.dice.choice([kill, come_and_go])(row)
 
 
@@ -119,8 +119,10 @@ FAULTS = [
                 duplicates_needed=True),
     subscribers("subscriber-poison", "events of three busy keys fail at each of five attempts and are dead, while others of their keys wait; then the cause is "
                 "gone, and they are redriven", poison, short=True),
-    subscribers("subscriber-slow", "one handler in 100 takes up to 1 s, one in 1,000 takes 8 s; subscribers are killed, join and leave", slow_and_moving,
+    subscribers("subscriber-slow", "one handler in 100 takes up to 1 s, one in 1,000 takes 8 s; subscribers are killed, join and leave", kill_or_move,
                 habits=("--slow", "100", "--very-slow", "1000"), rate=150, bound_ms=40000, bounded_by=GROUP + ", and handlers take 8 s"),
+    subscribers("subscriber-together", "up to 200 events are handled by one call, which one in 500 of them makes fail; subscribers are killed, join and leave",
+                kill_or_move, habits=("--together", "200", "--retry", "500")),
     subscribers("subscriber-retry", "one handler in 5 fails", lambda row: seen(row, "an event to be handled at a later attempt", retries),
                 habits=("--retry", "5")),
     subscribers("subscriber-deadlock", "every fifth handler locks two of four rows in any order", lambda row: seen(row, "a deadlock", deadlocks),

@@ -78,20 +78,45 @@ static void crash(void)
     raise(SIGSEGV);
 }
 
-static bool note_effect(const pbus_delivery *event, PGconn *tx, const char *token)
+static bool note_effect(const pbus_delivery *event, PGconn *tx)
 {
-    char attempt[12];
+    char attempt[12], token[24];
     const char *values[] = {event->topic, event->key, token, attempt};
+    snprintf(token, sizeof token, "%lld", strtoll(event->value ? event->value : "0", NULL, 10));
     snprintf(attempt, sizeof attempt, "%d", event->attempt);
     return run(tx, "INSERT INTO effect (topic, key, token, attempt) VALUES ($1, $2, $3, $4)", 4, values);
 }
 
-static pbus_outcome handle(const pbus_delivery *event, PGconn *tx, void *arg)
+static bool copy_effect(const pbus_delivery *event, PGconn *tx)
 {
-    const habits *h = arg;
+    char line[600];
+    int size = snprintf(line, sizeof line, "%s\t%s\t%lld\t%d\n", event->topic,
+                        event->key ? (const char *)event->key : "\\N",
+                        strtoll(event->value ? event->value : "0", NULL, 10), event->attempt);
+    return size < (int)sizeof line && PQputCopyData(tx, line, size) == 1;
+}
+
+/* By one statement. */
+static bool note_effects(const pbus_delivery *const *events, size_t n, PGconn *tx)
+{
+    PGresult *result = PQexec(tx, "COPY effect (topic, key, token, attempt) FROM STDIN");
+    bool ok = PQresultStatus(result) == PGRES_COPY_IN;
+    PQclear(result);
+    for (size_t i = 0; ok && i < n; i++)
+        ok = copy_effect(events[i], tx);
+    ok = ok && PQputCopyEnd(tx, NULL) == 1;
+    while ((result = PQgetResult(tx)) != NULL) {
+        ok = ok && PQresultStatus(result) == PGRES_COMMAND_OK;
+        PQclear(result);
+    }
+    return ok;
+}
+
+/* What the handler does besides. */
+static pbus_outcome behave(const habits *h, const pbus_delivery *event, PGconn *tx, bool ok)
+{
     char token[24];
     snprintf(token, sizeof token, "%lld", strtoll(event->value ? event->value : "0", NULL, 10));
-    bool ok = note_effect(event, tx, token);
     if (ok && is_poison(tx, token))
         return pbus_retry("poison", -1);
     if (ok && now_and_then(h->deadlock))
@@ -105,6 +130,20 @@ static pbus_outcome handle(const pbus_delivery *event, PGconn *tx, void *arg)
     if (event->attempt < ATTEMPTS && now_and_then(h->retry))
         return pbus_retry("now and then", -1);
     return ok ? pbus_ack() : pbus_retry(NULL, -1);
+}
+
+static pbus_outcome handle(const pbus_delivery *event, PGconn *tx, void *arg)
+{
+    return behave(arg, event, tx, note_effect(event, tx));
+}
+
+static pbus_outcome handle_all(const pbus_delivery *const *events, size_t n, PGconn *tx, void *arg)
+{
+    bool ok = note_effects(events, n, tx);
+    pbus_outcome outcome = pbus_ack();
+    for (size_t i = 0; i < n && outcome.verdict == PBUS_ACK; i++)
+        outcome = behave(arg, events[i], tx, ok);
+    return outcome;
 }
 
 static void tell(const pbus_notice *notice, void *arg)
@@ -167,13 +206,14 @@ int main(int argc, const char **argv)
                                                {"heartbeat.interval.ms", "500"}};
     static habits h;
     char *database = NULL, *brokers = NULL, *application = NULL, *topic = NULL;
-    int threads = 4;
+    int threads = 4, together = 0;
     const struct poptOption flags[] = {
         {"database", 0, POPT_ARG_STRING, &database, 0, "where the effects go", "CONNINFO"},
         {"brokers", 0, POPT_ARG_STRING, &brokers, 0, "where the events are", "HOST:PORT"},
         {"application", 0, POPT_ARG_STRING, &application, 0, "whose subscriber it is", "NAME"},
         {"topics", 0, POPT_ARG_STRING, &topic, 0, "three topics", "NAME,NAME,NAME"},
         {"threads", 0, POPT_ARG_INT, &threads, 0, "that handle", "N"},
+        {"together", 0, POPT_ARG_INT, &together, 0, "so many events are handled by one call, at most", "N"},
         {"slow", 0, POPT_ARG_INT, &h.slow, 0, "one handler in so many takes up to a second", "N"},
         {"very-slow", 0, POPT_ARG_INT, &h.very_slow, 0, "likewise, eight seconds", "N"},
         {"retry", 0, POPT_ARG_INT, &h.retry, 0, "one in so many fails", "N"},
@@ -193,7 +233,9 @@ int main(int argc, const char **argv)
         .key = "main",
         .topics = topics,
         .n_topics = n_topics,
-        .handler = handle,
+        .handler = together ? NULL : handle,
+        .batch_handler = together ? handle_all : NULL,
+        .batch_size = together,
         .arg = &h,
         .n_threads = threads,
         .retry = {.first_ms = 20, .most_ms = 200, .max_attempts = ATTEMPTS},

@@ -131,6 +131,19 @@ static inline pbus_outcome pbus_dead(const char *reason)
  * its partition are done, too; what the handler did is done, whatever it returns. */
 typedef pbus_outcome pbus_handler(const pbus_delivery *event, PGconn *tx, void *arg);
 
+/* Handles n events by one call, so that one statement can write the effects of all; instead of a pbus_handler, whose
+ * words on tx, outcomes and failures hold for it. With a database only. What it is given does not outlive the call.
+ *
+ * n is 1 to batch_size, as many as go into a transaction at this moment. Events of one key stand in the array in their
+ * order. time_limit_ms is of the call, and all have the same deadline_ms; where n is above 1 their attempt is 1.
+ *
+ * PBUS_ACK: all of them are handled. Whatever else becomes of a call with n above 1 (PBUS_RETRY, PBUS_DEAD, a statement
+ * or a commit that fails, the time limit) is no attempt and is told to nobody: all is rolled back, reason and delay_ms
+ * are dropped, and each event is given to the function again by itself, with n 1. That is its attempt, and what is said
+ * for pbus_handler holds. So the function need not know which event is at fault: it says that one is. Events that are
+ * tried again, that had waited, or that a dead process may have had in hand, always come by themselves. */
+typedef pbus_outcome pbus_batch_handler(const pbus_delivery *const *events, size_t n, PGconn *tx, void *arg);
+
 /* What a condition of a filter looks at, and asks. */
 typedef enum pbus_test {
     PBUS_TEST_EQUALS = 0,  /* exactly this text; a number of a field: that number */
@@ -205,7 +218,8 @@ typedef struct pbus_subscription {
     size_t n_topics;
     const pbus_condition *filter; /* all must hold. NULL: every event. Not NULL, n_conditions 0: none */
     size_t n_conditions;
-    pbus_handler *handler;
+    pbus_handler *handler;             /* one of the two; the other is NULL */
+    pbus_batch_handler *batch_handler; /* of many events at once */
     void *arg;
     pbus_retry_policy retry;
     bool unordered; /* while an event waits for another attempt, later ones of its key go on */
@@ -213,8 +227,8 @@ typedef struct pbus_subscription {
     int n_threads;         /* 1 to 256; 0: 1 */
     int queue_events;      /* read and not yet handled, at most; 0: 1000 */
     int64_t queue_bytes;   /* likewise; 0: 16 MiB */
-    int64_t time_limit_ms; /* of a handler: what takes longer is rolled back and has failed; 0: none */
-    int batch_size;        /* events in one transaction, at most: 1 to 1000; 0: 1; see pbus_handler */
+    int64_t time_limit_ms; /* of a handler's call: what takes longer is rolled back and has failed; 0: none */
+    int batch_size;        /* events in one transaction, at most: 1 to 1000; 0: 1; see the handlers */
     /* Dead letters are published there as well, through the outbox (schema postbus) of the database of the effects,
      * in the transaction that makes them. NULL: they are in the table only. Not one of `topics`.
      * Without a database they are produced there by the worker, before the position passes over them. */
@@ -272,7 +286,7 @@ typedef enum pbus_positions {
      * is behind it is handled again where the process dies. An event that is to be tried again waits in memory,
      * as do later ones of its key; it counts against queue_events and queue_bytes, and nothing is read once
      * these are reached. Attempts are counted from 1 where another process takes over. Refused: conninfo,
-     * list_version, batch_size above 1, time_limit_ms. */
+     * list_version, batch_size above 1, batch_handler, time_limit_ms. */
     PBUS_POSITIONS_KAFKA = 1
 } pbus_positions;
 
@@ -309,7 +323,7 @@ typedef struct pbus_worker_counts {
     uint64_t n_dead;       /* events that became dead letters */
     uint64_t n_gaps;       /* places where events were gone before they were read */
     uint64_t n_queued;     /* read and not yet handled, now */
-    uint64_t n_attempts;   /* calls of the handler */
+    uint64_t n_attempts;   /* of a handler at an event, each time it is given to one */
     uint64_t n_rebalances; /* how often the group has said which partitions are this process's */
     uint64_t n_partitions; /* that this process reads, now */
 } pbus_worker_counts;

@@ -233,6 +233,32 @@ pbus_outcome stage_insert(const pbus_delivery *event, PGconn *tx, void *arg)
     return ok ? pbus_ack() : pbus_retry(NULL, -1);
 }
 
+static bool copy_one(PGconn *tx, const pbus_delivery *e)
+{
+    char line[256];
+    int size = snprintf(line, sizeof line, "%s\t%s\t%d\t%lld\t%s\t%s\t%d\n", e->subscription, e->topic,
+                        (int)e->partition, (long long)e->offset, (const char *)e->key, (const char *)e->value,
+                        e->attempt);
+    return size > 0 && size < (int)sizeof line && PQputCopyData(tx, line, size) == 1;
+}
+
+pbus_outcome stage_copy(const pbus_delivery *const *events, size_t n, PGconn *tx, void *arg)
+{
+    (void)arg;
+    PGresult *result = PQexec(
+        tx, "COPY effect (subscription, topic, partition, kafka_offset, key, value, attempt) FROM STDIN");
+    bool ok = PQresultStatus(result) == PGRES_COPY_IN;
+    PQclear(result);
+    for (size_t i = 0; ok && i < n; i++)
+        ok = copy_one(tx, events[i]);
+    ok = ok && PQputCopyEnd(tx, NULL) == 1;
+    while ((result = PQgetResult(tx)) != NULL) {
+        ok = ok && PQresultStatus(result) == PGRES_COMMAND_OK;
+        PQclear(result);
+    }
+    return ok ? pbus_ack() : pbus_retry(NULL, -1);
+}
+
 static bool is_open(void *arg)
 {
     stage *s = arg;
@@ -262,6 +288,24 @@ void stage_open_gate(stage *s)
     pthread_mutex_unlock(&s->lock);
 }
 
+typedef struct expected_queue {
+    stage *s;
+    uint64_t n;
+} expected_queue;
+
+static bool is_queued(void *arg)
+{
+    expected_queue *e = arg;
+    pbus_worker_counts counts;
+    return pbus_worker_count(e->s->worker, "main", &counts) && counts.n_queued == e->n;
+}
+
+void stage_expect_queued(stage *s, uint64_t n)
+{
+    expected_queue e = {s, n};
+    assert_true(wait_until(is_queued, &e, STAGE_DEADLINE_MS));
+}
+
 typedef struct question {
     stage *s;
     const char *sql;
@@ -282,6 +326,25 @@ void stage_expect_soon(stage *s, int64_t expected, const char *sql)
         fail_msg("%s: %lld instead of %lld; the database said: %s; Kafka said: %s", sql, (long long)q.last,
                  (long long)expected, s->last_message[PBUS_NOTICE_DATABASE],
                  s->last_message[PBUS_NOTICE_KAFKA]);
+}
+
+void stage_expect_settled(stage *s, int n)
+{
+    char all[100];
+    snprintf(all, sizeof all, "SELECT sum(next_offset)::bigint - %d FROM postbus_inbox.position", n);
+    stage_expect_soon(s, 0, all);
+}
+
+void stage_expect_exactly(stage *s, int n)
+{
+    stage_expect_soon(s, 0, "SELECT count(*) FROM postbus_inbox.waiting");
+    assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM effect"), n);
+    assert_int_equal(pg_number(s->conn, "SELECT count(DISTINCT value) FROM effect"), n);
+    assert_int_equal(
+        pg_number(s->conn, "SELECT count(*) FROM (SELECT split_part(value, ':', 2)::int AS v,"
+                           " lag(split_part(value, ':', 2)::int) OVER (PARTITION BY key ORDER BY n) AS before"
+                           " FROM effect) x WHERE v < before"),
+        0);
 }
 
 int stage_notices(stage *s, pbus_notice_kind kind)

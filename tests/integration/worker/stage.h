@@ -70,9 +70,18 @@ pbus_subscription stage_subscription(stage *s, pbus_handler *handler);
 pbus_outcome stage_insert(const pbus_delivery *event, PGconn *tx, void *arg);
 pbus_outcome stage_gated(const pbus_delivery *event, PGconn *tx, void *arg);
 void stage_open_gate(stage *s);
+/* Notes the effects of all by one COPY. Keys and values are text without tabs, line ends and backslashes. */
+pbus_outcome stage_copy(const pbus_delivery *const *events, size_t n, PGconn *tx, void *arg);
+
+/* Waits until so many records were read, and not handled yet, of a worker with one subscription. */
+void stage_expect_queued(stage *s, uint64_t n);
 
 /* Waits until a query gives this number. */
 void stage_expect_soon(stage *s, int64_t expected, const char *sql);
+/* Waits until n records are done with. */
+void stage_expect_settled(stage *s, int n);
+/* Waits until nothing waits; then each of n events had its effect once, and each key kept its order; values are "KEY:NUMBER…". */
+void stage_expect_exactly(stage *s, int n);
 void stage_expect_notice(stage *s, pbus_notice_kind kind);
 int stage_notices(stage *s, pbus_notice_kind kind);
 /* Waits until a handler stage_gated waits. */

@@ -1,7 +1,7 @@
 /* A subscriber that tests kill: notes each event's effect, and can be slow about it. With MAX_ATTEMPTS it is a static member, whose successor need not wait
  * until it is missed, and events kill it: "kill" at each attempt, and where "slow" ones come beside it, while one of them is being handled; "later" after
- * one attempt that failed.
- * usage: worker_subject CONNINFO BROKERS APPLICATION TOPIC SLEEP_US [BATCH_SIZE [MAX_ATTEMPTS]] */
+ * one attempt that failed. "together": all events of a batch are handled by one call.
+ * usage: worker_subject CONNINFO BROKERS APPLICATION TOPIC SLEEP_US [BATCH_SIZE[,together] [MAX_ATTEMPTS]] */
 #include <postbus/worker.h>
 
 #include <signal.h>
@@ -64,6 +64,16 @@ static pbus_outcome handle(const pbus_delivery *event, PGconn *tx, void *arg)
     return outcome;
 }
 
+static pbus_handler *handle_one = handle;
+
+static pbus_outcome handle_all(const pbus_delivery *const *events, size_t n, PGconn *tx, void *arg)
+{
+    pbus_outcome outcome = pbus_ack();
+    for (size_t i = 0; i < n && outcome.verdict == PBUS_ACK; i++)
+        outcome = handle_one(events[i], tx, arg);
+    return outcome;
+}
+
 static void tell(const pbus_notice *notice, void *arg)
 {
     (void)arg;
@@ -83,13 +93,17 @@ int main(int argc, char **argv)
     sigset_t end;
     if (argc < 6 || argc > 8)
         return 2;
+    bool together = argc > 6 && strstr(argv[6], ",together");
     bool dies = argc == 8;
+    if (dies)
+        handle_one = handle_or_die;
     sleep_us = (unsigned)atoi(argv[5]);
     const char *topics[] = {argv[4]};
     const pbus_subscription sub = {.key = "main",
                                    .topics = topics,
                                    .n_topics = 1,
-                                   .handler = dies ? handle_or_die : handle,
+                                   .handler = together ? NULL : handle_one,
+                                   .batch_handler = together ? handle_all : NULL,
                                    .n_threads = 3,
                                    .batch_size = argc > 6 ? atoi(argv[6]) : 1,
                                    .retry = {.first_ms = 1, .max_attempts = dies ? atoi(argv[7]) : -1}};

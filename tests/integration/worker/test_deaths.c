@@ -103,6 +103,11 @@ static void so_is_one_that_comes_in_a_batch(void **state)
     kills_until_it_is_given_up(*state, "100");
 }
 
+static void so_is_one_that_comes_in_a_call_with_others(void **state)
+{
+    kills_until_it_is_given_up(*state, "100,together");
+}
+
 static void so_is_one_that_had_waited_for_another_attempt(void **state)
 {
     stage *s = *state;
@@ -162,6 +167,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STAGE_TEST(an_event_that_kills_its_process_is_given_up_in_the_end),
         STAGE_TEST(so_is_one_that_comes_in_a_batch),
+        STAGE_TEST(so_is_one_that_comes_in_a_call_with_others),
         STAGE_TEST(so_is_one_that_had_waited_for_another_attempt),
         STAGE_TEST(what_was_handled_beside_it_is_not_given_up),
         STAGE_TEST(a_server_that_was_started_anew_has_killed_nobody),

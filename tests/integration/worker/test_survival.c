@@ -220,24 +220,38 @@ static void delete_records(const char *topic, int32_t partition, int64_t before)
     rd_kafka_destroy(admin);
 }
 
-static void the_example_counts_each_event_once_and_ends_when_it_is_told(void **state)
+static void example_counts(stage *s, const char *program)
 {
-    stage *s = *state;
-    const char *argv[] = {POSTBUS_TEST_EXAMPLE, s->conninfo, kafka_fixture_brokers(stage_kafka), s->topic,
-                          NULL};
+    const char *argv[] = {program, s->conninfo, kafka_fixture_brokers(stage_kafka), s->topic, NULL};
     pg_run(s->conn,
            "CREATE TABLE seen (key text PRIMARY KEY, n bigint NOT NULL); GRANT ALL ON seen TO billing_app");
     stage_produce_many(s->topic, 100, 4);
     for (int round = 1; round <= 2; round++) {
-        char sql[80];
+        char sql[120];
         proc_fixture *example = proc_fixture_start(argv, NULL);
-        snprintf(sql, sizeof sql, "SELECT (count(*) = 4 AND min(n) = %d AND max(n) = %d)::int FROM seen",
+        snprintf(sql, sizeof sql,
+                 "SELECT (count(*) = 4 AND min(n) = %d AND max(n) = %d)::int FROM seen WHERE key LIKE 'k%%'",
                  25 * round, 25 * round);
         stage_expect_soon(s, 1, sql);
         assert_int_equal(proc_fixture_end(example, SIGTERM, STAGE_DEADLINE_MS), 0);
         proc_fixture_free(example);
         stage_produce_many(s->topic, 100, 4);
     }
+}
+
+static void the_example_counts_each_event_once_and_ends_when_it_is_told(void **state)
+{
+    example_counts(*state, POSTBUS_TEST_EXAMPLES "subscriber");
+}
+
+static void so_does_the_example_with_a_batch_handler(void **state)
+{
+    stage *s = *state;
+    stage_produce_one(s->topic, "a \"quoted\\\" key", "v", NULL, NULL);
+    stage_produce_one(s->topic, NULL, "v", NULL, NULL);
+    example_counts(s, POSTBUS_TEST_EXAMPLES "batch_subscriber");
+    pg_expect(s->conn, "(none) 1, a \"quoted\\\" key 1",
+              "SELECT string_agg(key || ' ' || n, ', ' ORDER BY key) FROM seen WHERE key NOT LIKE 'k%%'");
 }
 
 static void what_kafka_deleted_unread_is_told_and_written_down(void **state)
@@ -342,6 +356,7 @@ int main(void)
         STAGE_TEST(an_event_that_was_claimed_and_is_not_begun_is_handled_later),
         STAGE_TEST(a_restored_database_replays_what_it_lacks),
         STAGE_TEST(the_example_counts_each_event_once_and_ends_when_it_is_told),
+        STAGE_TEST(so_does_the_example_with_a_batch_handler),
         STAGE_TEST(what_kafka_deleted_unread_is_told_and_written_down),
         STAGE_TEST(a_topic_that_was_made_anew_is_read_from_its_beginning),
         STAGE_TEST(what_the_inbox_has_forgotten_is_not_handled_again_in_silence),

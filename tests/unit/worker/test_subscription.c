@@ -16,6 +16,12 @@ static pbus_outcome handler(const pbus_delivery *event, PGconn *tx, void *arg)
     return pbus_ack();
 }
 
+static pbus_outcome batch_handler(const pbus_delivery *const *events, size_t n, PGconn *tx, void *arg)
+{
+    (void)n;
+    return handler(events[0], tx, arg);
+}
+
 static pbus_subscription good(void)
 {
     return (pbus_subscription){.key = "main", .topics = topics, .n_topics = 1, .handler = handler};
@@ -49,7 +55,9 @@ static void what_cannot_be_worked_is_refused(void **state)
     REFUSED("has no topics", given.topics = NULL);
     REFUSED("twice", given.n_topics = 2);
     REFUSED("\"no topic\"", given.topics = &topics[2]);
-    REFUSED("no handler", given.handler = NULL);
+    REFUSED("\"main\" has no handler: set one of handler and batch_handler", given.handler = NULL);
+    REFUSED("\"main\" has two handlers: set one of handler and batch_handler",
+            given.batch_handler = batch_handler);
     REFUSED("n_threads is 257", given.n_threads = 257);
     REFUSED("n_threads is -1", given.n_threads = -1);
     REFUSED("batch_size is -1", given.batch_size = -1);
@@ -64,6 +72,23 @@ static void what_cannot_be_worked_is_refused(void **state)
     REFUSED("begin is 2", given.begin = (pbus_begin)2);
     REFUSED("retry.kind is 9", given.retry.kind = (pbus_retry_kind)9);
     REFUSED("subscription \"main\": condition 0", given.filter = bad; given.n_conditions = 1);
+}
+
+static void many_events_at_once_are_for_a_database_and_of_any_number(void **state)
+{
+    (void)state;
+    subscription s;
+    pbus_error err;
+    pbus_subscription given = good();
+    given.handler = NULL;
+    given.batch_handler = batch_handler;
+    assert_int_equal(subscription_init(&s, &given, 0, &err), PBUS_OK);
+    assert_int_equal(s.batch_size, 1);
+    assert_int_equal(subscription_check_positions(&s, PBUS_POSITIONS_DATABASE, &err), PBUS_OK);
+    assert_int_equal(subscription_check_positions(&s, PBUS_POSITIONS_KAFKA, &err), PBUS_ERROR_ARGUMENT);
+    assert_non_null(strstr(err.message, "\"main\" has a batch_handler, and without a database"));
+    assert_non_null(strstr(err.message, "set handler instead"));
+    subscription_done(&s);
 }
 
 #define SCHEMA "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"a\",\"type\":\"int\"}]}"
@@ -124,6 +149,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_cannot_be_worked_is_refused),
+        cmocka_unit_test(many_events_at_once_are_for_a_database_and_of_any_number),
         cmocka_unit_test(schemas_that_can_never_be_found_or_read_are_refused),
         cmocka_unit_test(the_list_tells_all_that_can_be_seen_in_the_database),
     };

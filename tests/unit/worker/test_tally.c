@@ -92,12 +92,12 @@ static void tallies_add_up(void **state)
     tally one = {0}, other = {0};
     histogram stages[SUBSCRIBER_N_STAGES] = {0};
     uint64_t n_attempts = 0;
-    tally_note_attempt(&one, 1000);
-    tally_note_attempt(&one, 1001);
-    tally_note_attempt(&other, INT64_C(100000001));
+    tally_note_attempt(&one, 1, 1000);
+    tally_note_attempt(&one, 7, 1001);
+    tally_note_attempt(&other, 1, INT64_C(100000001));
     tally_add_to(&one, &n_attempts, stages);
     tally_add_to(&other, &n_attempts, stages);
-    assert_int_equal(n_attempts, 3);
+    assert_int_equal(n_attempts, 9);
     assert_int_equal(stages[STAGE_HANDLER].counts[0], 1); /* up to a millisecond */
     assert_int_equal(stages[STAGE_HANDLER].counts[1], 1);
     assert_int_equal(stages[STAGE_HANDLER].counts[HISTOGRAM_N_BOUNDS], 1);
