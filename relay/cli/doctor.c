@@ -12,6 +12,11 @@ static const command_option options[] = {
      .highest = 31536000,
      .effect =
          "From which age on an open transaction, a prepared one or a backlog is a finding; default 300."},
+    {.name = "topic",
+     .kind = OPTION_TEXT,
+     .repeated = true,
+     .placeholder = "TOPIC",
+     .effect = "Also looks at this topic, which need not have events yet."},
     {.name = NULL},
 };
 
@@ -70,14 +75,16 @@ const command command_doctor = {
     .synopsis = "",
     .summary = "checks the set-up and says the remedy for each fault",
     .description =
-        "Looks at the database, its server, and with --brokers at the topics that have waiting or recent "
-        "events, and tells each thing it found as ok, warning or error; with a warning or an error, why it "
-        "matters and what to do. It changes nothing. Run it with the relay's configuration, so that it is "
-        "the relay's role, its brokers and its settings that are examined.\n\n"
+        "Looks at the database, its server, and with --brokers at the brokers, the topics that have waiting "
+        "or recent events, and those of --topic, and tells each thing it found as ok, warning or error; with "
+        "a warning or an error, why it matters and what to do. It changes nothing. Run it with the relay's "
+        "configuration, so that it is the relay's role, its brokers and its settings that are examined. To "
+        "see how old the transactions of other roles are, that role needs pg_read_all_stats.\n\n"
         "A warning leaves the exit code at 0; with an error it is 4.",
     .examples = "postbus doctor --config /etc/postbus/relay.conf\n"
                 "postbus doctor --json | jq '.findings[] | select(.level == \"error\")'\n"
-                "postbus doctor --brokers kafka-1:9092 --older-than 60",
+                "postbus doctor --brokers kafka-1:9092 --older-than 60\n"
+                "postbus doctor --config /etc/postbus/relay.conf --topic orders --topic refunds",
     .options = options,
     .takes = TAKES_DATABASE | TAKES_BROKERS | TAKES_KAFKA,
     .words_remedy = "postbus doctor takes flags only",

@@ -57,8 +57,10 @@ const doctor_check doctor_checks[] = {
      "doctor_prepared"},
     {"transactions.open", "old open transactions",
      "Their events wait until they end, and vacuum removes nothing that is newer than they are.",
-     "Find out what that session waits for; pg_terminate_backend ends it and rolls it back.", NEEDS_SCHEMA,
-     doctor_query, "doctor_open"},
+     "Find out what that session waits for; pg_terminate_backend ends it and rolls it back. Whoever looks "
+     "needs "
+     "pg_read_all_stats.",
+     NEEDS_SCHEMA, doctor_query, "doctor_open"},
     {"relay.leading", "whether a relay leads, and the events that wait meanwhile",
      "No event is published without a leading relay.",
      "Start postbus relay; if it runs, its log says why it does not lead.", NEEDS_SCHEMA, doctor_query,
@@ -66,7 +68,8 @@ const doctor_check doctor_checks[] = {
     {"relay.backlog", "the age of the oldest pending event", "Subscribers are that far behind.",
      "See \"The backlog grows\" in docs/runbook.md.", NEEDS_SCHEMA, doctor_query, "doctor_backlog"},
     {"events.parked", "events that the relay has set aside",
-     "They are not published before what holds them up is gone.", "See the relay's log and docs/runbook.md.",
+     "They are not published before what holds them up is gone.",
+     "postbus parked list says what each waits for; see \"An event is parked\" in docs/runbook.md.",
      NEEDS_SCHEMA, doctor_query, "doctor_parked"},
     {"kafka.brokers", "whether the brokers let us in", "Nothing is published without brokers.",
      "Check --brokers, that they run, and the kafka. settings for TLS and SASL.", NEEDS_NOTHING,
@@ -83,7 +86,8 @@ const doctor_check doctor_checks[] = {
      "Give the relay's user the rights that docs/security.md lists; raise the replicas of "
      "__transaction_state and __consumer_offsets.",
      NEEDS_BROKERS, doctor_transactions, NULL},
-    {"topic.exists", "each topic with waiting or recent events: whether it exists and has leaders",
+    {"topic.exists",
+     "each topic with waiting or recent events, and those of --topic: whether it exists and has leaders",
      "Its events wait.", "Create it, or set create_topics = true; bring the brokers of its partitions back.",
      NEEDS_BROKERS, doctor_topics, NULL},
     {"topic.replication",

@@ -189,50 +189,89 @@ static void describe(const doctor *d, topic_facts *topics, size_t n)
     rd_kafka_queue_destroy(queue);
 }
 
-enum topic_column { T_TOPIC, T_WAITS, T_OLDEST_S, T_KEYLESS, T_VALUE, T_KEY, T_HEADERS };
+enum topic_column { T_TOPIC, T_WAITS, T_OLDEST_S, T_KEYLESS };
+enum limit_column { LIMIT_VALUE, LIMIT_KEY, LIMIT_HEADERS };
 
 static int64_t number_at(const PGresult *rows, int row, int column)
 {
     return strtoll(PQgetvalue(rows, row, column), NULL, 10);
 }
 
-static void judge(doctor *d, const PGresult *rows, topic_facts *topics, size_t n)
+static bool is_among(const topic_facts *topics, size_t n, const char *name)
 {
-    event_limits limits = {number_at(rows, 0, T_VALUE), number_at(rows, 0, T_KEY),
-                           number_at(rows, 0, T_HEADERS)};
-    for (size_t i = 0; i < n; i++) {
-        int row = (int)i;
-        topics[i] = (topic_facts){.name = PQgetvalue(rows, row, T_TOPIC),
-                                  .waits = PQgetvalue(rows, row, T_WAITS)[0] == 't',
-                                  .oldest_s = number_at(rows, row, T_OLDEST_S),
-                                  .keyless = PQgetvalue(rows, row, T_KEYLESS)[0] == 't',
-                                  .retention_ms = -1};
-        take_metadata(d, &topics[i]);
-    }
-    describe(d, topics, n);
     for (size_t i = 0; i < n; i++)
-        doctor_judge_topic(&d->report, &topics[i], &limits);
+        if (strcmp(topics[i].name, name) == 0)
+            return true;
+    return false;
 }
 
-void doctor_topics(doctor *d, const doctor_check *check)
+/* The topics of the rows and those that were named, each once; returns how many. */
+static size_t collect(const doctor *d, const PGresult *rows, topic_facts *topics)
+{
+    size_t n = 0;
+    for (int row = 0; rows && row < PQntuples(rows); row++)
+        topics[n++] = (topic_facts){.name = PQgetvalue(rows, row, T_TOPIC),
+                                    .seen = true,
+                                    .waits = PQgetvalue(rows, row, T_WAITS)[0] == 't',
+                                    .oldest_s = number_at(rows, row, T_OLDEST_S),
+                                    .keyless = PQgetvalue(rows, row, T_KEYLESS)[0] == 't',
+                                    .retention_ms = -1};
+    for (size_t i = 0; i < d->c->n_given; i++) {
+        const given_option *given = &d->c->given[i];
+        if (strcmp(given->option->name, "topic") == 0 && !is_among(topics, n, given->value))
+            topics[n++] = (topic_facts){.name = given->value, .retention_ms = -1};
+    }
+    return n;
+}
+
+static void judge(doctor *d, topic_facts *topics, size_t n)
+{
+    char sqlstate[6] = "", message[512] = "";
+    bool schema = d->conn && !d->no_schema;
+    PGresult *row = schema ? doctor_ask(d, "doctor_limits", sqlstate, message, sizeof message) : NULL;
+    event_limits limits = {0};
+    if (row)
+        limits = (event_limits){number_at(row, 0, LIMIT_VALUE), number_at(row, 0, LIMIT_KEY),
+                                number_at(row, 0, LIMIT_HEADERS)};
+    for (size_t i = 0; i < n; i++)
+        take_metadata(d, &topics[i]);
+    describe(d, topics, n);
+    for (size_t i = 0; i < n; i++)
+        doctor_judge_topic(&d->report, &topics[i], row ? &limits : NULL);
+    PQclear(row);
+}
+
+/* NULL: the reason was told. */
+static PGresult *ask_topics(doctor *d, const doctor_check *check)
 {
     char sqlstate[6] = "", message[512] = "";
     if (!d->conn || d->no_schema) {
         doctor_report_add(&d->report, check, DOCTOR_SKIPPED,
-                          "not looked at: which topics there are is known by the database", NULL, NULL);
-        return;
+                          "not looked at: which topics have events is known by the database", NULL, NULL);
+        return NULL;
     }
     PGresult *rows = doctor_ask(d, "doctor_topics", sqlstate, message, sizeof message);
-    size_t n = rows ? (size_t)PQntuples(rows) : 0;
-    topic_facts *topics = calloc(n ? n : 1, sizeof *topics);
-    if (!rows || !topics)
-        doctor_report_add(&d->report, check, DOCTOR_WARNING, rows ? "out of memory" : message,
+    if (!rows)
+        doctor_report_add(&d->report, check, DOCTOR_WARNING, message,
                           "What the role may not see cannot be checked.",
                           "Run the doctor as the relay's role, and GRANT postbus_relay TO it.");
-    else if (n == 0)
-        doctor_report_add(&d->report, check, DOCTOR_OK, "no topic has waiting or recent events", NULL, NULL);
-    else
-        judge(d, rows, topics, n);
+    return rows;
+}
+
+void doctor_topics(doctor *d, const doctor_check *check)
+{
+    PGresult *rows = ask_topics(d, check);
+    size_t most = (rows ? (size_t)PQntuples(rows) : 0) + d->c->n_given;
+    topic_facts *topics = calloc(most ? most : 1, sizeof *topics);
+    size_t n = topics ? collect(d, rows, topics) : 0;
+    if (!topics)
+        doctor_report_add(&d->report, check, DOCTOR_WARNING, "out of memory", NULL, NULL);
+    else if (n > 0)
+        judge(d, topics, n);
+    else if (rows)
+        doctor_report_add(
+            &d->report, check, DOCTOR_SKIPPED,
+            "no topic has waiting or recent events; --topic TOPIC looks at one before its first", NULL, NULL);
     free(topics);
     PQclear(rows);
 }

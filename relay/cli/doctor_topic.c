@@ -51,6 +51,13 @@ static void judge_replication(doctor_report *report, const topic_facts *t)
 
 static void judge_size(doctor_report *report, const topic_facts *t, const event_limits *limits)
 {
+    if (!limits) {
+        doctor_tell(report, "topic.size", DOCTOR_SKIPPED,
+                    "%s takes records of %" PRId64
+                    " bytes; what the largest event has is known by the database",
+                    t->name, t->max_message_bytes);
+        return;
+    }
     int64_t all = limits->value + limits->key + limits->headers + RECORD_OVERHEAD_BYTES;
     if (t->max_message_bytes < limits->value)
         doctor_tell(report, "topic.size", DOCTOR_ERROR,
@@ -82,7 +89,10 @@ static void judge_retention(doctor_report *report, const topic_facts *t)
 
 static void judge_compaction(doctor_report *report, const topic_facts *t)
 {
-    if (t->compacted && t->keyless)
+    if (t->compacted && !t->seen)
+        doctor_tell(report, "topic.compaction", DOCTOR_OK,
+                    "%s is compacted, and no event of it is known: each will need a key", t->name);
+    else if (t->compacted && t->keyless)
         doctor_tell(report, "topic.compaction", DOCTOR_ERROR, "%s is compacted and has events without a key",
                     t->name);
     else

@@ -6,6 +6,7 @@
 
 typedef struct topic_facts {
     const char *name;
+    bool seen;            /* it has waiting or recent events; else what is said of events is not known */
     bool waits;           /* it has pending or parked events */
     int64_t oldest_s;     /* the age of the oldest of them */
     bool keyless;         /* it has events without a key */
@@ -22,7 +23,7 @@ typedef struct event_limits {
     int64_t value, key, headers; /* postbus.setting */
 } event_limits;
 
-/* Tells a finding of each of the topic.* checks. */
+/* Tells a finding of each of the topic.* checks. limits NULL: they are not known. */
 void doctor_judge_topic(doctor_report *report, const topic_facts *topic, const event_limits *limits);
 
 #endif

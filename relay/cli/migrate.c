@@ -316,9 +316,9 @@ const command command_migrate = {
                    "again, and by several at once. A database newer than this postbus is refused, and so is "
                    "one that was migrated with "
                    "another text of a migration.\n\n"
-                   "The role needs CREATE on the database and, the first time, CREATEROLE: three roles are "
+                   "The role needs CREATE on the database and, the first time, CREATEROLE: four roles are "
                    "made (postbus_publisher, postbus_viewer, "
-                   "postbus_relay).\n\n"
+                   "postbus_operator, postbus_relay).\n\n"
                    "With --subscriber it is the schema postbus_inbox of a database in which an application "
                    "handles events, be it that of a publisher "
                    "or another; the role that it needs is postbus_subscriber.",

@@ -1,4 +1,5 @@
--- Open transactions older than $1 seconds. Whose age this role may not see is told where it is a million transactions behind.
+-- Open transactions older than $1 seconds. Without pg_read_all_stats the age of other roles' transactions is hidden, which is told; where such a one is a
+-- million transactions behind, so is that one.
 WITH session AS (
     SELECT a.pid, a.usename, a.datname, a.application_name, extract(epoch FROM clock_timestamp() - a.xact_start)::bigint AS age_s,
            greatest(age(a.backend_xid), age(a.backend_xmin)) AS behind, a.query = '<insufficient privilege>' AS hidden,
@@ -19,7 +20,9 @@ SELECT 'warning' AS level,
        format('See what it waits for in pg_stat_activity; SELECT pg_terminate_backend(%s) ends it and rolls it back.', o.pid) AS remedy
   FROM old o
 UNION ALL
-SELECT 'ok', format('none older than %s s', $1)
-             || CASE WHEN EXISTS (SELECT FROM session s WHERE s.hidden)
-                     THEN format('; %s may not see the age of some: GRANT pg_read_all_stats', current_user) ELSE '' END, NULL
- WHERE NOT EXISTS (SELECT FROM old)
+SELECT 'warning', format('the role %s lacks pg_read_all_stats: how old the transactions of other roles are was not looked at', current_user),
+       format('GRANT pg_read_all_stats TO %I; pg_monitor contains it.', current_user)
+ WHERE NOT pg_has_role('pg_read_all_stats', 'USAGE')
+UNION ALL
+SELECT 'ok', format('none older than %s s', $1), NULL
+ WHERE NOT EXISTS (SELECT FROM old) AND pg_has_role('pg_read_all_stats', 'USAGE')

@@ -1,5 +1,5 @@
--- The topics with waiting or recent events: whether any wait, the age in seconds of the oldest that does, whether any has no key;
--- and the limits of a publish. At most 10,000 events of each kind are looked at.
+-- The topics with waiting or recent events: whether any wait, the age in seconds of the oldest that does, whether any has no key.
+-- At most 10,000 events of each kind are looked at.
 WITH known AS (
     (SELECT o.topic, o.key, o.created_at, false AS waits FROM postbus.outbox o ORDER BY o.id DESC LIMIT 10000)
     UNION ALL
@@ -13,8 +13,5 @@ WITH known AS (
 )
 SELECT k.topic, bool_or(k.waits) AS waits,
        coalesce(extract(epoch FROM clock_timestamp() - min(k.created_at) FILTER (WHERE k.waits)), 0)::bigint AS oldest_s,
-       bool_or(k.key IS NULL) AS keyless,
-       (SELECT s.value FROM postbus.setting s WHERE s.name = 'max_value_bytes') AS max_value_bytes,
-       (SELECT s.value FROM postbus.setting s WHERE s.name = 'max_key_bytes') AS max_key_bytes,
-       (SELECT s.value FROM postbus.setting s WHERE s.name = 'max_headers_bytes') AS max_headers_bytes
+       bool_or(k.key IS NULL) AS keyless
   FROM known k GROUP BY k.topic ORDER BY k.topic LIMIT 500

@@ -32,7 +32,7 @@ static void set_up(const char *name)
     stage_database(name);
     stage_expect(0, POSTBUS("migrate"));
     owner = stage_connect();
-    pg_run(owner, "GRANT postbus_relay TO relay; GRANT postbus_viewer TO looker");
+    pg_run(owner, "GRANT postbus_relay, pg_read_all_stats TO relay; GRANT postbus_viewer TO looker");
     char *conninfo = pg_fixture_conninfo(stage_pg, name, "relay");
     setenv("POSTBUS_DATABASE", conninfo, 1);
     free(conninfo);
@@ -158,6 +158,25 @@ static void settings_that_can_undo_a_commit_are_told(void **state)
     pg_run(owner, "ALTER ROLE looker RESET ALL");
 }
 
+/* No standby of that name is there, and nothing is committed meanwhile that would wait for it. */
+static void commits_that_wait_too_little_or_too_long_for_standbys_are_told(void **state)
+{
+    (void)state;
+    set_up("standbys");
+    pg_run(owner, "ALTER DATABASE standbys SET synchronous_commit = local; ALTER ROLE looker SET "
+                  "synchronous_commit = remote_apply");
+    EXAMINE(0, "--older-than", "60");
+    expect_finding("server.settings", "ok", "synchronous_commit is local");
+    set_server("synchronous_standby_names", "elsewhere");
+    EXAMINE(0, "--older-than", "60");
+    expect_finding("server.settings", "warning", "synchronous_commit is local for the database standbys");
+    expect_finding("server.settings", "warning", "synchronous_commit is remote_apply for the role looker");
+    pg_run(owner, "ALTER SYSTEM RESET synchronous_standby_names");
+    pg_run(owner, "SELECT pg_reload_conf()");
+    assert_true(wait_until(is_set, &(server_setting){"synchronous_standby_names", ""}, SOON_MS));
+    pg_run(owner, "ALTER ROLE looker RESET ALL");
+}
+
 static void a_sequence_that_does_not_count_by_one_is_told(void **state)
 {
     (void)state;
@@ -238,7 +257,16 @@ static void transactions_that_hold_events_back_are_told_with_their_age(void **st
     expect_finding("transactions.open", "warning", text);
     EXAMINE(0, "--older-than", "3600");
     expect_finding("transactions.prepared", "ok", "none");
-    expect_finding("transactions.open", "ok", "relay may not see the age of some");
+    expect_finding("transactions.open", "ok", "none");
+    EXAMINE(0, "--older-than", "0");
+    expect_finding("transactions.open", "warning", text);
+    pg_run(owner, "REVOKE pg_read_all_stats FROM relay");
+    EXAMINE(0, "--older-than", "0");
+    expect_finding("transactions.open", "warning", "the role relay lacks pg_read_all_stats");
+    pg_run(owner, "GRANT pg_monitor TO relay");
+    EXAMINE(0, "--older-than", "3600");
+    expect_finding("transactions.open", "ok", "none");
+    pg_run(owner, "REVOKE pg_monitor FROM relay");
     pg_run(owner, "ROLLBACK PREPARED 'left behind'");
     PQfinish(open);
     PQfinish(idle);
@@ -272,6 +300,8 @@ static void parked_events_are_told_by_topic_and_reason(void **state)
     EXAMINE(4, "--older-than", "60");
     expect_finding("events.parked", "warning", "3 events of the topic orders since 20");
     expect_finding("events.parked", "warning", "the topic does not exist");
+    stage_expect(4, POSTBUS("doctor"));
+    stage_says("postbus parked list");
     expect_finding("relay.leading", "error", "3 parked");
 }
 
@@ -342,6 +372,7 @@ int main(void)
         cmocka_unit_test(a_schema_that_is_missing_old_or_new_is_told),
         cmocka_unit_test(a_role_that_lacks_rights_or_has_all_is_told),
         cmocka_unit_test(settings_that_can_undo_a_commit_are_told),
+        cmocka_unit_test(commits_that_wait_too_little_or_too_long_for_standbys_are_told),
         cmocka_unit_test(a_sequence_that_does_not_count_by_one_is_told),
         cmocka_unit_test(triggers_rules_and_policies_that_are_not_ours_are_told),
         cmocka_unit_test(a_ring_that_comes_round_to_events_is_told),

@@ -67,6 +67,32 @@ static void what_transactions_need_is_looked_at_where_they_are_used(void **state
     expect_finding("kafka.transactions", "ok", "can be read");
 }
 
+/* As on the day of the installation: no event was published yet. */
+static void a_topic_without_events_is_looked_at_where_it_is_named(void **state)
+{
+    (void)state;
+    static const char *const all[] = {"min.insync.replicas=2", "max.message.bytes=900000",
+                                      "cleanup.policy=compact", NULL};
+    char *topic = set_up("fresh", all, "SELECT '%s'"), *missing = kafka_fixture_new_name("unmade"), text[300];
+    EXAMINE(0, "--older-than", "60");
+    expect_finding("kafka.brokers", "ok", "1 brokers");
+    expect_finding("topic.exists", "skipped", "--topic");
+    EXAMINE(4, "--topic", topic, "--topic", missing, "--topic", topic);
+    snprintf(text, sizeof text, "%s has 2 partitions", topic);
+    expect_finding("topic.exists", "ok", text);
+    snprintf(text, sizeof text, "%s does not exist", missing);
+    expect_finding("topic.exists", "error", text);
+    expect_finding("topic.replication", "error", "no record is ever accepted");
+    expect_finding("topic.size", "error", "below the 1000000 of max_value_bytes");
+    expect_finding("topic.compaction", "ok", "each will need a key");
+    stage_does_not_say("no topic has waiting or recent events");
+    EXAMINE(4, "--database", "host=/nowhere", "--topic", topic);
+    expect_finding("topic.replication", "error", "no record is ever accepted");
+    expect_finding("topic.size", "skipped", "takes records of 900000 bytes");
+    free(topic);
+    free(missing);
+}
+
 static void a_missing_topic_is_told_and_not_created(void **state)
 {
     (void)state;
@@ -136,6 +162,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_topic_of_one_broker_is_found_and_its_single_replica_told),
         cmocka_unit_test(what_transactions_need_is_looked_at_where_they_are_used),
+        cmocka_unit_test(a_topic_without_events_is_looked_at_where_it_is_named),
         cmocka_unit_test(a_missing_topic_is_told_and_not_created),
         cmocka_unit_test(settings_that_lose_or_refuse_records_are_told),
         cmocka_unit_test(settings_that_are_just_right_are_not),
