@@ -10,5 +10,6 @@ int dead_list(const call *c, PGconn *conn);
 int dead_show(const call *c, PGconn *conn);
 int dead_redrive(const call *c, PGconn *conn);
 int dead_discard(const call *c, PGconn *conn);
+int dead_audit(const call *c, PGconn *conn);
 
 #endif

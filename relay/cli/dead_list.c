@@ -1,6 +1,7 @@
-/* postbus dead list and show: prints dead letters; never a payload that was not asked for. */
+/* postbus dead list, show and audit: prints dead letters; never a payload that was not asked for. */
 #include "dead.h"
 
+#include "audit.h"
 #include "avro_text.h"
 #include "database.h"
 #include "postbus_sql.h"
@@ -26,24 +27,6 @@ enum list_column {
     L_TOTAL
 };
 
-/* What events bring into types and errors must not command the terminal: control characters are shown and not sent. The connection's
- * text is UTF-8, in which those above U+007F begin with 0xC2. */
-static void print_text(const char *text)
-{
-    for (; *text; text++) {
-        unsigned char byte = (unsigned char)*text;
-        bool high = byte == 0xC2 && (unsigned char)text[1] >= 0x80 && (unsigned char)text[1] < 0xA0;
-        if (high)
-            byte = (unsigned char)*++text;
-        if (byte == '\n')
-            fputs("\\n", stdout);
-        else if (high || byte < 0x20 || byte == 0x7F)
-            printf("\\x%02X", byte);
-        else
-            putchar(byte);
-    }
-}
-
 /* Of a text that may have been cut the last character, which may be a part of one. */
 static void trim_last(char *text)
 {
@@ -67,7 +50,7 @@ static void print_row(const PGresult *rows, int row)
            PQgetvalue(rows, row, L_APPLICATION), PQgetvalue(rows, row, L_SUBSCRIPTION),
            PQgetvalue(rows, row, L_TOPIC), key ? key : "", PQgetvalue(rows, row, L_REASON),
            PQgetvalue(rows, row, L_ATTEMPTS), PQgetvalue(rows, row, L_DIED_AT));
-    print_text(error);
+    row_print_text(error);
     putchar('\n');
     free(key);
 }
@@ -86,6 +69,11 @@ static void print_table(const PGresult *rows)
     long long total = strtoll(PQgetvalue(rows, 0, L_TOTAL), NULL, 10);
     if (total > n)
         printf("and %lld more; --limit shows them\n", total - n);
+}
+
+int dead_audit(const call *c, PGconn *conn)
+{
+    return audit_print(c, conn, subscriber_sql_query("dead_audit"));
 }
 
 int dead_list(const call *c, PGconn *conn)
@@ -114,7 +102,7 @@ static void print_fields(const PGresult *row, const char *avro)
         char *text = PQgetisnull(row, 0, i) || decoded ? NULL : row_text(row, 0, i);
         if (decoded || text) {
             printf("%-13s ", decoded ? "value_avro" : PQfname(row, i));
-            print_text(decoded ? avro : text);
+            row_print_text(decoded ? avro : text);
             putchar('\n');
         }
         free(text);

@@ -4,7 +4,7 @@
 #include "subcommand.h"
 
 static const command_option options[] = {
-    {.name = "json", .kind = OPTION_SWITCH, .effect = "list and show: prints one JSON object a line."},
+    {.name = "json", .kind = OPTION_SWITCH, .effect = "list, show and audit: prints one JSON object a line."},
     {.name = "topic",
      .kind = OPTION_TEXT,
      .placeholder = "TOPIC",
@@ -19,8 +19,13 @@ static const command_option options[] = {
      .placeholder = "N",
      .lowest = 1,
      .highest = 1000000000,
-     .effect = "list: at most so many events; default 100."},
-    {.name = "key", .kind = OPTION_TEXT, .placeholder = "KEY", .effect = "redrive: only events of this key."},
+     .effect = "list and audit: at most so many; default 100."},
+    {.name = "dead", .kind = OPTION_SWITCH, .effect = "list: discarded events, in place of parked ones."},
+    {.name = "key",
+     .kind = OPTION_TEXT,
+     .placeholder = "KEY",
+     .effect =
+         "redrive: only events of this key: text, or as list prints it, \\x and hex of what is no text."},
     {.name = "id",
      .kind = OPTION_COUNT,
      .placeholder = "ID",
@@ -41,10 +46,11 @@ static const command_option options[] = {
 };
 
 static const subcommand subcommands[] = {
-    {"list", NULL, 0, 0, " json topic reason limit ", parked_list},
+    {"list", NULL, 0, 0, " json topic reason limit dead ", parked_list},
     {"show", "ID", 1, 1, " json ", parked_show},
     {"redrive", NULL, 0, 0, " topic key id reason older-than why dry-run yes ", parked_redrive},
     {"discard", "ID", 1, 1, " reason yes ", parked_discard},
+    {"audit", NULL, 0, 0, " json limit ", parked_audit},
     {.name = NULL},
 };
 
@@ -59,7 +65,7 @@ static int run(const call *c)
 
 const command command_parked = {
     .name = "parked",
-    .synopsis = "list | show ID | redrive | discard ID",
+    .synopsis = "list | show ID | redrive | discard ID | audit",
     .summary = "shows events that were set aside, sends them again or discards them",
     .description =
         "list shows the events that the relay set aside, and why: those of a missing topic, which leave by "
@@ -68,16 +74,14 @@ const command command_parked = {
         "redrive asks the relay to send refused events again: all, or those that the flags choose. What "
         "waits "
         "behind them follows by itself, in order. What is refused again is parked again.\n\n"
-        "discard gives an event up for good: it is never published, postbus.event shows it as dead, and its "
-        "key "
-        "goes on. It needs --reason.\n\n"
+        "discard gives an event up for good: it is never published, postbus.event and list --dead show it, "
+        "and "
+        "its key goes on. It needs --reason.\n\n"
         "redrive and discard work while no relay runs: they record the wish, which the next leader carries "
-        "out, and who wished it in postbus.audit. They ask before more than 10 events, and before each "
-        "discard; "
-        "where "
-        "there is no terminal to ask on, they want --yes. The role postbus_operator may do all of it, "
-        "postbus_viewer "
-        "list and show.",
+        "out, and who wished it in postbus.audit, which audit shows. They ask before more than 10 events, "
+        "those behind them included, and before each discard; where there is no terminal to ask on, they "
+        "want "
+        "--yes. The role postbus_operator may do all of it, postbus_viewer list, show and audit.",
     .examples = "postbus parked list --topic orders\npostbus parked show 4711\n"
                 "postbus parked redrive --topic orders --older-than \"1 hour\" --dry-run\n"
                 "postbus parked discard 4711 --reason \"sent by hand\" --yes",
@@ -85,6 +89,6 @@ const command command_parked = {
     .takes = TAKES_DATABASE,
     .least_words = 1,
     .most_words = 2,
-    .words_remedy = "write postbus parked list, show ID, redrive or discard ID",
+    .words_remedy = "write postbus parked list, show ID, redrive, discard ID or audit",
     .run = run,
 };

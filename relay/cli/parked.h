@@ -10,5 +10,6 @@ int parked_list(const call *c, PGconn *conn);
 int parked_show(const call *c, PGconn *conn);
 int parked_redrive(const call *c, PGconn *conn);
 int parked_discard(const call *c, PGconn *conn);
+int parked_audit(const call *c, PGconn *conn);
 
 #endif

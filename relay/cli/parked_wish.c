@@ -3,28 +3,18 @@
 
 #include "confirm.h"
 #include "database.h"
+#include "key_param.h"
 #include "postbus_sql.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define ASK_ABOVE 10
+#define MOST_COUNTED 10000LL /* of those behind: counting them all may take minutes */
 
 static long long number_at(const PGresult *row, int column)
 {
     return strtoll(PQgetvalue(row, 0, column), NULL, 10);
-}
-
-/* \x and hex; the caller frees it. NULL: not given, or no memory. */
-static char *key_param(PGconn *conn, const call *c)
-{
-    const char *key = call_text(c, "key");
-    size_t n;
-    unsigned char *escaped =
-        key ? PQescapeByteaConn(conn, (const unsigned char *)key, strlen(key), &n) : NULL;
-    char *copy = escaped ? strdup((const char *)escaped) : NULL;
-    PQfreemem(escaped);
-    return copy;
 }
 
 static int wish_redrive(const call *c, PGconn *conn, const char *const *params)
@@ -41,24 +31,51 @@ static int wish_redrive(const call *c, PGconn *conn, const char *const *params)
 static int redrive_chosen(const call *c, PGconn *conn, const char *const *params, long long n,
                           long long n_behind)
 {
-    char question[200];
-    printf("%lld refused events, and %lld that wait behind them\n", n, n_behind);
+    char behind[40], question[200];
+    snprintf(behind, sizeof behind, n_behind > MOST_COUNTED ? "more than %lld" : "%lld",
+             n_behind > MOST_COUNTED ? MOST_COUNTED : n_behind);
+    printf("%lld refused events, and %s that wait behind them\n", n, behind);
     if (call_has(c, "dry-run") || n == 0)
         return EXIT_OK;
-    snprintf(question, sizeof question, "Send %lld refused events again?", n);
-    int code = n > ASK_ABOVE ? confirm(c, question) : EXIT_OK;
+    fflush(stdout);
+    snprintf(question, sizeof question, "Send %lld refused events again, and %s behind them?", n, behind);
+    int code = n + n_behind > ASK_ABOVE ? confirm(c, question) : EXIT_OK;
     return code == EXIT_OK ? wish_redrive(c, conn, params) : code;
+}
+
+/* One that is named and not chosen. */
+static int say_why_not(const call *c, PGconn *conn, const char *id)
+{
+    PGresult *row =
+        database_query(c, conn, "the event cannot be looked for", sql_query("parked_not_chosen"), 1, &id);
+    if (!row)
+        return EXIT_FAULT;
+    int code = EXIT_OK;
+    if (PQgetvalue(row, 0, 0)[0] == 't')
+        puts(PQgetvalue(row, 0, 1));
+    else
+        code = fault(c, "%s", PQgetvalue(row, 0, 1));
+    PQclear(row);
+    return code;
 }
 
 int parked_redrive(const call *c, PGconn *conn)
 {
-    char *key = key_param(conn, c);
-    const char *params[] = {call_text(c, "topic"),      key,
-                            call_text(c, "id"),         call_text(c, "reason"),
-                            call_text(c, "older-than"), call_text(c, "why")};
+    char most[24], *key = key_param(call_text(c, "key"));
+    if (call_has(c, "key") && !key)
+        return fault(c, "out of memory");
+    snprintf(most, sizeof most, "%lld", MOST_COUNTED + 1);
+    const char *id = call_text(c, "id"), *topic = call_text(c, "topic"), *reason = call_text(c, "reason"),
+               *age = call_text(c, "older-than");
+    const char *chosen[] = {topic, key, id, reason, age, most},
+               *wished[] = {topic, key, id, reason, age, call_text(c, "why")};
     PGresult *row =
-        database_query(c, conn, "parked events cannot be counted", sql_query("parked_chosen"), 5, params);
-    int code = row ? redrive_chosen(c, conn, params, number_at(row, 0), number_at(row, 1)) : EXIT_FAULT;
+        database_query(c, conn, "parked events cannot be counted", sql_query("parked_chosen"), 6, chosen);
+    int code = EXIT_FAULT;
+    if (row && id && number_at(row, 0) == 0)
+        code = say_why_not(c, conn, id);
+    else if (row)
+        code = redrive_chosen(c, conn, wished, number_at(row, 0), number_at(row, 1));
     PQclear(row);
     free(key);
     return code;

@@ -1,19 +1,26 @@
 /* Turns rows into JSON and text, by the types of their columns; must never print what was not asked for. */
 #include "row_json.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { OID_BYTEA = 17, OID_INT8 = 20, OID_INT4 = 23, OID_JSONB = 3802 };
 
-/* bytea comes as \x and hex. */
-static json_t *bytes_json(const char *hex)
+/* bytea comes as \x and hex. NULL where it is no UTF-8. */
+static json_t *utf8_json(const char *hex)
 {
     size_t n;
     unsigned char *bytes = PQunescapeBytea((const unsigned char *)hex, &n);
-    json_t *text = bytes ? json_stringn((const char *)bytes, n) : NULL; /* NULL where it is no UTF-8 */
+    json_t *text = bytes ? json_stringn((const char *)bytes, n) : NULL;
     PQfreemem(bytes);
+    return text;
+}
+
+static json_t *bytes_json(const char *hex)
+{
+    json_t *text = utf8_json(hex);
     return text ? text : json_string(hex);
 }
 
@@ -58,8 +65,25 @@ char *row_text(const PGresult *rows, int row, int column)
         return strdup("-");
     if (PQftype(rows, column) != OID_BYTEA)
         return strdup(PQgetvalue(rows, row, column));
-    json_t *text = bytes_json(PQgetvalue(rows, row, column));
-    char *out = json_dumps(text, JSON_ENCODE_ANY);
+    json_t *text = utf8_json(PQgetvalue(rows, row, column));
+    char *out = text ? json_dumps(text, JSON_ENCODE_ANY) : strdup(PQgetvalue(rows, row, column));
     json_decref(text);
     return out;
+}
+
+/* Control characters must not command the terminal. The connection's text is UTF-8, in which those above U+007F begin with 0xC2. */
+void row_print_text(const char *text)
+{
+    for (; *text; text++) {
+        unsigned char byte = (unsigned char)*text;
+        bool high = byte == 0xC2 && (unsigned char)text[1] >= 0x80 && (unsigned char)text[1] < 0xA0;
+        if (high)
+            byte = (unsigned char)*++text;
+        if (byte == '\n')
+            fputs("\\n", stdout);
+        else if (high || byte < 0x20 || byte == 0x7F)
+            printf("\\x%02X", byte);
+        else
+            putchar(byte);
+    }
 }

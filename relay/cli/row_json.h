@@ -11,7 +11,10 @@ json_t *row_json(const PGresult *rows, int row);
 /* The same to standard output, in a line. */
 void row_print_json(const PGresult *rows, int row);
 
-/* One value in one line, for the caller to free: bytea as a JSON string, others as they are; "-" for NULL. */
+/* One value in one line, for the caller to free: bytea as a JSON string where it is UTF-8, else as \x and hex; others as they are; "-" for NULL. */
 char *row_text(const PGresult *rows, int row, int column);
+
+/* Text that others may have written, to standard output: control characters are shown and not sent. */
+void row_print_text(const char *text);
 
 #endif

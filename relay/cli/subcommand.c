@@ -32,7 +32,7 @@ static bool is_well_called(const call *c, const subcommand *one)
                    c->given[i].option->name, of);
             return false;
         }
-    size_t n = c->n_words - 1;
+    size_t n = c->n_words > 0 ? c->n_words - 1 : 0;
     if (n >= one->least_words && n <= one->most_words)
         return true;
     misuse(c, "write postbus %s %s%s%s", of, one->name, one->synopsis ? " " : "",
@@ -43,7 +43,7 @@ static bool is_well_called(const call *c, const subcommand *one)
 const subcommand *subcommand_find(const call *c, const subcommand *all, int *out_code)
 {
     const subcommand *one = all;
-    while (one->name && strcmp(one->name, c->words[0]) != 0)
+    while (one->name && c->n_words > 0 && strcmp(one->name, c->words[0]) != 0)
         one++;
     if (!one->name)
         none_of(c, all);

@@ -14,7 +14,7 @@ typedef struct subcommand {
     int (*run)(const call *c, PGconn *conn);
 } subcommand;
 
-/* The row of all (the last of which has no name) that the first word names. NULL, with the reason on stderr and *out_code the exit code, where there is none,
+/* The row of all (the last of which has no name) that the first word names; without words the first row. NULL, with the reason on stderr and *out_code the exit code, where there is none,
  * or where it takes other flags or words. */
 const subcommand *subcommand_find(const call *c, const subcommand *all, int *out_code);
 

@@ -1,6 +1,7 @@
-/* postbus subscriptions: shows what applications subscribe to, and how far each is; changes nothing. */
-#include "command.h"
+/* postbus subscriptions: shows what applications subscribe to, and how far each is, or ends some; must never end one without being told twice. */
+#include "subcommand.h"
 
+#include "confirm.h"
 #include "database.h"
 #include "postbus_sql.h"
 #include "row_json.h"
@@ -10,12 +11,18 @@
 static const command_option options[] = {
     {.name = "json",
      .kind = OPTION_SWITCH,
-     .effect = "Prints one JSON object a line, with filter and options."},
+     .effect = "list: prints one JSON object a line, with filter and options."},
     {.name = "application",
      .kind = OPTION_TEXT,
      .placeholder = "NAME",
-     .effect = "Only those of this application."},
-    {.name = "ended", .kind = OPTION_SWITCH, .effect = "Also those that have ended."},
+     .effect = "list: only those of this application."},
+    {.name = "ended", .kind = OPTION_SWITCH, .effect = "list: also those that have ended."},
+    {.name = "why",
+     .kind = OPTION_TEXT,
+     .placeholder = "TEXT",
+     .effect = "end: a remark for postbus_inbox.audit."},
+    {.name = "dry-run", .kind = OPTION_SWITCH, .effect = "end: says which, and does nothing."},
+    {.name = "yes", .letter = 'y', .kind = OPTION_SWITCH, .effect = "end: does not ask."},
     {.name = NULL},
 };
 
@@ -61,38 +68,97 @@ static void print(const call *c, const PGresult *rows)
     }
 }
 
+static int list(const call *c, PGconn *conn)
+{
+    const char *params[] = {call_text(c, "application"), call_has(c, "ended") ? "t" : "f"};
+    PGresult *rows = database_query(c, conn, "subscriptions cannot be read",
+                                    subscriber_sql_query("subscriptions"), 2, params);
+    if (!rows)
+        return EXIT_FAULT;
+    print(c, rows);
+    PQclear(rows);
+    return EXIT_OK;
+}
+
+enum chosen_column { C_APPLICATION, C_KEY, C_TOPICS, C_WAITING, C_DEAD };
+
+static void print_chosen(const PGresult *rows)
+{
+    for (int i = 0; i < PQntuples(rows); i++)
+        printf("%s.%s of %s; %s events wait and %s are dead letters, which stay\n",
+               PQgetvalue(rows, i, C_APPLICATION), PQgetvalue(rows, i, C_KEY), PQgetvalue(rows, i, C_TOPICS),
+               PQgetvalue(rows, i, C_WAITING), PQgetvalue(rows, i, C_DEAD));
+    fflush(stdout);
+}
+
+static int end_chosen(const call *c, PGconn *conn, const char *application, const char *key)
+{
+    const char *params[] = {application, key, call_text(c, "why")};
+    PGresult *row = database_query(c, conn, "subscriptions cannot be ended",
+                                   subscriber_sql_query("subscriptions_end"), 3, params);
+    if (!row)
+        return EXIT_FAULT;
+    printf("%s subscriptions are ended; workers that run them stop within seconds\n", PQgetvalue(row, 0, 0));
+    PQclear(row);
+    return EXIT_OK;
+}
+
+static int end(const call *c, PGconn *conn)
+{
+    char question[100];
+    const char *params[] = {c->words[1], c->n_words > 2 ? c->words[2] : NULL};
+    PGresult *rows = database_query(c, conn, "subscriptions cannot be read",
+                                    subscriber_sql_query("subscriptions_chosen"), 2, params);
+    if (!rows)
+        return EXIT_FAULT;
+    int n = PQntuples(rows);
+    print_chosen(rows);
+    PQclear(rows);
+    if (n == 0)
+        return fault(c, "%s has no subscription%s%s that holds; postbus subscriptions shows those there are",
+                     params[0], params[1] ? " " : "", params[1] ? params[1] : "");
+    if (call_has(c, "dry-run"))
+        return EXIT_OK;
+    snprintf(question, sizeof question, "End %d subscriptions?", n);
+    int code = confirm(c, question);
+    return code == EXIT_OK ? end_chosen(c, conn, params[0], params[1]) : code;
+}
+
+static const subcommand subcommands[] = {
+    {"list", NULL, 0, 0, " json application ended ", list},
+    {"end", "APPLICATION [KEY]", 1, 2, " why dry-run yes ", end},
+    {.name = NULL},
+};
+
 static int run(const call *c)
 {
     int code;
-    const char *params[] = {call_text(c, "application"), call_has(c, "ended") ? "t" : "f"};
-    PGconn *conn = database_open(c, &code);
-    if (!conn)
-        return code;
-    PGresult *rows = database_query(c, conn, "subscriptions cannot be read",
-                                    subscriber_sql_query("subscriptions"), 2, params);
-    code = rows ? EXIT_OK : EXIT_FAULT;
-    if (rows)
-        print(c, rows);
-    PQclear(rows);
-    PQfinish(conn);
-    return code;
+    const subcommand *one = subcommand_find(c, subcommands, &code);
+    return one ? subcommand_run(c, one) : code;
 }
 
 const command command_subscriptions = {
     .name = "subscriptions",
-    .synopsis = "",
-    .summary = "shows what applications subscribe to, and how far each is",
-    .description = "For the database of an application that subscribes (postbus migrate --subscriber). Of "
-                   "each subscription: how "
-                   "many partitions it has read, when its position moved last, how many events wait for "
-                   "another attempt, how many "
-                   "are dead letters, and in how many places events were gone before they were read "
-                   "(postbus_inbox.gap).\n\n"
-                   "The role postbus_viewer may do it.",
+    .synopsis = "[list | end APPLICATION [KEY]]",
+    .summary = "shows what applications subscribe to, and how far each is, or ends subscriptions",
+    .description =
+        "For the database of an application that subscribes (postbus migrate --subscriber).\n\n"
+        "list, which may be left out, shows of each subscription: how many partitions it has read, when its "
+        "position moved last, how many events wait for another attempt, how many are dead letters, and in "
+        "how "
+        "many places events were gone before they were read (postbus_inbox.gap).\n\n"
+        "end ends one of an application's subscriptions, or all of them: workers that run it stop within "
+        "seconds. Its position, and what waits or is dead, stay; a worker that is started with it in its "
+        "list "
+        "subscribes again, and goes on from there. It asks first; where there is no terminal to ask on, it "
+        "wants --yes. Who did it is written to postbus_inbox.audit (postbus dead audit).\n\n"
+        "The role postbus_viewer may list, postbus_operator may do both.",
     .examples =
-        "postbus subscriptions --database service=billing\npostbus subscriptions --application shop --json",
+        "postbus subscriptions --database service=billing\npostbus subscriptions --application shop --json\n"
+        "postbus subscriptions end shop mails --dry-run",
     .options = options,
     .takes = TAKES_DATABASE,
-    .words_remedy = "postbus subscriptions takes flags only",
+    .most_words = 3,
+    .words_remedy = "write postbus subscriptions, or postbus subscriptions end APPLICATION [KEY]",
     .run = run,
 };

@@ -222,6 +222,68 @@ static void a_discard_needs_a_reason_and_a_second_word(void **state)
     PQfinish(conn);
 }
 
+/* And not those that die between the question and the answer, nor all where the flags were forgotten. */
+static void many_are_discarded_as_they_were_chosen(void **state)
+{
+    (void)state;
+    some_are_dead("dead_many_discarded");
+    pg_run(conn, "UPDATE postbus_inbox.dead SET key = '\\xff01' WHERE n = 4");
+    stage_expect(0, POSTBUS("dead", "list"));
+    stage_says(" \\xff01 ");
+    stage_expect(0, POSTBUS("dead", "discard", "--reason", "exhausted", "--dry-run"));
+    stage_says("12 dead letters would be discarded");
+    stage_expect(2, POSTBUS("dead", "discard", "--reason", "exhausted", "--yes"));
+    stage_says("--why");
+    stage_expect(2, POSTBUS("dead", "discard", "--why", "all of them", "--yes"));
+    stage_says("or a flag that chooses");
+    stage_expect(2, POSTBUS("dead", "discard", "--subscription", "invoices", "--why", "too late"));
+    stage_says("Discard 12 dead letters for good?");
+    assert_int_equal(count("dead"), 13);
+    assert_int_equal(count("audit"), 0);
+    stage_expect(0, POSTBUS("dead", "discard", "--key", "\\xff01", "--why", "by hand", "--yes"));
+    stage_says("1 dead letters are discarded");
+    stage_expect(0, POSTBUS("dead", "discard", "--subscription", "invoices", "--reason", "exhausted", "--key",
+                            "key 1", "--why", "too late", "--yes"));
+    pg_expect(conn, "4 1 7 10", "SELECT string_agg(what->>'n', ' ' ORDER BY n) FROM postbus_inbox.audit");
+    pg_expect(conn, "too late shop invoices orders 10",
+              "SELECT concat_ws(' ', why, what->>'application', what->>'subscription', what->>'topic', "
+              "what->>'offset') FROM postbus_inbox.audit ORDER BY n DESC LIMIT 1");
+    pg_expect(conn, "2 3 5 6 8 9 11 12 13",
+              "SELECT string_agg(n::text, ' ' ORDER BY n) FROM postbus_inbox.dead");
+    stage_expect(0, POSTBUS("dead", "discard", "--older-than", "1 hour", "--why", "old", "--yes"));
+    stage_says("0 dead letters are discarded");
+    stage_expect(1, POSTBUS("dead", "discard", "99", "--why", "none", "--yes"));
+    stage_says("there is no dead letter 99");
+    stage_expect(1, POSTBUS("dead", "discard", "2", "--reason", "exhausted", "--why", "both", "--yes"));
+    stage_says("that the other flags choose");
+    stage_expect(0, POSTBUS("dead", "audit"));
+    stage_says("\"n\": 10");
+    stage_says("  too late\n");
+    stage_expect(0, POSTBUS("dead", "audit", "--json", "--limit", "1"));
+    json_t *one = json_loads(stage_said, 0, NULL);
+    assert_non_null(one);
+    assert_string_equal(json_string_value(json_object_get(one, "action")), "discard");
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(one, "what"), "offset")), 10);
+    json_decref(one);
+    PQfinish(conn);
+}
+
+static void a_redrive_by_key_leaves_other_keys(void **state)
+{
+    (void)state;
+    some_are_dead("dead_redriven_key");
+    stage_expect(0, POSTBUS("dead", "redrive", "--key", "key 2", "--dry-run"));
+    stage_says("4 dead letters would be");
+    stage_expect(0, POSTBUS("dead", "redrive", "--key", "\"key 2\"", "--reason", "exhausted", "--why", "x"));
+    stage_says("3 dead letters are tried again");
+    pg_expect(conn, "5 8 11",
+              "SELECT string_agg(kafka_offset::text, ' ' ORDER BY n) FROM postbus_inbox.waiting");
+    pg_expect(conn, "5",
+              "SELECT string_agg(kafka_offset::text, ' ') FROM postbus_inbox.waiting WHERE due_at "
+              "IS NOT NULL");
+    PQfinish(conn);
+}
+
 static void roles_may_do_what_they_should(void **state)
 {
     (void)state;
@@ -231,11 +293,14 @@ static void roles_may_do_what_they_should(void **state)
               "SELECT count(*)::text FROM postbus_inbox.chosen(NULL, NULL, NULL, NULL, NULL, NULL)");
     pg_expect_refused(conn, "42501", "SELECT postbus_inbox.redrive()");
     pg_expect_refused(conn, "42501", "SELECT postbus_inbox.discard(1, 'x')");
+    pg_expect_refused(conn, "42501", "SELECT postbus_inbox.end_subscriptions('shop')");
     pg_run(conn, "SET ROLE postbus_operator");
     pg_expect_refused(conn, "PB008", "SELECT postbus_inbox.discard(1, ' ')");
     pg_expect_refused(conn, "42501", "DELETE FROM postbus_inbox.dead");
     pg_expect(conn, "true", "SELECT postbus_inbox.discard(1, 'x')::text");
     pg_expect(conn, "12", "SELECT postbus_inbox.redrive()::text");
+    pg_expect_refused(conn, "42501", "SELECT postbus_inbox.unsubscribe('shop')");
+    pg_expect(conn, "2", "SELECT postbus_inbox.end_subscriptions('shop')::text");
     PQfinish(conn);
 }
 
@@ -281,7 +346,7 @@ static void what_makes_no_sense_is_refused(void **state)
     stage_database("dead_refused");
     stage_expect(2, POSTBUS("dead"));
     stage_expect(2, POSTBUS("dead", "bury"));
-    stage_says("\"bury\" is none of list, show, redrive and discard");
+    stage_says("\"bury\" is none of list, show, redrive, discard and audit");
     stage_expect(2, POSTBUS("dead", "show"));
     stage_says("write postbus dead show ID");
     stage_expect(2, POSTBUS("dead", "show", "0"));
@@ -312,6 +377,40 @@ static void subscriptions_are_shown_with_how_they_are(void **state)
     PQfinish(conn);
 }
 
+static int64_t n_held(void)
+{
+    return pg_number(conn, "SELECT count(*) FROM postbus_inbox.subscription WHERE ended_at IS NULL");
+}
+
+static void subscriptions_are_ended_with_a_second_word(void **state)
+{
+    (void)state;
+    some_are_dead("subscriptions_ended");
+    stage_expect(2, POSTBUS("subscriptions", "--yes"));
+    stage_says("list takes no --yes");
+    stage_expect(2, POSTBUS("subscriptions", "end"));
+    stage_expect(2, POSTBUS("subscriptions", "end", "shop", "--json"));
+    stage_expect(0, POSTBUS("subscriptions", "end", "shop", "--dry-run"));
+    stage_says("shop.invoices of orders; 0 events wait and 12 are dead letters, which stay");
+    stage_says("shop.mails of orders,refunds");
+    stage_expect(2, POSTBUS("subscriptions", "end", "shop", "mails"));
+    stage_says("End 1 subscriptions?");
+    assert_int_equal(n_held(), 2);
+    setenv("PGOPTIONS", "-c role=postbus_viewer", 1);
+    stage_expect(1, POSTBUS("subscriptions", "end", "shop", "mails", "--yes"));
+    stage_says("permission denied");
+    setenv("PGOPTIONS", "-c role=postbus_operator", 1);
+    stage_expect(0, POSTBUS("subscriptions", "end", "shop", "mails", "--why", "nobody reads them", "--yes"));
+    stage_says("1 subscriptions are ended");
+    stage_expect(1, POSTBUS("subscriptions", "end", "shop", "mails", "--yes"));
+    stage_says("shop has no subscription mails that holds");
+    stage_expect(0, POSTBUS("dead", "audit"));
+    stage_says("{\"application\": \"shop\", \"subscription\": \"mails\"}  nobody reads them");
+    unsetenv("PGOPTIONS");
+    pg_expect(conn, "invoices", "SELECT key FROM postbus_inbox.subscription WHERE ended_at IS NULL");
+    PQfinish(conn);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,10 +420,13 @@ int main(void)
         cmocka_unit_test(two_redrives_leave_the_events_of_a_key_behind_one_another),
         cmocka_unit_test(a_redrive_moves_what_was_chosen_in_its_order),
         cmocka_unit_test(a_discard_needs_a_reason_and_a_second_word),
+        cmocka_unit_test(many_are_discarded_as_they_were_chosen),
+        cmocka_unit_test(a_redrive_by_key_leaves_other_keys),
         cmocka_unit_test(roles_may_do_what_they_should),
         cmocka_unit_test(payloads_are_seen_by_the_subscribers_role_alone),
         cmocka_unit_test(what_makes_no_sense_is_refused),
         cmocka_unit_test(subscriptions_are_shown_with_how_they_are),
+        cmocka_unit_test(subscriptions_are_ended_with_a_second_word),
     };
     return cmocka_run_group_tests(tests, stage_open, stage_close);
 }

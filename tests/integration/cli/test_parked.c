@@ -2,6 +2,7 @@
 #include "cmocka_all.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "pg_query.h"
@@ -64,7 +65,7 @@ static void one_event_is_shown_in_full(void **state)
     stage_says("error_code    10\n");
     stage_does_not_say("secret");
     stage_expect(1, POSTBUS("parked", "show", "19"));
-    stage_says("neither parked nor dead");
+    stage_says("neither parked nor discarded");
     stage_expect(2, POSTBUS("parked", "show", "x"));
     stage_expect(2, POSTBUS("parked", "show"));
     PQfinish(conn);
@@ -87,6 +88,138 @@ static void a_redrive_is_recorded_for_what_was_chosen(void **state)
     pg_expect(conn, "2",
               "SELECT count(*) FROM postbus.audit WHERE action = 'redrive' AND n_events = 1 AND who = "
               "session_user");
+    PQfinish(conn);
+}
+
+/* Each for its own reason: what the operator has to do differs. */
+static void a_redrive_of_one_that_is_not_chosen_says_why(void **state)
+{
+    (void)state;
+    some_are_parked("why_not");
+    pg_run(conn,
+           "INSERT INTO postbus.dead (id, topic, reason, attempts, parked_at, discarded_by, why) VALUES "
+           "(15, 'a', 'record_too_large', 1, now(), 'ops', 'by hand');"
+           "INSERT INTO postbus.wish (id, action, wished_by) VALUES (5, 'redrive', 'ops'), (6, "
+           "'discard', 'ops')");
+    static const struct {
+        const char *id;
+        int code;
+        const char *part;
+    } cases[] = {
+        {"999", 1, "there is no event 999 in the outbox"},
+        {"19", 1, "event 19 is not parked: it is pending"},
+        {"14", 1, "event 14 waits for its topic"},
+        {"13", 1, "event 13 waits behind event 3 of its key"},
+        {"15", 1, "event 15 was discarded by ops"},
+        {"5", 0, "event 5: redrive is wished for already, by ops"},
+        {"6", 1, "event 6: discard is wished for already, by ops"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        stage_expect(cases[i].code, POSTBUS("parked", "redrive", "--id", cases[i].id));
+        stage_says(cases[i].part);
+    }
+    stage_expect(1, POSTBUS("parked", "redrive", "--id", "3", "--topic", "b"));
+    stage_says("that the other flags choose");
+    assert_int_equal(wishes("true"), 2);
+    PQfinish(conn);
+}
+
+/* As one is that has stopped its key, or its topic, for days. */
+static void what_waits_behind_one_counts_for_the_question_too(void **state)
+{
+    (void)state;
+    some_are_parked("behind");
+    pg_run(conn,
+           "INSERT INTO postbus.parked (id, topic, key, reason, waits_for, queue) SELECT 100 + i, 'a', 'key "
+           "3', 'behind_key', 'key', 3 FROM generate_series(1, 10000) i;"
+           "UPDATE postbus.parked SET stops_topic = true WHERE id = 20;"
+           "INSERT INTO postbus.parked (id, topic, reason) SELECT 20000 + i, 'b', 'behind_topic' FROM "
+           "generate_series(1, 12) i");
+    stage_expect(2, stage_shell("\"$POSTBUS\" parked redrive --id 3 </dev/null"));
+    stage_says("1 refused events, and more than 10000 that wait behind them");
+    stage_says("--yes");
+    stage_expect(2, stage_shell("\"$POSTBUS\" parked redrive --id 20 </dev/null"));
+    stage_says("1 refused events, and 12 that wait behind them");
+    assert_int_equal(wishes("true"), 0);
+    stage_expect(0, POSTBUS("parked", "redrive", "--id", "3", "--yes"));
+    assert_int_equal(wishes("id = 3"), 1);
+    PQfinish(conn);
+}
+
+static void a_key_is_named_as_the_list_prints_it(void **state)
+{
+    (void)state;
+    some_are_parked("keys");
+    pg_run(conn, "UPDATE postbus.parked SET key = '\\xff00' WHERE id = 1; UPDATE postbus.parked SET key = "
+                 "'a\"b' WHERE id = 2");
+    stage_expect(0, POSTBUS("parked", "list"));
+    stage_says("  \\xff00 ");
+    stage_says("  \"a\\\"b\" ");
+    stage_expect(0, POSTBUS("parked", "redrive", "--key", "\\xff00"));
+    stage_expect(0, POSTBUS("parked", "redrive", "--key", "\"a\\\"b\""));
+    pg_expect(conn, "1 2", "SELECT string_agg(id::text, ' ' ORDER BY id) FROM postbus.wish");
+    PQfinish(conn);
+}
+
+static void what_was_done_is_shown_with_who_and_why(void **state)
+{
+    (void)state;
+    some_are_parked("audited");
+    stage_expect(0, POSTBUS("parked", "audit"));
+    stage_says("nothing was done");
+    stage_expect(0, POSTBUS("parked", "list", "--dead"));
+    stage_says("nothing was discarded");
+    stage_expect(0, POSTBUS("parked", "redrive", "--topic", "b", "--why", "limit raised"));
+    stage_expect(0, POSTBUS("parked", "discard", "3", "--reason", "sent\x1b[2J by hand", "--yes"));
+    pg_run(conn, "INSERT INTO postbus.dead (id, topic, key, reason, attempts, parked_at, discarded_by, why) "
+                 "SELECT id, topic, key, reason, 1, parked_at, 'ops', E'sent\x1b[2J by hand' FROM "
+                 "postbus.parked WHERE id = 3;"
+                 "DELETE FROM postbus.parked WHERE id = 3");
+    stage_expect(0, POSTBUS("parked", "audit"));
+    stage_says("{\"topic\": \"b\"}  limit raised");
+    stage_says("sent\\x1B[2J by hand");
+    stage_does_not_say("\x1b");
+    stage_expect(0, POSTBUS("parked", "audit", "--json", "--limit", "1"));
+    json_t *one = json_loads(stage_said, 0, NULL);
+    assert_non_null(one);
+    assert_string_equal(json_string_value(json_object_get(one, "action")), "discard");
+    assert_string_equal(json_string_value(json_object_get(one, "why")), "sent\x1b[2J by hand");
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(one, "what"), "id")), 3);
+    json_decref(one);
+    stage_expect(0, POSTBUS("parked", "audit", "--limit", "1"));
+    stage_says("and 1 more");
+    stage_expect(0, POSTBUS("parked", "list", "--dead"));
+    stage_says("\"key 3\"");
+    stage_says("sent\\x1B[2J by hand");
+    stage_does_not_say("\"key 4\"");
+    stage_expect(0, POSTBUS("parked", "list", "--dead", "--topic", "b", "--json"));
+    assert_string_equal(stage_said, "");
+    PQfinish(conn);
+}
+
+/* The statements are those of the page, as people copy them. */
+static void what_grows_for_ever_is_trimmed_as_the_runbook_says(void **state)
+{
+    (void)state;
+    some_are_parked("trimmed");
+    stage_expect(0, POSTBUS("migrate", "--subscriber"));
+    pg_run(conn,
+           "INSERT INTO postbus.leadership (relay, backend, started_at) SELECT 'r', 1, now() - i * interval "
+           "'1 month' FROM generate_series(40, 20, -1) i;"
+           "INSERT INTO postbus.audit (at, who, action, what, n_events) SELECT now() - i * interval '300 "
+           "days', 'ops', 'redrive', '{}', i FROM generate_series(1, 3) i;"
+           "INSERT INTO postbus_inbox.audit (at, who, action, what, n_events) SELECT at, who, action, what, "
+           "n_events FROM postbus.audit;"
+           "INSERT INTO postbus.dead (id, topic, reason, attempts, parked_at, died_at, discarded_by, why) "
+           "SELECT i, 'a', 'r', 1, now(), now() - CASE WHEN i = 999 THEN interval '1 day' ELSE interval '2 "
+           "years' END, 'ops', 'w' FROM unnest(ARRAY[15, 998, 999]) i");
+    stage_expect(
+        0, stage_shell("sed -n '/^## What grows/,/^## Upgrade/{/^```sql/,/^```/{/^```/!p}}' " POSTBUS_RUNBOOK
+                       " | psql -X -v ON_ERROR_STOP=1 -d \"$POSTBUS_DATABASE\""));
+    pg_expect(conn, "1 true", "SELECT count(*) || ' ' || bool_and(epoch = 21) FROM postbus.leadership");
+    pg_expect(conn, "1", "SELECT string_agg(n_events::text, ' ') FROM postbus.audit");
+    pg_expect(conn, "1", "SELECT string_agg(n_events::text, ' ') FROM postbus_inbox.audit");
+    pg_expect(conn, "15 999", "SELECT string_agg(id::text, ' ' ORDER BY id) FROM postbus.dead");
     PQfinish(conn);
 }
 
@@ -161,6 +294,11 @@ int main(void)
         cmocka_unit_test(the_list_shows_reasons_and_never_a_payload),
         cmocka_unit_test(one_event_is_shown_in_full),
         cmocka_unit_test(a_redrive_is_recorded_for_what_was_chosen),
+        cmocka_unit_test(a_redrive_of_one_that_is_not_chosen_says_why),
+        cmocka_unit_test(what_waits_behind_one_counts_for_the_question_too),
+        cmocka_unit_test(a_key_is_named_as_the_list_prints_it),
+        cmocka_unit_test(what_was_done_is_shown_with_who_and_why),
+        cmocka_unit_test(what_grows_for_ever_is_trimmed_as_the_runbook_says),
         cmocka_unit_test(many_events_need_a_second_word),
         cmocka_unit_test(a_discard_needs_a_reason_and_a_second_word),
         cmocka_unit_test(flags_of_another_subcommand_are_refused),

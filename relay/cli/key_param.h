@@ -1,0 +1,9 @@
+/* Keys of events on the command line. */
+#ifndef POSTBUS_CLI_KEY_PARAM_H
+#define POSTBUS_CLI_KEY_PARAM_H
+
+/* A key as it is given, or as lists print it: text, text as a JSON string in quotes, or \x and hex. Returns it as bytea's text, \x and hex, for the caller to
+ * free. NULL: text is NULL, or there is no memory. */
+char *key_param(const char *text);
+
+#endif
