@@ -382,15 +382,20 @@ static bool is_picked(void *arg)
     return pg_number(i->member[1], PICK) == 1;
 }
 
+static void make_dead_letter_of(PGconn *conn, int n)
+{
+    pg_run(conn,
+           "SELECT postbus_inbox.bury(1, 1, 0, %d, '00000000-0000-4000-8000-%012d', 7, NULL, 't', 'k', 'v', "
+           "'{}', '{}', " NOW_MS ", 'rejected', 'no')",
+           n, n);
+}
+
 /* As a handler's transaction does it. */
 static void make_dead_letter(inbox *i, int n)
 {
     pg_run(i->member[0], "BEGIN");
     assert_int_equal(claim_of_key(i->member[0], n), 0);
-    pg_run(i->member[0],
-           "SELECT postbus_inbox.bury(1, 1, 0, %d, '00000000-0000-4000-8000-%012d', 7, NULL, 't', 'k', 'v', "
-           "'{}', '{}', " NOW_MS ", 'rejected', 'no')",
-           n, n);
+    make_dead_letter_of(i->member[0], n);
     pg_run(i->member[0], "COMMIT");
 }
 
@@ -438,6 +443,94 @@ static void a_redriven_event_waits_for_nothing_else(void **state)
     PQfinish(early);
 }
 
+#define ASIDE(subscription, source, n, queue)                                                                \
+    "SELECT postbus_inbox.set_aside(" subscription ", " source ", 0, " n                                     \
+    ", '00000000-0000-4000-8000-00000000000" n "', " queue ", NULL, 't', 'k', 'v', '{}', '{}', " NOW_MS      \
+    ", false, 0, 0, 'no')"
+#define IS_DUE "SELECT count(*) FROM postbus_inbox.waiting WHERE subscription = %d AND due_at IS NOT NULL"
+
+static char *census_of(inbox *i, const char *subscription)
+{
+    const char *params[] = {subscription};
+    PGresult *row =
+        PQexecParams(i->member[0], subscriber_sql_query("census"), 1, NULL, params, NULL, NULL, 0);
+    static char text[80];
+    assert_int_equal(PQresultStatus(row), PGRES_TUPLES_OK);
+    snprintf(text, sizeof text, "%s %s", PQgetvalue(row, 0, 1), PQgetvalue(row, 0, 3));
+    PQclear(row);
+    return text;
+}
+
+/* The other one reads the same topic, and has keys of the same hash. */
+static void subscriptions_of_one_application_see_nothing_of_one_another(void **state)
+{
+    inbox *i = *state;
+    PGconn *m = i->member[0];
+    pg_run(i->admin, "SELECT postbus_inbox.subscribe('shop', '[{\"key\": \"main\", \"topics\": [\"orders\"], "
+                     "\"filter\": null, "
+                     "\"options\": {}}, {\"key\": \"other\", \"topics\": [\"orders\"], \"filter\": null, "
+                     "\"options\": {}}]')");
+    pg_expect(i->admin, "1 main 1 orders, 3 other 2 orders",
+              "SELECT string_agg(concat_ws(' ', s.id, s.key, o.id, o.topic), ', ' ORDER BY s.id)"
+              " FROM postbus_inbox.subscription s JOIN postbus_inbox.source o ON o.subscription = s.id");
+    pg_run(m, ASIDE("1", "1", "1", "7"));
+    pg_run(m, ASIDE("1", "1", "2", "7"));
+    assert_int_equal(pg_number(m, "SELECT postbus_inbox.is_queued(1, 7)::int"), 1);
+    assert_int_equal(pg_number(m, "SELECT postbus_inbox.is_queued(3, 7)::int"), 0);
+    make_dead_letter_of(m, 9);
+    assert_string_equal(census_of(i, "{1}"), "2 1");
+    assert_string_equal(census_of(i, "{3}"), "0 0");
+    static const int handled[] = {1, 2, 9, 10};
+    for (size_t k = 0; k < sizeof handled / sizeof *handled; k++) {
+        assert_int_equal(pg_number(m, "%s", claim(handled[k])), 0);
+        assert_int_equal(pg_number(m, "%s", claim(handled[k])), 1);
+    }
+    /* What the first has handled, has dead or has waiting is new to the second, and goes ahead. */
+    for (int n = 1; n <= 9; n += 8) {
+        assert_int_equal(
+            pg_number(m,
+                      "SELECT state FROM postbus_inbox.claim(3, '{2}', "
+                      "ARRAY['00000000-0000-4000-8000-%012d'::uuid], '{0}', '{%d}', ARRAY[" NOW_MS
+                      "], '{7}')",
+                      n, n),
+            0);
+        assert_int_equal(pg_number(m,
+                                   "SELECT state FROM postbus_inbox.claim_one(3, 2, "
+                                   "'00000000-0000-4000-8000-%012d', 0, %d, " NOW_MS ", 7)",
+                                   n + 1, n + 1),
+                         0);
+    }
+    assert_int_equal(pg_number(m, "SELECT count(*) FROM postbus_inbox.pick_due(3, 'member', NULL)"), 0);
+    assert_int_equal(pg_number(m, PICK), 1);
+    /* The end of a waiting event lets the next one of its own subscription go. */
+    pg_run(m, ASIDE("3", "2", "5", "7"));
+    pg_run(m, ASIDE("3", "2", "6", "7"));
+    assert_int_equal(pg_number(m, IS_DUE, 1), 1);
+    assert_int_equal(pg_number(m, IS_DUE, 3), 1);
+    pg_run(m,
+           "SELECT postbus_inbox.leave((SELECT min(n) FROM postbus_inbox.waiting WHERE subscription = 3))");
+    assert_int_equal(pg_number(m, IS_DUE, 3), 1);
+    pg_run(m,
+           "SELECT postbus_inbox.leave((SELECT min(n) FROM postbus_inbox.waiting WHERE subscription = 1))");
+    assert_int_equal(pg_number(m, IS_DUE, 1), 1);
+    assert_string_equal(census_of(i, "{1}"), "1 1");
+    assert_string_equal(census_of(i, "{3}"), "1 0");
+    /* Dead letters are chosen by their subscription. */
+    assert_int_equal(
+        pg_number(i->admin,
+                  "SELECT count(*) FROM postbus_inbox.chosen('shop', 'other', NULL, NULL, NULL, NULL)"),
+        0);
+    assert_int_equal(
+        pg_number(i->admin,
+                  "SELECT count(*) FROM postbus_inbox.chosen('shop', 'main', NULL, NULL, NULL, NULL)"),
+        1);
+    assert_int_equal(pg_number(i->admin, "SELECT postbus_inbox.redrive('shop', 'other')"), 0);
+    assert_string_equal(census_of(i, "{1}"), "1 1");
+    assert_int_equal(pg_number(i->admin, "SELECT postbus_inbox.redrive('shop', 'main')"), 1);
+    assert_string_equal(census_of(i, "{1}"), "2 0");
+    assert_string_equal(census_of(i, "{3}"), "1 0");
+}
+
 /* Without a source its partitions could not be placed, nor, in the same statement, any other of the subscription. */
 static void a_lower_version_of_a_list_can_read_the_topics_that_it_names(void **state)
 {
@@ -472,6 +565,7 @@ int main(void)
         INBOX_TEST(a_redriven_event_waits_for_what_is_being_handled),
         INBOX_TEST(a_redriven_event_waits_for_nothing_else),
         INBOX_TEST(a_lower_version_of_a_list_can_read_the_topics_that_it_names),
+        INBOX_TEST(subscriptions_of_one_application_see_nothing_of_one_another),
         INBOX_TEST(the_outboxs_retention_does_not_hold_up_the_inbox),
     };
     cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));

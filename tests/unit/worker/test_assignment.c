@@ -1,6 +1,7 @@
-/* What is paused: by pressure, and behind one event that is not done. */
+/* What is paused: by pressure, and behind one event that is not done. And what is told of records that were gone. */
 #include "cmocka_all.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "assignment.h"
@@ -45,8 +46,50 @@ static void no_pause_outlives_an_assignment(void **state)
     feed_done(&f);
 }
 
+typedef struct told {
+    int n;
+    char text[400];
+} told;
+
+static void note(const pbus_notice *n, void *arg)
+{
+    told *t = arg;
+    t->n++;
+    assert_int_equal(n->kind, PBUS_NOTICE_GAP);
+    snprintf(t->text, sizeof t->text, "%s %s %d %d %d: %s", n->subscription, n->topic, (int)n->partition,
+             (int)n->offset, (int)n->number, n->message);
+}
+
+static void records_that_were_gone_are_told_and_counted(void **state)
+{
+    (void)state;
+    told t = {0};
+    const worker_config cfg = {.notice = note, .notice_arg = &t};
+    char key[] = "main";
+    const subscription sub = {.key = key, .n_threads = 1};
+    const partition p = {.topic = "orders", .number = 3, .stored_next = 40};
+    feed f;
+    assignment a;
+    assert_true(feed_init(&f, &cfg, &sub));
+    assignment_init(&a, &f, NULL);
+    assignment_tell_gap(&a, &p, 25, true);
+    assert_string_equal(
+        t.text,
+        "main orders 3 25 15: Kafka has deleted the records from offset 25 up to 40 before they were read");
+    assignment_tell_gap(&a, &p, 99, false);
+    assert_string_equal(t.text, "main orders 3 99 0: the position 99 is behind the end of the topic: it was "
+                                "made anew, and is read from 40");
+    assert_int_equal(t.n, 2);
+    assert_int_equal(f.counts.n_gaps, 2);
+    assignment_done(&a);
+    feed_done(&f);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(no_pause_outlives_an_assignment)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_pause_outlives_an_assignment),
+        cmocka_unit_test(records_that_were_gone_are_told_and_counted),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
