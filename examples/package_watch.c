@@ -135,22 +135,47 @@ static void poll_once(package_watch *watch, int timeout_ms)
     rd_kafka_message_destroy(message);
 }
 
-/* Reads on to the end that the topic has now. */
-static bool drain(package_watch *watch)
+/* Where the partitions begin or end; NULL: a broker has not told in time. Not by rd_kafka_query_watermark_offsets: before librdkafka 2.3.0 that waits for
+ * ever for a broker that does not answer. */
+static rd_kafka_topic_partition_list_t *ask_offsets(package_watch *watch, int64_t which)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(watch->n_partitions);
+    for (int i = 0; i < watch->n_partitions; i++)
+        rd_kafka_topic_partition_list_add(list, TOPIC, i)->offset = which;
+    bool ok =
+        rd_kafka_offsets_for_times(watch->consumer, list, ANSWER_TIMEOUT_MS) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (int i = 0; i < list->cnt; i++)
+        ok = ok && list->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (ok)
+        return list;
+    rd_kafka_topic_partition_list_destroy(list);
+    return NULL;
+}
+
+static bool read_between(package_watch *watch, const rd_kafka_topic_partition_list_t *low,
+                         const rd_kafka_topic_partition_list_t *high)
 {
     long long deadline_us = now_us() + DRAIN_TIMEOUT_MS * 1000LL;
-    for (int i = 0; i < watch->n_partitions; i++) {
-        int64_t low, high;
-        if (rd_kafka_query_watermark_offsets(watch->consumer, TOPIC, i, &low, &high, ANSWER_TIMEOUT_MS) !=
-            RD_KAFKA_RESP_ERR_NO_ERROR)
-            return false;
-        while (low < high && watch->next[i] < high) {
+    for (int i = 0; i < watch->n_partitions; i++)
+        while (low->elems[i].offset < high->elems[i].offset && watch->next[i] < high->elems[i].offset) {
             if (now_us() > deadline_us)
                 return false;
             poll_once(watch, 100);
         }
-    }
     return true;
+}
+
+/* Reads on to the end that the topic has now. */
+static bool drain(package_watch *watch)
+{
+    rd_kafka_topic_partition_list_t *low = ask_offsets(watch, RD_KAFKA_OFFSET_BEGINNING);
+    rd_kafka_topic_partition_list_t *high = low ? ask_offsets(watch, RD_KAFKA_OFFSET_END) : NULL;
+    bool ok = high && read_between(watch, low, high);
+    if (low)
+        rd_kafka_topic_partition_list_destroy(low);
+    if (high)
+        rd_kafka_topic_partition_list_destroy(high);
+    return ok;
 }
 
 static bool watch_topic(package_watch *watch)

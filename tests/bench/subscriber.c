@@ -35,12 +35,11 @@ static rd_kafka_t *make(const bench_call *c)
 static rd_kafka_resp_err_t assign_ends(rd_kafka_t *consumer, const char *topic, int n_partitions)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(n_partitions);
-    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
-    for (int i = 0; i < n_partitions && !err; i++) {
-        int64_t low, high;
-        err = rd_kafka_query_watermark_offsets(consumer, topic, i, &low, &high, TIMEOUT_MS);
-        rd_kafka_topic_partition_list_add(list, topic, i)->offset = high;
-    }
+    for (int i = 0; i < n_partitions; i++)
+        rd_kafka_topic_partition_list_add(list, topic, i)->offset = RD_KAFKA_OFFSET_END;
+    rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(consumer, list, TIMEOUT_MS);
+    for (int i = 0; i < n_partitions && !err; i++)
+        err = list->elems[i].err;
     if (!err)
         err = rd_kafka_assign(consumer, list);
     rd_kafka_topic_partition_list_destroy(list);

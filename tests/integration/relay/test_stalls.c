@@ -138,10 +138,13 @@ typedef struct end_of_topic {
 static bool reached(void *arg)
 {
     const end_of_topic *end = arg;
-    int64_t low, high;
-    return rd_kafka_query_watermark_offsets(asker, end->topic, 0, &low, &high, SOON_MS) ==
-               RD_KAFKA_RESP_ERR_NO_ERROR &&
-           high >= end->at_least;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *one = rd_kafka_topic_partition_list_add(list, end->topic, 0);
+    one->offset = RD_KAFKA_OFFSET_END;
+    bool is = rd_kafka_offsets_for_times(asker, list, SOON_MS) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+              one->err == RD_KAFKA_RESP_ERR_NO_ERROR && one->offset >= end->at_least;
+    rd_kafka_topic_partition_list_destroy(list);
+    return is;
 }
 
 static void a_stop_waits_for_the_answer_to_the_first_of_a_stalled_lane(void **state)
