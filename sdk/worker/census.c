@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "bytes.h"
 #include "failure.h"
@@ -17,7 +18,8 @@ enum {
     STATEMENT_MS = 30000,
     END_MS = 1000,
     MOST_SILENT = 3,
-    CANCEL_MS = 100
+    CANCEL_MS = 100,
+    CANCEL_TRIES = 20
 };
 
 bool census_init(census *c, const worker_config *cfg, feed *feeds, size_t n_feeds)
@@ -34,9 +36,7 @@ bool census_init(census *c, const worker_config *cfg, feed *feeds, size_t n_feed
 static void census_close(census *c)
 {
     pthread_mutex_lock(&c->lock);
-    while (c->cancelling)
-        pthread_cond_wait(&c->changed, &c->lock);
-    PQfreeCancel(c->cancel);
+    cancel_leave(c->cancel);
     c->cancel = NULL;
     pthread_mutex_unlock(&c->lock);
     session_close(&c->session);
@@ -51,7 +51,8 @@ static pbus_status census_open(census *c, pbus_error *err)
     if (status != PBUS_OK)
         return status;
     pthread_mutex_lock(&c->lock);
-    c->cancel = PQgetCancel(c->session.conn);
+    c->cancel = cancel_new(c->session.conn);
+    c->socket = PQsocket(c->session.conn);
     pthread_mutex_unlock(&c->lock);
     return PBUS_OK;
 }
@@ -254,20 +255,14 @@ void census_stop(census *c)
     pthread_mutex_unlock(&c->lock);
 }
 
-/* The server is asked without the lock: it may take a while. */
-static void cancel_query(census *c)
+/* A cancel that is there before its query is takes no effect, so it is sent several times; then whoever answers neither the query nor that is left. */
+static void end_query(census *c, int n_tries)
 {
-    char why[256];
     pthread_mutex_lock(&c->lock);
-    PGcancel *cancel = c->cancel;
-    c->cancelling = cancel != NULL;
-    pthread_mutex_unlock(&c->lock);
-    if (!cancel)
-        return;
-    PQcancel(cancel, why, sizeof why);
-    pthread_mutex_lock(&c->lock);
-    c->cancelling = false;
-    pthread_cond_broadcast(&c->changed);
+    if (n_tries < CANCEL_TRIES)
+        cancel_send(c->cancel);
+    else if (c->cancel)
+        shutdown(c->socket, SHUT_RDWR);
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -284,15 +279,14 @@ static bool ends_soon(census *c)
     return ended;
 }
 
-/* A cancel that is there before its query is takes no effect, so it is sent until the thread ends. */
 void census_done(census *c)
 {
     if (!c->feeds)
         return; /* it was never there */
     census_stop(c);
     if (c->started) {
-        while (!ends_soon(c))
-            cancel_query(c);
+        for (int n_tries = 0; !ends_soon(c); n_tries++)
+            end_query(c, n_tries);
         pthread_join(c->thread, NULL);
     }
     free(c->answers);

@@ -3,6 +3,7 @@
 #ifndef POSTBUS_WORKER_CENSUS_H
 #define POSTBUS_WORKER_CENSUS_H
 
+#include "cancel.h"
 #include "feed.h"
 #include "session.h"
 
@@ -23,9 +24,10 @@ typedef struct census {
     pthread_t thread;
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t changed;
-    bool started, stopping, ended, cancelling;
+    bool started, stopping, ended;
     int64_t wanted_at_ms;   /* when somebody asked last; 0: nobody has */
-    PGcancel *cancel;       /* of the session */
+    cancel *cancel;         /* of the session, which is open while there is one */
+    int socket;             /* likewise */
     census_answer *answers; /* one for each feed */
     size_t *ask_from;       /* likewise, the thread's: with which partition the brokers are asked first */
 } census;
@@ -34,7 +36,7 @@ typedef struct census {
 bool census_init(census *c, const worker_config *cfg, feed *feeds, size_t n_feeds);
 /* Nothing new is begun. Never waits. */
 void census_stop(census *c);
-/* Stops, cancels what the database was asked, and waits for the thread. */
+/* Stops, ends what the database was asked, and waits for the thread. */
 void census_done(census *c);
 
 /* Somebody wants to know: starts the thread with the first call, and has it ask soon. Never waits. */

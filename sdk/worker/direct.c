@@ -99,7 +99,8 @@ static direct_end attempt_once(lane *l, event *e, int64_t *out_delay_ms)
     feed *f = l->feed;
     filter_match match = subscription_wants_at_last(f->sub, e, &err);
     if (match == FILTER_OPEN) {
-        feed_tell(f, PBUS_NOTICE_SCHEMA, e, 0, "%s", err.message);
+        if (!feed_is_stopping(f))
+            feed_tell(f, PBUS_NOTICE_SCHEMA, e, 0, "%s", err.message);
         *out_delay_ms = UNREAD_MS;
         return DIRECT_AGAIN;
     }

@@ -3,12 +3,12 @@
 #include "lane.h"
 
 #include <poll.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "attempt.h"
 #include "batch.h"
 #include "direct.h"
+#include "failure.h"
 
 /* How soon after a look that found nothing due another one follows, at most; others' events become due unseen. */
 enum { CANCEL_TRIES = 50, CANCEL_MS = 100 };
@@ -104,61 +104,14 @@ void lanes_wake_all(feed *f)
         pthread_cond_signal(&f->lanes[i].has_work);
 }
 
-/* How to cancel what a session is doing. Its lane has it, and whoever cancels at this moment. */
-struct lane_cancel {
-    PGcancel *server;
-    atomic_int n_users;
-};
-
-/* NULL: no memory, and nothing can be cancelled. */
-static lane_cancel *cancel_new(PGconn *conn)
-{
-    lane_cancel *c = calloc(1, sizeof *c);
-    if (c && (c->server = PQgetCancel(conn)) != NULL) {
-        c->n_users = 1;
-        return c;
-    }
-    free(c);
-    return NULL;
-}
-
-static void cancel_leave(lane_cancel *c)
-{
-    if (!c || atomic_fetch_sub(&c->n_users, 1) > 1)
-        return;
-    PQfreeCancel(c->server);
-    free(c);
-}
-
-static void *cancel_run(void *arg)
-{
-    char why[256];
-    lane_cancel *c = arg;
-    PQcancel(c->server, why, sizeof why);
-    cancel_leave(c);
-    return NULL;
-}
-
-/* On a thread that nobody waits for: where something in between takes the connection and says nothing, PQcancel waits without a limit. */
-static void cancel_start(lane_cancel *c)
-{
-    pthread_t thread;
-    if (pthread_create(&thread, NULL, cancel_run, c) == 0)
-        pthread_detach(thread);
-    else
-        cancel_leave(c);
-}
-
 void lanes_cancel(feed *f)
 {
     for (int i = 0; i < f->sub->n_threads; i++) {
         pthread_mutex_lock(&f->lock);
-        lane_cancel *c = f->lanes[i].cancel;
-        if (c)
-            atomic_fetch_add(&c->n_users, 1);
+        cancel *c = cancel_share(f->lanes[i].cancel);
         pthread_mutex_unlock(&f->lock);
-        if (c)
-            cancel_start(c);
+        cancel_send(c);
+        cancel_leave(c);
     }
 }
 
@@ -280,14 +233,12 @@ static bool lane_try_open(lane *l)
     return false;
 }
 
-/* A cancel that is there before its command is takes no effect, so it is sent until the command ends. */
 static void lane_interrupt(lane *l)
 {
-    char ignored[256];
     PGconn *conn = l->session.conn;
     for (int i = 0; i < CANCEL_TRIES && l->cancel && PQstatus(conn) == CONNECTION_OK && PQisBusy(conn); i++) {
         struct pollfd answer = {.fd = PQsocket(conn), .events = POLLIN};
-        PQcancel(l->cancel->server, ignored, sizeof ignored);
+        cancel_send(l->cancel);
         poll(&answer, 1, CANCEL_MS);
         if (!PQconsumeInput(conn))
             return;
@@ -296,18 +247,22 @@ static void lane_interrupt(lane *l)
 
 pbus_status lane_reopen(lane *l, pbus_error *err)
 {
-    if (PQstatus(l->session.conn) == CONNECTION_BAD)
-        feed_tell(l->feed, PBUS_NOTICE_DATABASE, NULL, 0, "%s", PQerrorMessage(l->session.conn));
+    pbus_error lost;
+    if (PQstatus(l->session.conn) == CONNECTION_BAD && session_failure(&l->session, NULL, &lost) != PBUS_OK)
+        feed_tell(l->feed, PBUS_NOTICE_DATABASE, NULL, 0, "%s", lost.message);
     lane_interrupt(l);
     lane_close(l);
     feed_lose(l->feed);
+    if (feed_is_abandoned(l->feed))
+        return failure(err, PBUS_ERROR_CONNECTION, "the worker ends: no further session is opened");
     return lane_open(l, err);
 }
 
 /* A session that failed is closed: whatever it was doing is over. */
 static void lane_fail(lane *l, const pbus_error *err)
 {
-    feed_tell(l->feed, PBUS_NOTICE_DATABASE, NULL, 0, "%s", err->message);
+    if (l->session.conn || !feed_is_abandoned(l->feed)) /* else it was not opened again, as is right */
+        feed_tell(l->feed, PBUS_NOTICE_DATABASE, NULL, 0, "%s", err->message);
     lane_close(l);
     feed_lose(l->feed);
 }
@@ -333,7 +288,7 @@ static size_t lane_n_ready(lane *l, event *const *events, size_t n, lane_state *
     *out_next = LANE_READY;
     for (size_t i = 0; i < n; i++) {
         filter_match match = subscription_wants_at_last(f->sub, events[i], &err);
-        if (match == FILTER_OPEN && i == 0)
+        if (match == FILTER_OPEN && i == 0 && !feed_is_stopping(f))
             feed_tell(f, PBUS_NOTICE_SCHEMA, events[i], 0, "%s", err.message);
         if (match == FILTER_OPEN || match == FILTER_NO) {
             *out_next = match == FILTER_NO ? LANE_UNWANTED : LANE_WAITS;

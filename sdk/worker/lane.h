@@ -2,19 +2,18 @@
 #ifndef POSTBUS_WORKER_LANE_H
 #define POSTBUS_WORKER_LANE_H
 
+#include "cancel.h"
 #include "feed.h"
 #include "ledger.h"
 #include "waiting.h"
 #include "tally.h"
-
-typedef struct lane_cancel lane_cancel;
 
 struct lane {
     feed *feed;
     waiting waiting;     /* without a database */
     uint64_t generation; /* to which that belongs */
     session session;
-    lane_cancel *cancel; /* of the session; under the feed's lock */
+    cancel *cancel; /* of the session; under the feed's lock */
     pthread_t thread;
     bool started;
     event **batch;               /* what is being handled: room for batch_size */
@@ -53,7 +52,7 @@ const event *lane_peek(lane *l);
 
 uint32_t lane_random(lane *l);
 
-/* Ends what the lane's session is doing, and opens another one; what was done by it is not counted on. */
+/* Ends what the lane's session is doing, and opens another one, unless the handlers are abandoned; what was done by it is not counted on. */
 PBUS_MUST_USE pbus_status lane_reopen(lane *l, pbus_error *err);
 
 #endif

@@ -268,23 +268,30 @@ static bool has_returned(void *arg)
     return ((stopping *)arg)->returned;
 }
 
-/* Something in between takes all connections, and nothing arrives: neither can the statement be cancelled nor does it end. */
-static void a_stop_returns_where_nobody_answers_its_cancel(void **state)
+/* A worker whose way to the database can be broken. */
+static net_proxy *start_behind_proxy(stage *s, const pbus_subscription *sub)
 {
-    stage *s = *state;
     char conninfo[200];
-    pthread_t thread;
-    stopping st = {.s = s};
     net_proxy *between = net_proxy_new();
     net_proxy_aim(between, pg_fixture_port(stage_server));
     snprintf(conninfo, sizeof conninfo, "host=127.0.0.1 port=%d dbname=billing user=billing_app",
              net_proxy_port(between));
-    pbus_subscription sub = stage_subscription(s, asleep);
-    pbus_worker_options options = stage_options(s, &sub, 1);
+    pbus_worker_options options = stage_options(s, sub, 1);
     options.conninfo = conninfo;
-    stage_produce(s->topic, "k", "v", NULL, NULL);
     if (pbus_worker_start(&options, &s->worker, &s->err) != PBUS_OK)
         fail_msg("%s", s->err.message);
+    return between;
+}
+
+/* Something in between takes all connections, and nothing arrives: neither can the statement be cancelled nor does it end. */
+static void a_stop_returns_where_nobody_answers_its_cancel(void **state)
+{
+    stage *s = *state;
+    pthread_t thread;
+    stopping st = {.s = s};
+    pbus_subscription sub = stage_subscription(s, asleep);
+    stage_produce(s->topic, "k", "v", NULL, NULL);
+    net_proxy *between = start_behind_proxy(s, &sub);
     stage_expect_soon(
         s, 1,
         "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)' AND state = "
@@ -298,6 +305,96 @@ static void a_stop_returns_where_nobody_answers_its_cancel(void **state)
     assert_int_equal(st.status, PBUS_ERROR_BUSY);
     stage_stop(s);
     net_proxy_free(between);
+}
+
+static void *free_now(void *arg)
+{
+    stopping *st = arg;
+    pbus_worker_free(st->s->worker);
+    st->returned = true;
+    return NULL;
+}
+
+/* The figures are being asked for when nothing arrives any more: neither an answer nor a cancel. */
+static void a_worker_is_freed_where_nobody_answers_what_its_figures_are(void **state)
+{
+    stage *s = *state;
+    pthread_t thread;
+    stopping st = {.s = s};
+    pbus_subscription sub = stage_subscription(s, stage_insert);
+    stage_produce(s->topic, "k", "v", NULL, NULL);
+    net_proxy *between = start_behind_proxy(s, &sub);
+    stage_expect_soon(s, 1, "SELECT sum(next_offset)::bigint FROM postbus_inbox.position");
+    PGconn *other = pg_fixture_connect(stage_server, "billing", NULL);
+    pg_run(other, "BEGIN");
+    pg_run(other, "LOCK TABLE postbus_inbox.dead");
+    FILE *nowhere = fopen("/dev/null", "w");
+    assert_int_equal(pbus_worker_write_metrics(s->worker, nowhere, &s->err), PBUS_OK);
+    fclose(nowhere);
+    stage_expect_soon(
+        s, 1,
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'postbus % census %' "
+        "AND wait_event_type = 'Lock'");
+    assert_int_equal(pbus_worker_stop(s->worker, STAGE_STOP_MS, &s->err), PBUS_OK);
+    net_proxy_hold(between, NET_BOTH_WAYS);
+    assert_int_equal(pthread_create(&thread, NULL, free_now, &st), 0);
+    bool in_time = wait_until(has_returned, &st, STAGE_DEADLINE_MS);
+    PQfinish(other);
+    net_proxy_heal(between);
+    pthread_join(thread, NULL);
+    s->worker = NULL;
+    net_proxy_free(between);
+    assert_true(in_time);
+}
+
+/* What is sent and not answered when it returns. */
+static pbus_outcome unfinished(const pbus_delivery *event, PGconn *tx, void *arg)
+{
+    pbus_outcome outcome = event->attempt == 1 ? stage_gated(event, tx, arg) : stage_insert(event, tx, arg);
+    if (event->attempt == 1)
+        PQsendQuery(tx, "SELECT pg_sleep(600)");
+    return outcome;
+}
+
+/* Its session is given up in the end, and another one is tried, which is told not to come about. */
+static void a_handler_that_left_a_command_where_nobody_answers_is_not_waited_for_without_a_limit(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, unfinished);
+    sub.n_threads = 1;
+    stage_produce(s->topic, "k", "wait", NULL, NULL);
+    net_proxy *between = start_behind_proxy(s, &sub);
+    stage_expect_at_gate(s);
+    net_proxy_hold(between, NET_BOTH_WAYS);
+    few_notices few = {s, stage_notices(s, PBUS_NOTICE_DATABASE) + 1};
+    stage_open_gate(s);
+    bool told = wait_until(database_failed_often, &few, STAGE_DEADLINE_MS);
+    net_proxy_heal(between);
+    assert_true(told);
+    stage_expect_soon(s, 1, "SELECT count(*) FROM effect");
+    stage_stop(s);
+    net_proxy_free(between);
+}
+
+/* A session that it would open is refused, and that would be told. */
+static void after_it_was_abandoned_a_handler_gets_no_further_session(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, unfinished);
+    sub.n_threads = 1;
+    stage_produce(s->topic, "k", "wait", NULL, NULL);
+    stage_start(s, &sub, 1);
+    stage_expect_at_gate(s);
+    assert_int_equal(pbus_worker_stop(s->worker, 0, &s->err), PBUS_ERROR_BUSY);
+    pg_run(s->conn, "ALTER ROLE billing_app NOLOGIN");
+    stage_open_gate(s);
+    pbus_status status = pbus_worker_stop(s->worker, STAGE_STOP_MS, &s->err);
+    pg_run(s->conn, "ALTER ROLE billing_app LOGIN");
+    assert_int_equal(status, PBUS_OK);
+    if (stage_notices(s, PBUS_NOTICE_DATABASE) > 0)
+        fail_msg("%s", s->last_message[PBUS_NOTICE_DATABASE]);
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 1, "SELECT count(*) FROM effect");
 }
 
 /* Restored to a time when there was no such subscription, and its number has become another's. */
@@ -336,6 +433,9 @@ int main(void)
         STAGE_TEST(nothing_is_read_on_while_positions_are_not_known),
         STAGE_TEST(a_database_older_than_the_subscription_is_not_worked),
         STAGE_TEST(a_stop_returns_where_nobody_answers_its_cancel),
+        STAGE_TEST(a_worker_is_freed_where_nobody_answers_what_its_figures_are),
+        STAGE_TEST(a_handler_that_left_a_command_where_nobody_answers_is_not_waited_for_without_a_limit),
+        STAGE_TEST(after_it_was_abandoned_a_handler_gets_no_further_session),
     };
     cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     return cmocka_run_group_tests(tests, stage_group_setup, stage_group_teardown);

@@ -265,6 +265,10 @@ static void a_session_that_is_lost_under_a_handler_is_told_and_the_event_tried_a
     stage_start(s, &sub, 1);
     stage_expect_soon(s, 1, "SELECT count(*) FROM effect WHERE attempt = 2");
     stage_expect_notice(s, PBUS_NOTICE_DATABASE);
+    stage_stop(s);
+    const char *told = s->last_message[PBUS_NOTICE_DATABASE];
+    if (strchr(told, '\n') || !strstr(told, "the connection to PostgreSQL is lost"))
+        fail_msg("it is told in these words: %s", told);
 }
 
 /* The claim of the next event travels with the commit, and tells nothing of it. */
