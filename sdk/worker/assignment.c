@@ -7,16 +7,15 @@
 
 #include "bytes.h"
 #include "failure.h"
-#include "kafka.h"
 #include "lane.h"
 #include "postbus_sql.h"
 
 /* What a process had in hand is among the first MOST_AHEAD behind its position, and those by which the stored position was late. */
 enum { MOST_DOUBTED = 50000 };
 /* MOST_AHEAD: done behind an event that is not; more is not read of that partition. In memory 24 bytes each. */
-enum { MOST_AHEAD = 20000, WATERMARK_MS = 3000, ABSENT_MS = 1000 };
-/* So many brokers are waited for in vain by one asking: a reader that says nothing to the database for 15 s is taken for one that stands still. */
-enum { MOST_SILENT = 3 };
+enum { MOST_AHEAD = 20000, ABSENT_MS = 1000 };
+/* So long the brokers are asked: a reader that says nothing to the database for 15 s is taken for one that stands still. */
+enum { LOOK_MS = 10000 };
 /* Nothing is read while absent partitions are looked for: a look that took long is followed by so many times as long without one. */
 enum { LOOKS_APART = 4 };
 
@@ -68,7 +67,7 @@ void assignment_drop(assignment *a)
 
 /* The parameters of queries/place.sql and move.sql: arrays as text. */
 typedef struct columns {
-    bytes text[5];
+    bytes text[6];
 } columns;
 
 static void column_put(bytes *b, const char *value)
@@ -127,136 +126,98 @@ static int row_of(const PGresult *sources, const char *topic)
     return -1;
 }
 
-/* What a broker says of the partitions of one topic after the other. A question about a partition that has no leader, or one that does not answer, would be
- * waited for in vain: each time, where a broker leads many. */
-typedef struct leaders {
-    rd_kafka_t *rk;
-    const char *topic;
-    const struct rd_kafka_metadata *told; /* NULL: nothing */
-    bool none;                            /* no broker has answered; none is asked again */
-    int32_t silent[MOST_SILENT];          /* nor are these, nor is any where they are too many */
-    size_t n_silent;
-} leaders;
-
-static void leaders_done(leaders *l)
+/* As queries/positions.sql has it; -1: nothing is stored. */
+static int64_t stored_position(const PGresult *positions, int source, int32_t number)
 {
-    if (l->told)
-        rd_kafka_metadata_destroy(l->told);
-    l->told = NULL;
-}
-
-static void leaders_ask(leaders *l, const char *topic)
-{
-    leaders_done(l);
-    l->topic = topic;
-    rd_kafka_topic_t *rkt = l->none ? NULL : rd_kafka_topic_new(l->rk, topic, NULL);
-    if (!rkt)
-        return;
-    l->none = rd_kafka_metadata(l->rk, 0, rkt, &l->told, WATERMARK_MS) != RD_KAFKA_RESP_ERR_NO_ERROR;
-    rd_kafka_topic_destroy(rkt);
-}
-
-/* -1: it has none. */
-static int32_t leader_of(leaders *l, const rd_kafka_topic_partition_t *p)
-{
-    if (!l->topic || strcmp(l->topic, p->topic) != 0)
-        leaders_ask(l, p->topic);
-    if (!l->told || l->told->topic_cnt != 1)
-        return -1;
-    const struct rd_kafka_metadata_topic *t = &l->told->topics[0];
-    for (int i = 0; i < t->partition_cnt; i++)
-        if (t->partitions[i].id == p->partition)
-            return t->partitions[i].leader;
+    for (int i = 0; i < PQntuples(positions); i++)
+        if (atoi(PQgetvalue(positions, i, 0)) == source && atoi(PQgetvalue(positions, i, 1)) == number)
+            return strtoll(PQgetvalue(positions, i, 2), NULL, 10);
     return -1;
 }
 
-/* Whether there is somebody to ask about the partition. */
-static bool leaders_have(leaders *l, const rd_kafka_topic_partition_t *p)
+/* What is wanted, and of each where it is to be begun, as leaders_ask takes it. sources NULL: that does not matter. */
+static rd_kafka_topic_partition_list_t *list_starts(const assignment *a, const PGresult *sources)
 {
-    int32_t leader = l->n_silent < MOST_SILENT ? leader_of(l, p) : -1;
-    for (size_t i = 0; i < l->n_silent; i++)
-        if (l->silent[i] == leader)
-            return false;
-    return leader >= 0;
-}
-
-/* Of a partition that leaders_have: as kafka_offset; RD_KAFKA_OFFSET_INVALID: nobody tells. */
-static int64_t ask_offset(leaders *l, const rd_kafka_topic_partition_t *p, int64_t since_ms)
-{
-    int64_t offset;
-    rd_kafka_resp_err_t code = kafka_offset(l->rk, p->topic, p->partition, since_ms, WATERMARK_MS, &offset);
-    if (code == RD_KAFKA_RESP_ERR__TIMED_OUT)
-        l->silent[l->n_silent++] = leader_of(l, p);
-    return code == RD_KAFKA_RESP_ERR_NO_ERROR ? offset : RD_KAFKA_OFFSET_INVALID;
-}
-
-/* false: no broker tells. */
-static bool ask_ends(leaders *l, const rd_kafka_topic_partition_t *p, int64_t *low, int64_t *high)
-{
-    *low = -1;
-    *high = leaders_have(l, p) ? ask_offset(l, p, RD_KAFKA_OFFSET_END) : -1;
-    if (*high >= 0)
-        *low = ask_offset(l, p, RD_KAFKA_OFFSET_BEGINNING);
-    return *low >= 0;
-}
-
-/* Where the partition begins and ends in Kafka, as far as a broker tells in time. Its end is asked first: a record that comes between the
- * questions is then not passed over. */
-static void columns_put_place(assignment *a, columns *c, leaders *l, const PGresult *sources, int i)
-{
-    const rd_kafka_topic_partition_t *p = &a->wanted->elems[i];
-    int row = row_of(sources, p->topic);
-    int64_t low = -1, high = -1, start;
-    bool known = ask_ends(l, p, &low, &high);
-    start = low;
-    if (known && row >= 0 && a->feed->sub->begin == PBUS_BEGIN_LATEST) {
-        start = ask_offset(l, p, strtoll(PQgetvalue(sources, row, 2), NULL, 10));
-        if (start == RD_KAFKA_OFFSET_END)
-            start = high; /* none yet */
-        known = start >= 0;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(a->wanted);
+    for (int i = 0; i < list->cnt; i++) {
+        int row =
+            sources && a->feed->sub->begin == PBUS_BEGIN_LATEST ? row_of(sources, list->elems[i].topic) : -1;
+        list->elems[i].offset =
+            row < 0 ? RD_KAFKA_OFFSET_BEGINNING : strtoll(PQgetvalue(sources, row, 2), NULL, 10);
     }
-    column_put_number(&c->text[0], row < 0 ? -1 : atoi(PQgetvalue(sources, row, 0)));
-    column_put_number(&c->text[1], p->partition);
-    if (known) {
-        column_put_number(&c->text[2], low);
-        column_put_number(&c->text[3], high);
-        column_put_number(&c->text[4], start);
-        return;
+    return list;
+}
+
+static void ask_ends(assignment *a, rd_kafka_topic_partition_list_t *list, leaders_ends *out)
+{
+    leaders_ask(a->feed, a->rk, list, feed_now_ms() + LOOK_MS, &a->ask_from, out);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void column_put_known(bytes *b, int64_t offset)
+{
+    if (offset < 0)
+        column_put(b, "NULL");
+    else
+        column_put_number(b, offset);
+}
+
+static void columns_put_places(assignment *a, columns *c, const PGresult *sources, const PGresult *positions,
+                               const leaders_ends *ends)
+{
+    for (int i = 0; i < a->wanted->cnt; i++) {
+        const rd_kafka_topic_partition_t *p = &a->wanted->elems[i];
+        int row = row_of(sources, p->topic);
+        int source = row < 0 ? -1 : atoi(PQgetvalue(sources, row, 0));
+        column_put_number(&c->text[0], source);
+        column_put_number(&c->text[1], p->partition);
+        column_put_known(&c->text[2], ends[i].low);
+        column_put_known(&c->text[3], ends[i].high);
+        column_put_known(&c->text[4], ends[i].start);
+        column_put_number(&c->text[5], stored_position(positions, source, p->partition));
     }
-    for (int k = 2; k < 5; k++)
-        column_put(&c->text[k], "NULL");
+}
+
+/* What is stored is read before the brokers are asked: another member may go on meanwhile, and be behind the end that they told. */
+static pbus_status ask_stored(assignment *a, PGresult **out_sources, PGresult **out_positions,
+                              pbus_error *err)
+{
+    char id[16];
+    const char *id_value = id;
+    PGresult *rows[2];
+    snprintf(id, sizeof id, "%d", a->feed->id);
+    const statement both[] = {
+        {.sql = subscriber_sql_query("sources"), .n_params = 1, .values = &id_value},
+        {.sql = subscriber_sql_query("positions"), .n_params = 1, .values = &id_value},
+    };
+    pbus_status status = session_run(a->session, both, 2, rows, err);
+    *out_sources = rows[0];
+    *out_positions = rows[1];
+    return status;
 }
 
 static pbus_status ask_place(assignment *a, PGresult **out_sources, PGresult **out_rows, pbus_error *err)
 {
     columns c = {0};
-    leaders l = {.rk = a->rk};
-    char id[16];
-    const char *id_value = id;
-    snprintf(id, sizeof id, "%d", a->feed->id);
-    const statement ask_sources = {
-        .sql = subscriber_sql_query("sources"), .n_params = 1, .values = &id_value};
-    pbus_status status = session_run(a->session, &ask_sources, 1, out_sources, err);
-    if (status != PBUS_OK)
-        return status;
-    for (int i = 0; i < a->wanted->cnt; i++)
-        columns_put_place(a, &c, &l, *out_sources, i);
-    leaders_done(&l);
-    status = columns_run(a, &c, 5, a->feed->instance, "place", out_rows, err);
+    PGresult *positions = NULL;
+    leaders_ends *ends = calloc((size_t)a->wanted->cnt + 1, sizeof *ends);
+    if (!ends)
+        return failure(err, PBUS_ERROR_MEMORY, "no memory for positions");
+    pbus_status status = ask_stored(a, out_sources, &positions, err);
+    if (status == PBUS_OK) {
+        ask_ends(a, list_starts(a, *out_sources), ends);
+        columns_put_places(a, &c, *out_sources, positions, ends);
+        status = columns_run(a, &c, 6, a->feed->instance, "place", out_rows, err);
+    }
     columns_done(&c);
+    PQclear(positions);
+    free(ends);
     return status;
 }
 
-void assignment_ask_ends(assignment *a, assignment_ends *out)
+void assignment_ask_ends(assignment *a, leaders_ends *out)
 {
-    leaders l = {.rk = a->rk};
-    for (int i = 0; i < a->wanted->cnt; i++) {
-        const rd_kafka_topic_partition_t *p = &a->wanted->elems[i];
-        int64_t low = -1, high = -1;
-        bool known = ask_ends(&l, p, &low, &high);
-        out[i] = known ? (assignment_ends){low, high} : (assignment_ends){-1, -1};
-    }
-    leaders_done(&l);
+    ask_ends(a, list_starts(a, NULL), out);
 }
 
 void assignment_tell_gap(assignment *a, const partition *p, int64_t from, bool deleted)
@@ -348,19 +309,34 @@ pbus_status assignment_place(assignment *a, pbus_error *err)
     return status;
 }
 
+/* The place in what is wanted of one that was left out and can be told of now; -1: none. */
+static int find_absent(assignment *a)
+{
+    int found = -1;
+    leaders_ends *ends = calloc((size_t)a->wanted->cnt + 1, sizeof *ends);
+    if (!ends)
+        return -1;
+    rd_kafka_topic_partition_list_t *list = list_starts(a, NULL);
+    for (int i = 0; i < list->cnt; i++)
+        if (assignment_find(a, list->elems[i].topic, list->elems[i].partition) < a->n_placed)
+            list->elems[i].offset = RD_KAFKA_OFFSET_INVALID;
+    ask_ends(a, list, ends);
+    for (int i = 0; i < a->wanted->cnt && found < 0; i++)
+        if (ends[i].low >= 0)
+            found = i;
+    free(ends);
+    return found;
+}
+
 bool assignment_sees_absent(assignment *a)
 {
-    leaders l = {.rk = a->rk};
-    bool seen = false;
-    int64_t low, high, began_ms = feed_now_ms();
-    for (int i = 0; i < a->wanted->cnt && !seen; i++) {
-        const rd_kafka_topic_partition_t *p = &a->wanted->elems[i];
-        seen = assignment_find(a, p->topic, p->partition) == a->n_placed && ask_ends(&l, p, &low, &high);
-    }
-    leaders_done(&l);
+    int64_t began_ms = feed_now_ms();
+    int found = find_absent(a);
     int64_t now_ms = feed_now_ms();
     a->absent_at_ms = now_ms + ABSENT_MS + (now_ms - began_ms) * LOOKS_APART;
-    return seen;
+    if (found >= 0)
+        a->ask_from = found; /* before there is no time left for it when all are placed */
+    return found >= 0;
 }
 
 /* Reads the windows; false where nothing has changed, or a session was lost: nothing is known then. */

@@ -5,6 +5,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "feed.h"
+#include "leaders.h"
 #include "session.h"
 
 typedef struct partition {
@@ -25,6 +26,7 @@ typedef struct assignment {
     rd_kafka_topic_partition_list_t *wanted; /* what the group gave this member; NULL: nothing */
     partition *placed;                       /* each has the window of the same place in feed->windows */
     size_t n_placed;
+    int ask_from;        /* with which of wanted brokers are asked first */
     int64_t place_at_ms; /* when wanted is to be placed (again); INT64_MAX: it is */
     int64_t
         absent_at_ms; /* when partitions that had no position and no leader are looked for; INT64_MAX: there are none */
@@ -45,13 +47,8 @@ enum { ASSIGNMENT_AGAIN_MS = 1000 }; /* after it failed it is placed again */
 
 /* The parts of it that do not know who keeps positions. */
 
-/* Where a partition begins and ends in Kafka; -1: no broker tells. */
-typedef struct assignment_ends {
-    int64_t low, high;
-} assignment_ends;
-
 /* Of each that is wanted: room for as many. */
-void assignment_ask_ends(assignment *a, assignment_ends *out);
+void assignment_ask_ends(assignment *a, leaders_ends *out);
 /* Reads n partitions, each from its stored_next; takes the array over, whatever comes of it. */
 PBUS_MUST_USE pbus_status assignment_begin(assignment *a, partition *placed, size_t n, pbus_error *err);
 /* What lay behind the position `from` is gone: deleted, or the topic was made anew. It is read from p->stored_next. */

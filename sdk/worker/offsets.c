@@ -34,7 +34,7 @@ static pbus_status ask_committed(assignment *a, rd_kafka_topic_partition_list_t 
     return failure(err, PBUS_ERROR_BUSY, "the group's positions cannot be read: %s", rd_kafka_err2str(code));
 }
 
-static void put_start(assignment *a, partition *p, int64_t committed, const assignment_ends *ends)
+static void put_start(assignment *a, partition *p, int64_t committed, const leaders_ends *ends)
 {
     feed *f = a->feed;
     bool known = ends->low >= 0;
@@ -49,7 +49,7 @@ static void put_start(assignment *a, partition *p, int64_t committed, const assi
 
 /* What neither has a position nor a broker that tells where it begins is left out. */
 static size_t put_placed(assignment *a, const rd_kafka_topic_partition_list_t *committed,
-                         const assignment_ends *ends, partition *placed)
+                         const leaders_ends *ends, partition *placed)
 {
     size_t n = 0;
     for (int i = 0; i < committed->cnt; i++) {
@@ -66,7 +66,7 @@ static size_t put_placed(assignment *a, const rd_kafka_topic_partition_list_t *c
 static pbus_status place(assignment *a, const rd_kafka_topic_partition_list_t *committed, pbus_error *err)
 {
     size_t n = (size_t)committed->cnt;
-    assignment_ends *ends = calloc(n + 1, sizeof *ends);
+    leaders_ends *ends = calloc(n + 1, sizeof *ends);
     partition *placed = calloc(n + 1, sizeof *placed);
     if (!ends || !placed) {
         free(ends);

@@ -162,6 +162,16 @@ static void a_server_that_was_started_anew_has_killed_nobody(void **state)
     assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM postbus_inbox.in_hand"), 1);
 }
 
+/* As after a clock was set back: the note is older than the server that it was made on. */
+static void a_clock_that_was_set_back_hides_no_death(void **state)
+{
+    stage *s = *state;
+    assert_int_equal(begin_attempt(s, "one"), 0);
+    pg_run(s->conn,
+           "UPDATE postbus_inbox.in_hand SET since = pg_postmaster_start_time() - interval '1 hour'");
+    assert_int_equal(begin_attempt(s, "another"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +181,7 @@ int main(void)
         STAGE_TEST(so_is_one_that_had_waited_for_another_attempt),
         STAGE_TEST(what_was_handled_beside_it_is_not_given_up),
         STAGE_TEST(a_server_that_was_started_anew_has_killed_nobody),
+        STAGE_TEST(a_clock_that_was_set_back_hides_no_death),
     };
     cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     return cmocka_run_group_tests(tests, stage_group_setup, stage_group_teardown);

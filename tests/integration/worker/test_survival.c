@@ -295,6 +295,33 @@ static void a_topic_that_was_made_anew_is_read_from_its_beginning(void **state)
         "SELECT string_agg(concat_ws(' ', reason, from_offset, to_offset), ',') FROM postbus_inbox.gap");
 }
 
+/* Between the answer of the brokers and the moment at which the database is asked: the row is held until the worker waits for it. */
+static void what_another_member_did_meanwhile_makes_no_topic_anew(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, stage_insert);
+    stage_produce(s->topic, "k", "first", NULL, NULL);
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 1, "SELECT sum(next_offset)::bigint FROM postbus_inbox.position");
+    stage_stop(s);
+    PGconn *other = pg_fixture_connect(stage_server, "billing", NULL);
+    pg_run(other, "BEGIN");
+    pg_run(other, "SELECT FROM postbus_inbox.position FOR UPDATE");
+    stage_start(s, &sub, 1);
+    stage_expect_soon(
+        s, 1,
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'postbus % reader %' "
+        "AND wait_event_type = 'Lock'");
+    stage_produce(s->topic, "k", "another's", NULL, NULL);
+    pg_run(other, "UPDATE postbus_inbox.position SET next_offset = 2 WHERE next_offset = 1");
+    pg_run(other, "COMMIT");
+    PQfinish(other);
+    stage_produce(s->topic, "k", "second", NULL, NULL);
+    stage_expect_soon(s, 1, "SELECT count(*) FROM effect WHERE value = 'second'");
+    pg_expect(s->conn, "first second", "SELECT string_agg(value, ' ' ORDER BY n) FROM effect");
+    assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM postbus_inbox.gap"), 0);
+}
+
 static void turn_inbox(stage *s)
 {
     pg_run(s->conn, "UPDATE postbus_inbox.rotation SET opened_at = now() - interval '1 year'");
@@ -359,6 +386,7 @@ int main(void)
         STAGE_TEST(so_does_the_example_with_a_batch_handler),
         STAGE_TEST(what_kafka_deleted_unread_is_told_and_written_down),
         STAGE_TEST(a_topic_that_was_made_anew_is_read_from_its_beginning),
+        STAGE_TEST(what_another_member_did_meanwhile_makes_no_topic_anew),
         STAGE_TEST(what_the_inbox_has_forgotten_is_not_handled_again_in_silence),
         STAGE_TEST(events_are_handled_once_while_the_inbox_turns),
     };
