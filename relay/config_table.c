@@ -30,14 +30,18 @@ const config_setting config_table[] = {
      .effect = "How this relay calls itself in postbus.leadership and in its log. Empty: host name and "
                "process id."},
     {"id_header", SETTING_TEXT, AT(id_header), .preset = "id", .placeholder = "NAME",
-     .effect = "The record header that carries the event id. Empty: none; subscribers then cannot tell a "
-               "repeated event."},
+     .effect = "The record header that carries the event id, behind those of the publisher. Empty: none; "
+               "subscribers then cannot tell a repeated event. Subscribers have to be told of another name "
+               "than id: "
+               "postbus work by the same setting, libpostbus_worker by an option."},
     {"type_header", SETTING_TEXT, AT(type_header), .preset = "type", .placeholder = "NAME",
-     .effect = "The record header that carries the type of an event that has one. Empty: none."},
+     .effect = "The record header that carries the type of an event that has one. Empty: none. To be told to "
+               "subscribers, likewise."},
     {"relayed_at_header", SETTING_TEXT, AT(relayed_at_header), .preset = "", .placeholder = "NAME",
-     .effect = "The record header that carries when the relay handed the event to its producer: milliseconds "
-               "since 1970 in decimal, by this machine's clock. Subscribers with libpostbus_worker know "
-               "relayed-at, and tell by it how long events waited for the relay. Empty: none."},
+     .effect =
+         "The record header that carries when the relay handed the event to its producer: milliseconds "
+         "since 1970 in decimal, by this machine's clock. Subscribers tell by it how long events waited for "
+         "the relay; they look for relayed-at unless told of another name. Empty: none."},
     {"delivery", SETTING_DELIVERY, AT(delivery), .preset = "at_least_once", .placeholder = "HOW",
      .effect =
          "exactly_once: events travel in Kafka transactions that are committed together with the relay's "

@@ -95,12 +95,8 @@ static void given_id(const page_bytes *uuid, char *out)
     *out = '\0';
 }
 
-typedef struct seen {
-    bool id, type, relayed_at;
-} seen;
-
 /* jsonb in binary is a version byte and JSON text. */
-static bool add_callers(const record_maker *m, const page_bytes *headers, rd_kafka_headers_t *out, seen *has)
+static bool add_callers(const page_bytes *headers, rd_kafka_headers_t *out)
 {
     if (headers->size < 1 || headers->data[0] != 1)
         return false;
@@ -115,28 +111,25 @@ static bool add_callers(const record_maker *m, const page_bytes *headers, rd_kaf
             break;
         }
         rd_kafka_header_add(out, name, -1, json_string_value(value), (ssize_t)json_string_length(value));
-        has->id |= m->id_header && strcmp(name, m->id_header) == 0;
-        has->type |= m->type_header && strcmp(name, m->type_header) == 0;
-        has->relayed_at |= m->relayed_at_header && strcmp(name, m->relayed_at_header) == 0;
     }
     json_decref(object);
     return ok;
 }
 
+/* Ours come last: of several headers of one name consumers take the last, and what tells a repeated event must be of one event only. */
 rd_kafka_headers_t *record_headers(const record_maker *m, const page_event *e, bool *ok)
 {
-    seen has = {0};
     *ok = true;
     if (!e->headers.data && !m->id_header && !(m->type_header && e->type.data) && !m->relayed_at_header)
         return NULL;
     rd_kafka_headers_t *out = rd_kafka_headers_new(3);
-    if (!out || (e->headers.data && !add_callers(m, &e->headers, out, &has))) {
+    if (!out || (e->headers.data && !add_callers(&e->headers, out))) {
         if (out)
             rd_kafka_headers_destroy(out);
         *ok = false;
         return NULL;
     }
-    if (m->id_header && !has.id) {
+    if (m->id_header) {
         char id[37];
         if (e->event_id.size == 16)
             given_id(&e->event_id, id);
@@ -144,10 +137,10 @@ rd_kafka_headers_t *record_headers(const record_maker *m, const page_event *e, b
             record_derived_id(m, e->id, id);
         rd_kafka_header_add(out, m->id_header, (ssize_t)m->id_header_size, id, 36);
     }
-    if (m->type_header && e->type.data && !has.type)
+    if (m->type_header && e->type.data)
         rd_kafka_header_add(out, m->type_header, (ssize_t)m->type_header_size, e->type.data,
                             (ssize_t)e->type.size);
-    if (m->relayed_at_header && !has.relayed_at)
+    if (m->relayed_at_header)
         rd_kafka_header_add(out, m->relayed_at_header, (ssize_t)m->relayed_at_header_size, m->now,
                             (ssize_t)m->now_size);
     return out;

@@ -33,7 +33,8 @@ enum {
     TAKES_KAFKA = 4,
     TAKES_RELAY = 8,
     TAKES_REGISTRY = 32,
-    TAKES_EVERY = 16, /* each database of the configuration file, not one of them */
+    TAKES_HEADERS = 64, /* where the relay puts what it tells of an event */
+    TAKES_EVERY = 16,   /* each database of the configuration file, not one of them */
 };
 
 typedef struct call call;

@@ -16,6 +16,8 @@ const char *const help_exit_codes[] = {
     NULL,
 };
 
+#define HEADER "_header"
+
 bool command_takes_setting(const command *cmd, const config_setting *setting)
 {
     if (strcmp(setting->name, "database") == 0)
@@ -24,6 +26,9 @@ bool command_takes_setting(const command *cmd, const config_setting *setting)
         return cmd->takes & TAKES_BROKERS;
     if (strncmp(setting->name, "registry_", 9) == 0)
         return cmd->takes & TAKES_REGISTRY;
+    size_t size = strlen(setting->name);
+    if (size > strlen(HEADER) && strcmp(setting->name + size - strlen(HEADER), HEADER) == 0)
+        return cmd->takes & (TAKES_HEADERS | TAKES_RELAY);
     return cmd->takes & TAKES_RELAY;
 }
 

@@ -296,19 +296,22 @@ static int work(working *w)
     pbus_error err;
     pbus_worker *worker;
     bool in_kafka = strcmp(w->cfg.positions, "kafka") == 0;
-    const pbus_worker_options settings = {.size = sizeof settings,
-                                          .application = w->cfg.application,
-                                          .conninfo = in_kafka ? NULL : w->c->cfg.database,
-                                          .positions =
-                                              in_kafka ? PBUS_POSITIONS_KAFKA : PBUS_POSITIONS_DATABASE,
-                                          .brokers = w->c->cfg.brokers,
-                                          .kafka = w->kafka,
-                                          .n_kafka = w->n_kafka,
-                                          .subscriptions = w->subscriptions,
-                                          .n_subscriptions = w->cfg.n_subscriptions,
-                                          .list_version = (int)w->cfg.list_version,
-                                          .notice = on_notice,
-                                          .notice_arg = w};
+    const pbus_worker_options settings = {
+        .size = sizeof settings,
+        .application = w->cfg.application,
+        .conninfo = in_kafka ? NULL : w->c->cfg.database,
+        .positions = in_kafka ? PBUS_POSITIONS_KAFKA : PBUS_POSITIONS_DATABASE,
+        .brokers = w->c->cfg.brokers,
+        .kafka = w->kafka,
+        .n_kafka = w->n_kafka,
+        .subscriptions = w->subscriptions,
+        .n_subscriptions = w->cfg.n_subscriptions,
+        .list_version = (int)w->cfg.list_version,
+        .notice = on_notice,
+        .notice_arg = w,
+        .id_header = w->c->cfg.id_header,
+        .type_header = w->c->cfg.type_header,
+        .relayed_at_header = *w->c->cfg.relayed_at_header ? w->c->cfg.relayed_at_header : NULL};
     pbus_status status = pbus_worker_start(&settings, &worker, &err);
     if (status == PBUS_ERROR_ARGUMENT)
         return misuse(w->c, "%s", err.message);
@@ -429,14 +432,15 @@ const command command_work = {
         "and so is the answer: "
         "{\"result\": \"ack\"}, \"retry\" or \"dead\", with \"reason\" and \"delay_ms\". With --http "
         "it is a POST of CloudEvents, and the status of the answer decides: 2xx is done, 408, 429, "
-        "3xx and 5xx are tried again, at the time of Retry-After where 429 and 503 have one, "
+        "3xx and 5xx are tried again, at the time of Retry-After where 429 and 5xx have one, "
         "other 4xx are a dead letter.\n\n"
         "With --positions kafka no database is needed: positions are the offsets of the consumer group, what "
         "is to "
         "be tried again waits in memory, and an event can be handed out more than once whenever partitions "
         "move.\n\n"
         "An event can be handed out more than once, after a crash for example: use the event's id "
-        "where that matters.\n\n"
+        "where that matters. Where the relay has another id_header, type_header or relayed_at_header, say "
+        "so here, too: without its id an event that the relay repeats is taken for another.\n\n"
         "SIGTERM and SIGINT stop it: it takes up nothing more, and lets what runs finish for "
         "--drain-ms. A second signal "
         "ends it at once.",
@@ -450,7 +454,7 @@ const command command_work = {
         "--exec ./invoice.sh\n"
         "postbus work /etc/postbus/shop.conf --config /etc/postbus/servers.conf",
     .options = options,
-    .takes = TAKES_DATABASE | TAKES_BROKERS | TAKES_KAFKA | TAKES_REGISTRY,
+    .takes = TAKES_DATABASE | TAKES_BROKERS | TAKES_KAFKA | TAKES_REGISTRY | TAKES_HEADERS,
     .most_words = 1,
     .words_remedy = "name one file of subscriptions, or none",
     .run = run,

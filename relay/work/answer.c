@@ -11,7 +11,6 @@
 enum {
     REQUEST_TIMEOUT = 408,
     TOO_MANY_REQUESTS = 429,
-    SERVICE_UNAVAILABLE = 503,
     /* What a server says by mistake (milliseconds, a date of the wrong year) holds up the events of a key; a server that means it says it again. */
     LONGEST_DELAY_S = 86400,
 };
@@ -53,7 +52,7 @@ pbus_outcome answer_outcome(const answer *a, int64_t now_s)
     snprintf(why, sizeof why, "HTTP status %d%s", a->status,
              class == 3 ? ", and redirects are not followed" : "");
     pbus_outcome outcome = retry_with_line(why, a);
-    bool names_time = a->status == TOO_MANY_REQUESTS || a->status == SERVICE_UNAVAILABLE;
+    bool names_time = a->status == TOO_MANY_REQUESTS || class == 5;
     if (class == 4 && a->status != TOO_MANY_REQUESTS && a->status != REQUEST_TIMEOUT)
         outcome.verdict = PBUS_DEAD;
     else if (names_time && a->retry_after)

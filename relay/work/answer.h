@@ -13,7 +13,7 @@ typedef struct answer {
     size_t n_body; /* kept of it */
 } answer;
 
-/* 2xx is ACK; 408, 429 and what is none of 4xx RETRY, with 429 and 503 at the time that Retry-After names; other 4xx DEAD. The first line of the
+/* 2xx is ACK; 408, 429 and what is none of 4xx RETRY, with 429 and 5xx at the time that Retry-After names; other 4xx DEAD. The first line of the
  * body becomes part of the reason. now_s: since 1970. */
 pbus_outcome answer_outcome(const answer *a, int64_t now_s);
 

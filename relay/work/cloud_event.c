@@ -248,12 +248,18 @@ static bool add_attribute(struct curl_slist **headers, const char *name, const j
     return add_encoded(headers, "ce-", name, number, (size_t)n);
 }
 
+static bool is_event_id(const pbus_delivery *e, const pbus_record_header *h)
+{
+    pbus_uuid id;
+    return e->event_id && h->value && pbus_uuid_parse(h->value, &id, NULL) == PBUS_OK &&
+           memcmp(&id, e->event_id, sizeof id) == 0;
+}
+
 /* What became an attribute, the Content-Type among them, is not sent a second time. */
 static bool is_taken(const pbus_delivery *e, const pbus_record_header *h, const json_t *a)
 {
     const char *name = attribute_of(h->name, header_find(e, "ce_specversion") != NULL);
-    return (name && json_object_get(a, name)) || (e->event_id && strcmp(h->name, "id") == 0) ||
-           (e->type && strcmp(h->name, "type") == 0) ||
+    return (name && json_object_get(a, name)) || is_event_id(e, h) || (e->type && h->value == e->type) ||
            (h == header_find(e, "content-type") && is_usable_type(h));
 }
 

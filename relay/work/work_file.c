@@ -87,6 +87,10 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
     return 0;
 }
 
+/* The default of a list, which an empty one is told from by it. */
+#define UNSAID "\001"
+static char unsaid_list[] = "{\"" UNSAID "\"}"; /* libconfuse has no const */
+
 static size_t add_table(cfg_opt_t *options, const config_setting *table)
 {
     size_t n = 0;
@@ -99,7 +103,8 @@ static bool tell_list(cfg_t *cfg, const char *key, const char *name, work_file_t
                       char *why, size_t why_size)
 {
     for (unsigned i = 0; i < cfg_size(cfg, name); i++)
-        if (!told(arg, key, name, cfg_getnstr(cfg, name, i), why, why_size))
+        if (strcmp(cfg_getnstr(cfg, name, i), UNSAID) != 0 &&
+            !told(arg, key, name, cfg_getnstr(cfg, name, i), why, why_size))
             return false;
     return true;
 }
@@ -127,6 +132,14 @@ static void tell_all(cfg_t *cfg, work_file_told *told, void *arg)
     bool ok = tell(cfg, NULL, work_process_table, "consumer", told, arg);
     for (unsigned i = 0; ok && i < cfg_size(cfg, "subscription"); i++) {
         cfg_t *section = cfg_getnsec(cfg, "subscription", i);
+        if (cfg_size(section, "filter") == 0) {
+            refuse(
+                NULL,
+                "subscription %s: filter is an empty list, which no event passes; name a condition, or leave "
+                "filter out for every event",
+                cfg_title(section));
+            return;
+        }
         ok = tell(section, cfg_title(section), work_table, "filter", told, arg);
     }
 }
@@ -166,7 +179,7 @@ bool work_file_read(const char *path, work_file_told *told, void *arg, char *mes
 {
     cfg_opt_t within[MOST_OPTIONS], outer[MOST_OPTIONS];
     size_t n = add_table(within, work_table);
-    within[n++] = (cfg_opt_t)CFG_STR_LIST("filter", NULL, CFGF_NODEFAULT);
+    within[n++] = (cfg_opt_t)CFG_STR_LIST("filter", unsaid_list, CFGF_NONE);
     within[n] = (cfg_opt_t)CFG_END();
     n = add_table(outer, work_process_table);
     outer[n++] = (cfg_opt_t)CFG_STR_LIST("consumer", NULL, CFGF_NODEFAULT);

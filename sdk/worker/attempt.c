@@ -527,7 +527,8 @@ static pbus_status attempt_taken(lane *l, const due_event *due, pbus_error *err)
     for (int reruns = 0; again; reruns++) {
         attempt a = {.l = l};
         again = false;
-        status = ledger_begin_take(&l->session, due->n, l->feed->sub->time_limit_ms, &a.e, a.xid, err);
+        status = ledger_begin_take(&l->session, due->n, l->feed->sub->time_limit_ms, &l->feed->cfg->headers,
+                                   &a.e, a.xid, err);
         if (status == PBUS_OK && !a.e)
             return session_execute(&l->session, "ROLLBACK", err); /* another was faster */
         if (status == PBUS_OK)

@@ -68,15 +68,15 @@ static pbus_uuid identity_of_place(int32_t partition, int64_t offset, int incarn
 
 static const pbus_record_header *header_find(const event *e, const char *name)
 {
-    for (size_t i = 0; i < e->view.n_headers; i++)
-        if (e->view.headers[i].value && strcmp(e->view.headers[i].name, name) == 0)
-            return &e->view.headers[i];
+    for (size_t i = *name ? e->view.n_headers : 0; i > 0; i--)
+        if (e->view.headers[i - 1].value && strcmp(e->view.headers[i - 1].name, name) == 0)
+            return &e->view.headers[i - 1];
     return NULL;
 }
 
-static void read_headers(event *e)
+static void read_headers(event *e, const event_headers *names)
 {
-    const pbus_record_header *id = header_find(e, "id"), *type = header_find(e, "type");
+    const pbus_record_header *id = header_find(e, names->id), *type = header_find(e, names->type);
     if (type && strlen(type->value) == type->value_size)
         e->view.type = type->value;
     if (id && pbus_uuid_parse(id->value, &e->event_id, NULL) == PBUS_OK && e->event_id.bytes[6] >> 4 != 0)
@@ -93,9 +93,9 @@ static int64_t time_of(const pbus_record_header *h)
 }
 
 /* A producer's timestamp says when the event was published, the broker's when it had been relayed; which is of a topic's configuration. */
-static void read_times(event *e, rd_kafka_timestamp_type_t how)
+static void read_times(event *e, rd_kafka_timestamp_type_t how, const event_headers *names)
 {
-    e->relayed_ms = time_of(header_find(e, "relayed-at"));
+    e->relayed_ms = time_of(header_find(e, names->relayed_at));
     e->published_ms = how == RD_KAFKA_TIMESTAMP_CREATE_TIME ? e->view.timestamp_ms : -1;
     if (e->relayed_ms < 0 && how == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME)
         e->relayed_ms = e->view.timestamp_ms;
@@ -126,7 +126,8 @@ static void put_headers(event *e, const rd_kafka_headers_t *headers, block *b)
     }
 }
 
-event *event_from_record(const rd_kafka_message_t *record, const char *topic, int incarnation)
+event *event_from_record(const rd_kafka_message_t *record, const char *topic, int incarnation,
+                         const event_headers *names)
 {
     rd_kafka_headers_t *headers = NULL;
     rd_kafka_timestamp_type_t how;
@@ -147,8 +148,8 @@ event *event_from_record(const rd_kafka_message_t *record, const char *topic, in
     e->view.value = record->payload ? block_put(&b, record->payload, record->len) : NULL;
     e->view.value_size = record->len;
     e->view.timestamp_ms = rd_kafka_message_timestamp(record, &how);
-    read_headers(e);
-    read_times(e, how);
+    read_headers(e, names);
+    read_times(e, how, names);
     e->identity =
         e->view.event_id ? e->event_id : identity_of_place(record->partition, record->offset, incarnation);
     e->queue = hash_of(topic, record->key, record->key ? record->key_len : 0);
@@ -207,7 +208,7 @@ static const void *put_column(const PGresult *row, int column, block *b, size_t 
     return PQgetisnull(row, 0, column) ? NULL : block_put(b, PQgetvalue(row, 0, column), *out_size);
 }
 
-event *event_from_row(const PGresult *row)
+event *event_from_row(const PGresult *row, const event_headers *names)
 {
     size_t n_headers = get_u32(PQgetvalue(row, 0, T_N_HEADERS)), topic_size;
     size_t total = (size_t)PQgetlength(row, 0, T_KEY) + (size_t)PQgetlength(row, 0, T_VALUE) +
@@ -230,7 +231,7 @@ event *event_from_row(const PGresult *row)
     e->has_queue = !PQgetisnull(row, 0, T_QUEUE);
     e->queue = e->has_queue ? get_i64(row, T_QUEUE) : 0;
     memcpy(e->identity.bytes, PQgetvalue(row, 0, T_IDENTITY), sizeof e->identity.bytes);
-    read_headers(e);
+    read_headers(e, names);
     return e;
 }
 

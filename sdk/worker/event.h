@@ -38,11 +38,17 @@ typedef struct event {
     struct event *next;
 } event;
 
+/* The headers in which the relay tells of an event; "": in none. Where a record has several of a name, the last one counts: the publisher's come before. */
+typedef struct event_headers {
+    char *id, *type, *relayed_at;
+} event_headers;
+
 /* incarnation: of the partition, for records without an event id. topic: borrowed for as long as the event lives. NULL: no memory. */
-event *event_from_record(const rd_kafka_message_t *record, const char *topic, int incarnation);
+event *event_from_record(const rd_kafka_message_t *record, const char *topic, int incarnation,
+                         const event_headers *names);
 
 /* A row of queries/take.sql. */
-event *event_from_row(const struct pg_result *row);
+event *event_from_row(const struct pg_result *row, const event_headers *names);
 
 void event_free(event *e);
 

@@ -20,6 +20,7 @@ typedef struct worker_config {
     int list_version;
     setting *kafka;
     size_t n_kafka;
+    event_headers headers;
     pbus_notice_function *notice;
     void *notice_arg;
 } worker_config;

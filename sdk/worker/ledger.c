@@ -249,8 +249,8 @@ pbus_status ledger_begin_claims(session *s, int subscription, event *const *even
     return claim_many(s, subscription, events, n, limit_ms, out, out_xid, err);
 }
 
-pbus_status ledger_begin_take(session *s, int64_t n_wanted, int64_t limit_ms, event **out, char *out_xid,
-                              pbus_error *err)
+pbus_status ledger_begin_take(session *s, int64_t n_wanted, int64_t limit_ms, const event_headers *names,
+                              event **out, char *out_xid, pbus_error *err)
 {
     char id[24];
     snprintf(id, sizeof id, "%" PRId64, n_wanted);
@@ -269,7 +269,7 @@ pbus_status ledger_begin_take(session *s, int64_t n_wanted, int64_t limit_ms, ev
     *out = NULL;
     pbus_status status = session_run(s, all, n, results, err);
     if (status == PBUS_OK && PQntuples(results[1]) == 1) {
-        *out = event_from_row(results[1]);
+        *out = event_from_row(results[1], names);
         snprintf(out_xid, LEDGER_XID_SIZE, "%" PRIu64, bytes_get_u64(PQgetvalue(results[1], 0, 0)));
         if (!*out)
             status = failure(err, PBUS_ERROR_MEMORY, "no memory for an event");

@@ -36,8 +36,9 @@ PBUS_MUST_USE pbus_status ledger_begin_claims(session *s, int subscription, even
                                               int64_t limit_ms, claim_state *out, char *out_xid,
                                               pbus_error *err);
 /* Begins a transaction and takes the event n; *out is NULL where it is not due any more. It is the caller's. limit_ms: as above. */
-PBUS_MUST_USE pbus_status ledger_begin_take(session *s, int64_t n, int64_t limit_ms, event **out,
-                                            char *out_xid, pbus_error *err);
+PBUS_MUST_USE pbus_status ledger_begin_take(session *s, int64_t n, int64_t limit_ms,
+                                            const event_headers *names, event **out, char *out_xid,
+                                            pbus_error *err);
 
 /* An event that is due. */
 typedef struct due_event {

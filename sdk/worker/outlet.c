@@ -73,28 +73,29 @@ static void add_time(rd_kafka_headers_t *headers, const char *name, int64_t at_m
 }
 
 /* An id of its own, of version 4: it may die again. */
-static void add_id(rd_kafka_headers_t *headers)
+static void add_id(rd_kafka_headers_t *headers, const char *name)
 {
     pbus_uuid id;
     char text[PBUS_UUID_TEXT_SIZE];
-    if (getrandom(id.bytes, sizeof id.bytes, 0) != sizeof id.bytes)
+    if (!*name || getrandom(id.bytes, sizeof id.bytes, 0) != sizeof id.bytes)
         return;
     id.bytes[6] = (unsigned char)((id.bytes[6] & 0x0f) | 0x40);
     id.bytes[8] = (unsigned char)((id.bytes[8] & 0x3f) | 0x80);
     pbus_uuid_format(&id, text);
-    add_text(headers, "id", text);
+    add_text(headers, name, text);
 }
 
-static bool is_ours(const char *name)
+static bool is_ours(const char *name, const event_headers *names)
 {
-    return strcmp(name, "id") == 0 || strncmp(name, "original-", 9) == 0 || strncmp(name, "dead-", 5) == 0;
+    return strcmp(name, names->id) == 0 || strncmp(name, "original-", 9) == 0 ||
+           strncmp(name, "dead-", 5) == 0;
 }
 
-static void add_own(rd_kafka_headers_t *headers, const event *e)
+static void add_own(rd_kafka_headers_t *headers, const event *e, const event_headers *names)
 {
     for (size_t i = 0; i < e->view.n_headers; i++) {
         const pbus_record_header *h = &e->view.headers[i];
-        if (!is_ours(h->name))
+        if (!is_ours(h->name, names))
             rd_kafka_header_add(headers, h->name, -1, h->value, (ssize_t)h->value_size);
     }
 }
@@ -104,8 +105,8 @@ static rd_kafka_headers_t *headers_of(const feed *f, const event *e, const char 
     char id[PBUS_UUID_TEXT_SIZE];
     rd_kafka_headers_t *headers = rd_kafka_headers_new(e->view.n_headers + 16);
     int64_t now_ms = feed_wall_ms();
-    add_id(headers);
-    add_own(headers, e);
+    add_id(headers, f->cfg->headers.id);
+    add_own(headers, e, &f->cfg->headers);
     add_text(headers, "original-topic", e->view.topic);
     add_number(headers, "original-partition", e->view.partition);
     add_number(headers, "original-offset", e->view.offset);

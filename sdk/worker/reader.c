@@ -270,7 +270,7 @@ static void on_record(reader *r, const rd_kafka_message_t *record)
     if (place == r->mine.n_placed || record->offset < f->windows[place].read_next)
         return; /* of an assignment that is over */
     const partition *p = &r->mine.placed[place];
-    event *e = event_from_record(record, p->topic, p->incarnation);
+    event *e = event_from_record(record, p->topic, p->incarnation, &f->cfg->headers);
     filter_match match = e ? subscription_wants(f->sub, e) : FILTER_NO_MEMORY;
     if (match == FILTER_NO) {
         event_free(e);

@@ -81,8 +81,13 @@ static bool copy_config(worker_config *cfg, const pbus_worker_options *o)
     cfg->application = strdup(o->application);
     cfg->conninfo = o->conninfo ? strdup(o->conninfo) : NULL;
     cfg->brokers = strdup(o->brokers);
+    cfg->headers =
+        (event_headers){.id = strdup(o->id_header ? o->id_header : "id"),
+                        .type = strdup(o->type_header ? o->type_header : "type"),
+                        .relayed_at = strdup(o->relayed_at_header ? o->relayed_at_header : "relayed-at")};
     cfg->kafka = calloc(o->n_kafka + 1, sizeof *cfg->kafka);
-    if (!cfg->application || (o->conninfo && !cfg->conninfo) || !cfg->brokers || !cfg->kafka)
+    if (!cfg->application || (o->conninfo && !cfg->conninfo) || !cfg->brokers || !cfg->kafka ||
+        !cfg->headers.id || !cfg->headers.type || !cfg->headers.relayed_at)
         return false;
     for (; cfg->n_kafka < o->n_kafka; cfg->n_kafka++) {
         setting *to = &cfg->kafka[cfg->n_kafka];
@@ -311,6 +316,9 @@ void pbus_worker_free(pbus_worker *worker)
     }
     free(worker->cfg.kafka);
     free(worker->cfg.application);
+    free(worker->cfg.headers.id);
+    free(worker->cfg.headers.type);
+    free(worker->cfg.headers.relayed_at);
     free(worker->cfg.conninfo);
     free(worker->cfg.brokers);
     free(worker->subs);

@@ -195,9 +195,9 @@ void topic_records_done(topic_records *records)
 
 const char *topic_record_header(const topic_record *record, const char *name)
 {
-    for (size_t i = 0; i < record->n_headers; i++) {
-        if (strcmp(record->headers[i].name, name) == 0)
-            return record->headers[i].value;
+    for (size_t i = record->n_headers; i > 0; i--) {
+        if (strcmp(record->headers[i - 1].name, name) == 0)
+            return record->headers[i - 1].value;
     }
     return NULL;
 }

@@ -38,7 +38,7 @@ topic_records topic_read_committed(const char *brokers, const char *topic, size_
 
 void topic_records_done(topic_records *records);
 
-/* The value of a header as a string; NULL where the record has none of that name. */
+/* The value of the last header of this name as a string; NULL where the record has none. */
 const char *topic_record_header(const topic_record *record, const char *name);
 
 #endif

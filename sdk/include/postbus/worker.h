@@ -58,8 +58,8 @@ typedef struct pbus_delivery {
     size_t key_size;
     const void *value; /* NULL: a tombstone; bytes, followed by a NUL that does not count */
     size_t value_size;
-    const char *type;          /* of the header "type"; NULL: the record has none */
-    const pbus_uuid *event_id; /* of the header "id"; NULL: the record has none, or no UUID there */
+    const char *type;          /* of the header type_header; NULL: the record has none */
+    const pbus_uuid *event_id; /* of the header id_header; NULL: the record has none, or no UUID there */
     const pbus_record_header *headers;
     size_t n_headers;
     int64_t timestamp_ms; /* the record's, since 1970; -1: it has none */
@@ -308,6 +308,12 @@ typedef struct pbus_worker_options {
     pbus_positions positions;
     pbus_notice_function *notice; /* may be NULL */
     void *notice_arg;
+    /* Where the relay puts an event's id, by which a repeated event is known, its type, and when it was relayed: as its settings of
+     * these names say. NULL: "id", "type" and "relayed-at"; "": nowhere. Without an id an event is known by its place in Kafka, and
+     * one that the relay repeats is handled again. Where a record has several headers of a name, the last one counts, which is the relay's. */
+    const char *id_header;
+    const char *type_header;
+    const char *relayed_at_header;
 } pbus_worker_options;
 
 typedef struct pbus_worker pbus_worker;

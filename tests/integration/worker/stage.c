@@ -104,14 +104,9 @@ static rd_kafka_t *producer(void)
     return rk;
 }
 
-static void produce(const char *topic, const char *key, const void *value, size_t size, const char *type,
-                    const char *id)
+static void produce_headers(const char *topic, const char *key, const void *value, size_t size,
+                            rd_kafka_headers_t *headers)
 {
-    rd_kafka_headers_t *headers = rd_kafka_headers_new(2);
-    if (id)
-        rd_kafka_header_add(headers, "id", -1, id, -1);
-    if (type)
-        rd_kafka_header_add(headers, "type", -1, type, -1);
     const rd_kafka_vu_t record[] = {
         {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = topic},
         {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)(intptr_t)key, key ? strlen(key) : 0}},
@@ -122,6 +117,26 @@ static void produce(const char *topic, const char *key, const void *value, size_
     rd_kafka_error_t *error = rd_kafka_produceva(producer(), record, sizeof record / sizeof record[0]);
     if (error)
         fail_msg("a record cannot be produced: %s", rd_kafka_error_string(error));
+}
+
+static void produce(const char *topic, const char *key, const void *value, size_t size, const char *type,
+                    const char *id)
+{
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(2);
+    if (id)
+        rd_kafka_header_add(headers, "id", -1, id, -1);
+    if (type)
+        rd_kafka_header_add(headers, "type", -1, type, -1);
+    produce_headers(topic, key, value, size, headers);
+}
+
+void stage_produce_with(const char *topic, const char *value, const pbus_record_header *headers, size_t n)
+{
+    rd_kafka_headers_t *all = rd_kafka_headers_new(n);
+    for (size_t i = 0; i < n; i++)
+        rd_kafka_header_add(all, headers[i].name, -1, headers[i].value, (ssize_t)headers[i].value_size);
+    produce_headers(topic, NULL, value, strlen(value), all);
+    stage_produce_flush();
 }
 
 void stage_produce_one(const char *topic, const char *key, const char *value, const char *type,

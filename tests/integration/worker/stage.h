@@ -51,7 +51,9 @@ void stage_produce(const char *topic, const char *key, const char *value, const 
 /* The same of a value in bytes. */
 void stage_produce_bytes(const char *topic, const char *key, const void *value, size_t size,
                          const char *type);
-/* The same in two steps, for many. */
+/* One with these headers. */
+void stage_produce_with(const char *topic, const char *value, const pbus_record_header *headers, size_t n);
+/* The same as the first in two steps, for many. */
 void stage_produce_one(const char *topic, const char *key, const char *value, const char *type,
                        const char *id);
 void stage_produce_flush(void);

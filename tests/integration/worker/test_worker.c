@@ -63,6 +63,62 @@ static void a_repeated_event_is_handled_once_and_one_without_id_by_its_place(voi
     assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM effect"), 4);
 }
 
+#define HEADER(name, text)                                                                                   \
+    {                                                                                                        \
+        name, text, sizeof(text) - 1                                                                         \
+    }
+#define AN_ID "0190f3e4-7c1a-8def-8000-00000000002a"
+#define ANOTHER_ID "0190f3e4-7c1a-8def-8000-00000000002b"
+
+/* A publisher's own header of the same name, such as an order's number, is the same for many events. */
+static void the_last_header_of_a_name_is_the_relays(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, stage_insert);
+    static const pbus_record_header one[] = {HEADER("id", ANOTHER_ID), HEADER("id", AN_ID)},
+                                    other[] = {HEADER("id", ANOTHER_ID), HEADER("id", ANOTHER_ID)};
+    stage_produce_with(s->topic, "one", one, 2);
+    stage_produce_with(s->topic, "other", other, 2);
+    stage_produce_with(s->topic, "one", one, 2);
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 3, "SELECT sum(next_offset)::bigint FROM postbus_inbox.position");
+    stage_stop(s);
+    pg_expect(s->conn, "one,other", "SELECT string_agg(value, ',' ORDER BY value) FROM effect");
+}
+
+/* Once more after each attempt: what had waited is read from the database, with its headers. */
+static pbus_outcome insert_type(const pbus_delivery *event, PGconn *tx, void *arg)
+{
+    if (event->attempt == 1)
+        return pbus_retry("not yet", 0);
+    pbus_delivery seen = *event;
+    seen.value = event->type ? event->type : "none";
+    seen.value_size = strlen(seen.value);
+    return event->event_id ? stage_insert(&seen, tx, arg) : pbus_dead("has no id");
+}
+
+static void headers_have_the_names_that_the_worker_is_told(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, insert_type);
+    static const pbus_record_header headers[] = {HEADER("ce_id", AN_ID), HEADER("ce_type", "paid"),
+                                                 HEADER("id", ANOTHER_ID), HEADER("type", "other")};
+    pbus_worker_options options = stage_options(s, &sub, 1);
+    options.id_header = "ce_id";
+    options.type_header = "ce_type";
+    for (int i = 0; i < 2; i++)
+        stage_produce_with(s->topic, "x", headers, 4);
+    stage_produce_with(s->topic, "x", &headers[2], 2);
+    if (pbus_worker_start(&options, &s->worker, &s->err) != PBUS_OK)
+        fail_msg("the worker does not start: %s", s->err.message);
+    stage_expect_soon(s, 3, "SELECT sum(next_offset)::bigint FROM postbus_inbox.position");
+    stage_expect_soon(s, 0, "SELECT count(*) FROM postbus_inbox.waiting");
+    stage_stop(s);
+    pg_expect(s->conn, "paid", "SELECT string_agg(value, ',') FROM effect");
+    assert_int_equal(
+        pg_number(s->conn, "SELECT count(*) FROM postbus_inbox.dead WHERE last_error ~ 'has no id'"), 1);
+}
+
 /* Fails "…fail" twice, "…poison" always, gives "…reject" up. */
 static pbus_outcome stubborn(const pbus_delivery *event, PGconn *tx, void *arg)
 {
@@ -495,6 +551,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STAGE_TEST(each_event_has_its_effect_once_and_keys_keep_their_order),
         STAGE_TEST(a_repeated_event_is_handled_once_and_one_without_id_by_its_place),
+        STAGE_TEST(the_last_header_of_a_name_is_the_relays),
+        STAGE_TEST(headers_have_the_names_that_the_worker_is_told),
         STAGE_TEST(later_events_of_a_key_wait_behind_one_that_fails_and_other_keys_go_on),
         STAGE_TEST(an_unordered_subscription_lets_later_events_of_the_key_pass),
         STAGE_TEST(what_has_had_its_last_attempt_is_a_dead_letter_with_its_history),

@@ -89,16 +89,19 @@ static void expect_body(const char *body)
 static void in_binary_mode_the_value_is_the_body(void **state)
 {
     (void)state;
-    const pbus_record_header headers[] = {header("id", "0190f3e4-7c1a-8def-8000-00000000002a"),
-                                          header("type", "order.paid"), header("tenant", "7"),
-                                          header("tenant", "8"), header("none", NULL)};
-    pbus_delivery e = event("{\"total\": 42}", headers, 5);
+    const pbus_record_header headers[] = {
+        header("id", "of the caller"), header("event", "0190f3e4-7c1a-8def-8000-00000000002a"),
+        header("type", "order.paid"),  header("tenant", "7"),
+        header("tenant", "8"),         header("none", NULL)};
+    pbus_delivery e = event("{\"total\": 42}", headers, 6);
+    e.type = headers[2].value;
     make(&e, false);
     expect_body("{\"total\": 42}");
     assert_ptr_equal(c.body, e.value);
     expect_lines("ce-specversion: 1.0\nce-id: 0190f3e4-7c1a-8def-8000-00000000002a\n"
                  "ce-source: /postbus/orders\nce-type: order.paid\nce-time: 2026-01-01T00:00:00.007Z\n"
                  "ce-partitionkey: a\nContent-Type: application/json\n" OWN
+                 "postbus-header-id: of%20the%20caller\n"
                  "postbus-header-tenant: 7\npostbus-header-tenant: 8\npostbus-header-none;\n");
 }
 

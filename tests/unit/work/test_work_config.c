@@ -89,6 +89,8 @@ static void a_bad_file_is_refused_with_the_place_and_the_remedy(void **state)
         {"application = a\nsubscription s {\n topics = t\n exec = x\n retry = or\n}\n", "retry is \"or\""},
         {"application = a\nsubscription s {\n topics = t\n exec = x\n filter = {\"type is x\"}\n}\n",
          "filter is \"type is x\"; write FIELD = TEXT"},
+        {"application = a\nsubscription s {\n topics = t\n exec = x\n filter = {}\n}\n",
+         "subscription s: filter is an empty list"},
         {"application = a\nconsumer = {\"x\"}\nsubscription s {\n topics = t\n exec = x\n}\n",
          "write NAME=VALUE"},
         {"application = a\nsubscription s {\n topics = t\n exec = x\n}\nsubscription s {\n topics = t\n exec "
