@@ -4,9 +4,12 @@
 #include <stdlib.h>
 
 #include "key_set.h"
+#include "refusal.h"
 
 #define MOST_IN_FLIGHT 64
 #define RETRY_US 100000
+#define UNCLEAR_LEAST                                                                                        \
+    5 /* refusals of one record in lane_timeout_ms, before they count as more than bad luck */
 
 struct alone_entry {
     alone_entry *next;
@@ -19,8 +22,10 @@ struct alone_key {
     uint64_t hash;
     alone_entry *first, **end;
     bool in_flight;
-    bool counted; /* of those in flight at once; not where the topic has stalled */
-    int flight;   /* the slot of its topic's flights */
+    bool counted;  /* of those in flight at once; not where the topic has stalled */
+    int flight;    /* the slot of its topic's flights */
+    int n_unclear; /* how often its first row was refused one after the other, and it is not clear why */
+    int64_t unclear_since_us;
 };
 
 void alone_start(alone *a, ship *out, batch_queue *queue)
@@ -76,6 +81,7 @@ static row *pop(alone *a, alone_key *k)
     alone_entry *e = k->first;
     row *r = e->row;
     k->first = e->next;
+    k->n_unclear = 0;
     if (!k->first)
         k->end = &k->first;
     free(e);
@@ -244,9 +250,38 @@ void alone_acked(alone *a, row *r)
 {
     alone_key *k = key_of(a, r);
     note_back(a, k);
-    flights_acked(&k->first->topic->flights, k->flight, a->ship->now_us);
+    topic *t = k->first->topic;
+    flights_answered(&t->flights, k->flight, a->ship->now_us);
+    flights_took(&t->flights, r->partition, a->ship->now_us);
+    t->doubtful = false;
     pop(a, k);
     go_on(a, k);
+}
+
+/* What a broker refuses again and again while its partition takes others is to blame itself; else its topic is, which waits in order, and for no
+ * person. -1: it is too early to tell. What leads a lane that waits already has no time of its own. */
+static int judge(const alone *a, alone_key *k, const row *r, int unclear, int64_t now_us)
+{
+    const topic *t = k->first->topic;
+    if (k->n_unclear++ == 0)
+        k->unclear_since_us = now_us;
+    if (t->head_alone && r->page->lane == t)
+        return refusal_of_whole_topic(unclear);
+    if (k->n_unclear < UNCLEAR_LEAST || now_us - k->unclear_since_us < a->ship->cfg->lane_timeout_ms * 1000)
+        return -1;
+    if (flights_have_taken(&t->flights, r->partition, k->unclear_since_us))
+        return unclear;
+    return refusal_of_whole_topic(unclear);
+}
+
+static void note_failed(const alone *a, alone_key *k, bool answered)
+{
+    if (answered) {
+        flights_answered(&k->first->topic->flights, k->flight, a->ship->now_us);
+        return;
+    }
+    flights_failed(&k->first->topic->flights, k->flight, a->ship->now_us);
+    k->n_unclear = 0;
 }
 
 void alone_failed(alone *a, row *r, int refusal, int64_t now_us)
@@ -255,7 +290,9 @@ void alone_failed(alone *a, row *r, int refusal, int64_t now_us)
     topic *t = k->first->topic;
     uint64_t hash = k->hash;
     note_back(a, k);
-    flights_failed(&t->flights, k->flight, a->ship->now_us);
+    note_failed(a, k, refusal >= 0);
+    if (refusal_is_unclear(refusal))
+        refusal = judge(a, k, r, refusal, now_us);
     if (refusal < 0) {
         r->state = ROW_HELD;
         make_ready(a, k);

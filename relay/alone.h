@@ -18,7 +18,7 @@ typedef struct alone {
     int64_t retry_at_us;
     /* Asked before each row is sent: whether it was set aside meanwhile, and is not to be sent any more. */
     bool (*aside)(void *arg, topic *t, row *r, const page_event *e, uint64_t hash);
-    /* A row was refused for good; refusals[refusal]. */
+    /* A row was refused for good (refusal.h). */
     void (*refused)(void *arg, topic *t, row *r, uint64_t hash, int refusal);
     void *arg;
 } alone;

@@ -223,8 +223,8 @@ static void rewind_all(relay *y)
     const void *owner = t->owner;
     int refusal = t->refusal;
     log_event(LOG_LEVEL_INFO, "transaction.aborted", "records=%zu reason=%s", t->n_rows,
-              refusal < 0 ? "a record failed" : refusals[refusal].reason);
-    if (refusal >= 0 && refusals[refusal].of_topic && t->topic)
+              refusal < 0 ? "a record failed" : refusal_get(refusal).reason);
+    if (refusal >= 0 && refusal_get(refusal).of_topic && t->topic)
         topic_refused(&y->ship.topics, t->topic, refusal, clock_now_us());
     if (owner == &y->redrive)
         redrive_rewind(&y->redrive);

@@ -34,13 +34,25 @@ int flights_sent(flights *f, int slot, int64_t now_us)
     return slot;
 }
 
-void flights_acked(flights *f, int slot, int64_t now_us)
+void flights_answered(flights *f, int slot, int64_t now_us)
 {
     if (slot < 0)
         return;
     f->slots[slot].n--;
     f->slots[slot].failed = false;
     f->slots[slot].since_us = now_us;
+}
+
+void flights_took(flights *f, int32_t partition, int64_t now_us)
+{
+    if (partition >= 0 && make_room(f, FLIGHT_PLACED + (int)partition))
+        f->slots[FLIGHT_PLACED + partition].took_us = now_us;
+}
+
+bool flights_have_taken(const flights *f, int32_t partition, int64_t since_us)
+{
+    int slot = FLIGHT_PLACED + (int)partition;
+    return partition >= 0 && slot < f->n_slots && f->slots[slot].took_us > since_us;
 }
 
 void flights_failed(flights *f, int slot, int64_t now_us)

@@ -19,6 +19,7 @@ typedef struct flight {
     bool stuck;       /* why its topic stalled */
     int64_t since_us; /* when the partition was last heard of, or when a record went to it that had none */
     int64_t failed_us;
+    int64_t took_us; /* when the partition took a record last */
 } flight;
 
 typedef struct flights {
@@ -27,9 +28,13 @@ typedef struct flights {
     int n_stuck; /* partitions */
 } flights;
 
-/* Without memory nothing is noted: the topic does not count as stalled then. Returns the slot the record is noted in, for the two below; -1: in none. */
+/* Without memory nothing is noted: the topic does not count as stalled then. Returns the slot the record is noted in, for the two functions below; -1: in none. */
 int flights_sent(flights *f, int slot, int64_t now_us);
-void flights_acked(flights *f, int slot, int64_t now_us);
+/* A broker answered, be it with an error. */
+void flights_answered(flights *f, int slot, int64_t now_us);
+/* A partition took a record, and whether it has since a moment. */
+void flights_took(flights *f, int32_t partition, int64_t now_us);
+bool flights_have_taken(const flights *f, int32_t partition, int64_t since_us);
 /* It came back, and may be sent again: that is not an answer. */
 void flights_failed(flights *f, int slot, int64_t now_us);
 /* Since when the slot that waits longest has waited; CLOCK_NEVER: nothing is on its way. */

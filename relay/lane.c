@@ -38,7 +38,7 @@ void lanes_load(lanes *l, PGresult *res)
 static void open_lane(lanes *l, topic *t)
 {
     if (!t->lane_open)
-        log_event(LOG_LEVEL_WARN, "lane.open", "topic=%s reason=%s", t->name, refusals[t->refusal].reason);
+        log_event(LOG_LEVEL_WARN, "lane.open", "topic=%s reason=%s", t->name, refusal_get(t->refusal).reason);
     t->lanes = l;
     t->lane_open = t->lane_dirty = true;
 }

@@ -37,7 +37,7 @@ typedef struct row {
     union {
         int32_t partition;  /* ROW_ACKED */
         int32_t flight;     /* ROW_SENT: flights.h */
-        int32_t refusal_at; /* ROW_PARKED: refusal_index */
+        int32_t refusal_at; /* ROW_PARKED: refusal.h */
     };
     uint8_t state;
     uint8_t waits_for;

@@ -24,12 +24,12 @@ static int put_number_or_null(char *to, long long n)
 
 static int put_element(char *to, int array, const row *r)
 {
-    const refusal_reason *why = &refusals[r->refusal_at];
+    refusal_reason why = refusal_get(r->refusal_at);
     switch (array) {
     case 0:
         return sprintf(to, "%lld", (long long)r->id);
     case 1:
-        return sprintf(to, "%s", why->reason);
+        return sprintf(to, "%s", why.reason);
     case 2:
         return sprintf(to, "%s", waits_name(r));
     case 3:
@@ -39,7 +39,7 @@ static int put_element(char *to, int array, const row *r)
                                           ? (long long)(int64_t)r->queue
                                           : 0);
     default:
-        return put_number_or_null(to, why->err);
+        return put_number_or_null(to, why.err);
     }
 }
 

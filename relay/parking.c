@@ -38,7 +38,8 @@ void parking_drop(parking *p)
 static bool is_suspect(const topic *t, const row *r, const page_event *e)
 {
     size_t size = e->value.size + e->key.size + e->headers.size + e->type.size + RECORD_BYTES;
-    return r->suspect || (t->max_bytes > 0 && size > (size_t)t->max_bytes) || (t->compacted && !e->key.data);
+    return r->suspect || t->doubtful || (t->max_bytes > 0 && size > (size_t)t->max_bytes) ||
+           (t->compacted && !e->key.data);
 }
 
 static void park(parking *p, row *r, row_waits waits_for, uint64_t queue, int refusal)
@@ -161,7 +162,7 @@ static void log_refused(parking *p, const topic *t, const row *r, int refusal)
         return;
     }
     log_event(LOG_LEVEL_WARN, "event.parked", "topic=%s id=%lld reason=%s code=%d not_logged=%llu remedy=%s",
-              t->name, (long long)r->id, refusals[refusal].reason, (int)refusals[refusal].err,
+              t->name, (long long)r->id, refusal_get(refusal).reason, (int)refusal_get(refusal).err,
               (unsigned long long)p->n_unlogged, "postbus parked list");
     p->logged_us = now_us;
     p->n_unlogged = 0;
@@ -189,13 +190,13 @@ static void refused(void *arg, topic *t, row *r, uint64_t hash, int refusal)
 {
     parking *p = arg;
     failpoint("after_refusal");
-    if (refusals[refusal].of_topic)
+    if (refusal_get(refusal).of_topic)
         topic_refused(&p->alone.ship->topics, t, refusal, clock_now_us());
     else
         log_refused(p, t, r, refusal);
     if (r->page->lane == p->redrive)
         redrive_refused(p->redrive, t, r, refusal);
-    else if (!refusals[refusal].of_topic)
+    else if (!refusal_get(refusal).of_topic)
         park_refused(p, t, r, hash, refusal);
     else if (r->page->lane)
         back_to_lane(t, r);

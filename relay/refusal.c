@@ -3,7 +3,11 @@
 
 #include <stddef.h>
 
-const refusal_reason refusals[] = {
+/* Numbers beyond the table are error codes, which begin at -1 (UNKNOWN_SERVER_ERROR). */
+#define CODE_LEAST RD_KAFKA_RESP_ERR_UNKNOWN
+enum { UNCLEAR = 1000, UNCLEAR_OF_TOPIC = 200000 };
+
+static const refusal_reason refusals[] = {
     [REFUSAL_TOPIC_MISSING] = {RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, "topic_missing", true},
     [REFUSAL_NO_LEADER] = {RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, "no_leader", true},
     [REFUSAL_NOT_ACKNOWLEDGED] = {RD_KAFKA_RESP_ERR_NO_ERROR, "not_acknowledged", true},
@@ -20,6 +24,62 @@ const refusal_reason refusals[] = {
     {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, "topic_not_authorized", true},
     {RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, "topic_invalid", true},
 };
+
+/* Answers that pass when partitions move and replicas come back, that are of the producer, or of how it is configured. */
+static const rd_kafka_resp_err_t of_no_record[] = {
+    RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+    RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
+    RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+    RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+    RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE,
+    RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE,
+    RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION,
+    RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+    RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+    RD_KAFKA_RESP_ERR_INVALID_REQUIRED_ACKS,
+    RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
+    RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+    RD_KAFKA_RESP_ERR_DUPLICATE_SEQUENCE_NUMBER,
+    RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH,
+    RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID,
+    RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR,
+    RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH,
+    RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH,
+    RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED,
+};
+
+static rd_kafka_resp_err_t code_of(int unclear)
+{
+    return unclear - (unclear >= UNCLEAR_OF_TOPIC ? UNCLEAR_OF_TOPIC : UNCLEAR) + CODE_LEAST;
+}
+
+refusal_reason refusal_get(int refusal)
+{
+    if (refusal < UNCLEAR)
+        return refusals[refusal];
+    return (refusal_reason){code_of(refusal), "broker_error", refusal >= UNCLEAR_OF_TOPIC};
+}
+
+bool refusal_is_unclear(int refusal)
+{
+    return refusal >= UNCLEAR;
+}
+
+int refusal_of_whole_topic(int unclear)
+{
+    return UNCLEAR_OF_TOPIC + code_of(unclear) - CODE_LEAST;
+}
+
+int refusal_of_answer(rd_kafka_resp_err_t err)
+{
+    int refusal = refusal_of(err);
+    if (refusal >= 0 || err < CODE_LEAST || err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return refusal;
+    for (size_t i = 0; i < sizeof of_no_record / sizeof of_no_record[0]; i++)
+        if (of_no_record[i] == err)
+            return -1;
+    return UNCLEAR + (int)err - CODE_LEAST;
+}
 
 int refusal_of(rd_kafka_resp_err_t err)
 {

@@ -1,4 +1,4 @@
-/* Refusals for good: the errors after which no broker will ever take a record as it is, with the names that users see. */
+/* Refusals: the errors after which no broker will ever take a record as it is, and those that do not say so, with the names that users see. */
 #ifndef POSTBUS_RELAY_REFUSAL_H
 #define POSTBUS_RELAY_REFUSAL_H
 
@@ -21,9 +21,16 @@ enum {
     REFUSAL_MISFIT,
     REFUSAL_FIRST_ERROR
 };
-extern const refusal_reason refusals[];
 
-/* The row of the table; -1: trying again can help, or the configuration is at fault and not the record. */
+/* Refusals are numbers; this is what one says. */
+refusal_reason refusal_get(int refusal);
+
+/* A refusal for good; -1: trying again can help, or the configuration is at fault and not the record. */
 int refusal_of(rd_kafka_resp_err_t err);
+/* Likewise, or one that is unclear: a broker answered, and its error does not tell whether the record is at fault, its topic or the broker. */
+int refusal_of_answer(rd_kafka_resp_err_t err);
+bool refusal_is_unclear(int refusal);
+/* An unclear one, now that the fault is known not to be the record's. */
+int refusal_of_whole_topic(int unclear);
 
 #endif

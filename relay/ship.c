@@ -193,7 +193,7 @@ static int64_t timestamp_of(const ship *s, const topic *t, const page_event *e)
 static ship_answer not_taken(ship *s, topic *t, row *r, rd_kafka_resp_err_t err)
 {
     int refusal = refusal_of(err);
-    if (refusal >= 0 && !refusals[refusal].of_topic) {
+    if (refusal >= 0 && !refusal_get(refusal).of_topic) {
         r->refusal_at = refusal;
         r->suspect = true;
         return SHIP_SUSPECT;
@@ -329,20 +329,28 @@ ship_answer ship_alone(ship *s, topic *t, row *r, const page_event *e)
 }
 
 /* Of the first producer; the topic of what is sent alone is alone.c's to know. */
-static void note_flight(ship *s, row *r, const rd_kafka_message_t *m, bool acked)
+static void note_flight(ship *s, row *r, const rd_kafka_message_t *m, bool answered)
 {
     const first_flight *first = r->alone ? NULL : rd_kafka_topic_opaque(m->rkt);
     if (!first || !first->topic)
         return;
-    if (acked)
-        flights_acked(&first->topic->flights, r->flight, s->now_us);
+    if (answered)
+        flights_answered(&first->topic->flights, r->flight, s->now_us);
     else
         flights_failed(&first->topic->flights, r->flight, s->now_us);
+}
+
+static void note_taken(const ship *s, const row *r, const rd_kafka_message_t *m)
+{
+    const first_flight *first = r->alone ? NULL : rd_kafka_topic_opaque(m->rkt);
+    if (first && first->topic)
+        flights_took(&first->topic->flights, m->partition, s->now_us);
 }
 
 static void acknowledged(ship *s, row *r, const rd_kafka_message_t *m)
 {
     note_flight(s, r, m, true);
+    note_taken(s, r, m);
     s->answered_us = s->now_us;
     r->offset = m->offset;
     r->partition = m->partition;
@@ -357,10 +365,12 @@ static void acknowledged(ship *s, row *r, const rd_kafka_message_t *m)
 static void suspect(ship *s, row *r, const rd_kafka_message_t *m, int refusal)
 {
     const char *name = rd_kafka_topic_name(m->rkt);
-    if (refusals[refusal].of_topic)
-        topic_refused(&s->topics, topic_find(&s->topics, name, strlen(name)), refusal, clock_now_us());
+    topic *t = topic_find(&s->topics, name, strlen(name));
+    if (refusal_get(refusal).of_topic)
+        topic_refused(&s->topics, t, refusal, clock_now_us());
     else
         r->suspect = true;
+    t->doubtful |= refusal_is_unclear(refusal);
     s->refused |= !s->broken;
 }
 
@@ -375,7 +385,7 @@ static void failed_in_transaction(ship *s, row *r, const rd_kafka_message_t *m)
     note_flight(s, r, m, false);
     if (r->alone)
         s->on_alone_failed(s->on_acked_arg, r, s->purging ? -1 : refusal);
-    else if (refusal >= 0 && (x->n_rows == 1 || x->owner || refusals[refusal].of_topic))
+    else if (refusal >= 0 && (x->n_rows == 1 || x->owner || refusal_get(refusal).of_topic))
         suspect(s, r, m, refusal);
     if (first)
         log_event(refusal >= 0 ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, "record.failed",
@@ -409,13 +419,14 @@ static void report(ship *s, const rd_kafka_message_t *m)
         acknowledged(s, r, m);
         return;
     }
-    int refusal = refusal_of(m->err);
+    int refusal = refusal_of_answer(m->err);
     r->state = ROW_WAITING;
-    note_flight(s, r, m, false);
+    note_flight(s, r, m, refusal >= 0);
     if (refusal >= 0)
         s->answered_us = s->now_us;
     s->n_doubtful += rd_kafka_message_status(m) != RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
     if (r->alone) {
+        r->partition = m->partition;
         s->on_alone_failed(s->on_acked_arg, r, s->purging ? -1 : refusal);
         return;
     }

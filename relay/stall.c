@@ -94,7 +94,7 @@ static void log_stall(const stalls *s, const topic *t, int64_t since_us)
 {
     log_event(
         LOG_LEVEL_ERROR, "topic.stalled", "topic=%s reason=%s waited_ms=%lld in_flight=%zu remedy=%s",
-        t->name, refusals[t->refusal].reason, (long long)((s->now_us - since_us) / 1000),
+        t->name, refusal_get(t->refusal).reason, (long long)((s->now_us - since_us) / 1000),
         flights_count(&t->flights, false) + flights_count(&t->flights, true),
         "look at the brokers that lead its partitions, and at min.insync.replicas; its events wait in order");
 }

@@ -26,12 +26,14 @@ typedef struct topic {
     int64_t max_bytes;        /* the topic's max.message.bytes; 0: not known */
     bool compacted;           /* it takes no record without a key */
     flights flights;
+    bool
+        doubtful; /* a broker answered for records of it with an error that is unclear: until it takes one, they are sent alone */
     const struct binding *binding; /* of this generation of bindings; NULL: its events leave as they are */
     uint64_t binding_generation;
     int64_t unknown_since_us; /* since when rows have waited for it to be known; 0: none do */
     uint64_t passed_in;       /* hand_over.c: rows of it were passed over */
     bool leaderless;          /* a partition had no leader when the brokers were asked last */
-    int refusal;              /* why its events are parked, a row of refusals */
+    int refusal;              /* why its events are parked: refusal.h */
     bool refusal_logged;
     int64_t
         oldest_ms; /* records may be this old before the topic's retention or timestamp bounds could delete or refuse them */

@@ -33,7 +33,7 @@ typedef struct transaction {
     size_t most_rows;    /* of the flow: fewer after a refusal, to find the record */
     bool abort_answered; /* but records of it are not reported yet */
     bool failed;         /* a record of it is not in Kafka: it is to be aborted */
-    int refusal;         /* ... because it was refused, refusals[refusal]; -1: another reason */
+    int refusal;         /* ... because it was refused (refusal.h); -1: another reason */
     int64_t opened_us, closed_us;
     int64_t close_us;     /* how long the last one took to end */
     int64_t resume_at_us; /* no record before this */

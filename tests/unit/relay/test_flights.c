@@ -12,7 +12,7 @@ static void nothing_on_its_way_waits_for_nothing(void **state)
     flights f = {0};
     assert_int_equal(flights_since(&f), CLOCK_NEVER);
     flights_sent(&f, P0, 5);
-    flights_acked(&f, P0, 9);
+    flights_answered(&f, P0, 9);
     assert_int_equal(flights_since(&f), CLOCK_NEVER);
     flights_done(&f);
 }
@@ -24,11 +24,11 @@ static void a_partition_waits_since_its_last_answer(void **state)
     for (int i = 0; i < 3; i++)
         flights_sent(&f, P0, 5 + i);
     assert_int_equal(flights_since(&f), 5);
-    flights_acked(&f, P0, 20);
+    flights_answered(&f, P0, 20);
     assert_int_equal(flights_since(&f), 20);
     flights_sent(&f, P7, 10);
     assert_int_equal(flights_since(&f), 10);
-    flights_acked(&f, P7, 30);
+    flights_answered(&f, P7, 30);
     assert_int_equal(flights_since(&f), 20);
     assert_int_equal(flights_count(&f, false), 2);
     flights_done(&f);

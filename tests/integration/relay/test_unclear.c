@@ -1,0 +1,117 @@
+/* Errors of which nobody can tell whether the record is at fault, its topic or the broker: other topics go on, and nothing is given up. The brokers
+ * are librdkafka's mock brokers, in this program; each leads one topic, and the first refuses what it is told to. */
+#include "cmocka_all.h"
+#include "pg_query.h"
+#include "stage.h"
+
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+#include <signal.h>
+#include <stdlib.h>
+
+enum { N = 100, REFUSING = 1, WELL = 2, PRODUCE = 0 };
+
+static rd_kafka_t *host;
+static rd_kafka_mock_cluster_t *mock;
+static const char *const flags[] = {"--lane-timeout-ms", "2500", NULL};
+
+static int open_stage(void **state)
+{
+    (void)state;
+    char message[256];
+    host = rd_kafka_new(RD_KAFKA_PRODUCER, NULL, message, sizeof message);
+    assert_non_null(host);
+    mock = rd_kafka_mock_cluster_new(host, 2);
+    assert_non_null(mock);
+    return stage_open_with(kafka_fixture_at(rd_kafka_mock_cluster_bootstraps(mock)));
+}
+
+static int close_stage(void **state)
+{
+    stage_close(state);
+    rd_kafka_mock_cluster_destroy(mock);
+    rd_kafka_destroy(host);
+    return 0;
+}
+
+static char *topic_led_by(int32_t broker)
+{
+    char *topic = kafka_fixture_new_name("t");
+    assert_int_equal(rd_kafka_mock_topic_create(mock, topic, 1, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(rd_kafka_mock_partition_set_leader(mock, topic, 0, broker), RD_KAFKA_RESP_ERR_NO_ERROR);
+    return topic;
+}
+
+/* The next so many requests with records come back with an error. */
+static void refuse(int n, rd_kafka_resp_err_t err)
+{
+    for (int i = 0; i < n; i++)
+        assert_int_equal(rd_kafka_mock_broker_push_request_error_rtts(mock, REFUSING, PRODUCE, 1, err, 0),
+                         RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+static void stop_having_thrown_away(proc_fixture *relay, long n_producers)
+{
+    assert_int_equal(proc_fixture_end(relay, SIGTERM, SOON_MS), 0);
+    assert_int_equal(relay_counted(relay, "producers_recreated"), n_producers);
+    proc_fixture_free(relay);
+}
+
+/* For longer than lane_timeout_ms: 25 times until then, and the rest from the lane. */
+static void a_topic_that_is_refused_without_a_reason_waits_in_its_lane_and_no_other_does(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new_of(topic_led_by(REFUSING));
+    char *other = topic_led_by(WELL);
+    proc_fixture *relay = relay_start_leading(o, flags);
+    publish(o->conn, o->topic, "k", N);
+    publish(o->conn, other, NULL, N);
+    expect_drained(o);
+    refuse(120, RD_KAFKA_RESP_ERR_UNKNOWN);
+    publish(o->conn, o->topic, "k", N);
+    publish(o->conn, other, NULL, N);
+    expect_sql(o->conn, "SELECT (pending = 0 AND parked = 100)::int FROM postbus.backlog()");
+    pg_expect(o->conn, "broker_error -1 topic",
+              "SELECT DISTINCT reason || ' ' || error_code || ' ' || waits_for FROM postbus.parked");
+    proc_fixture_expect_log(relay, "topic.refused", SOON_MS);
+    publish(o->conn, o->topic, "k", N);
+    publish(o->conn, other, NULL, N);
+    expect_drained(o);
+    expect_each_arrived_once(o, o->topic);
+    expect_all_arrived(o, other);
+    stop_having_thrown_away(relay, 1);
+    free(other);
+    outbox_free(o);
+}
+
+/* A fault that is over before lane_timeout_ms parks nothing. */
+static void a_short_fault_parks_nothing(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new_of(topic_led_by(REFUSING));
+    static const char *const patient[] = {"--lane-timeout-ms", "60000", NULL};
+    pg_run(o->conn,
+           "CREATE TABLE was_parked (id bigint); GRANT INSERT ON was_parked TO PUBLIC;"
+           "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS "
+           "$$BEGIN INSERT INTO public.was_parked VALUES (NEW.id); RETURN NULL; END$$;"
+           "CREATE TRIGGER note AFTER INSERT ON postbus.parked FOR EACH ROW EXECUTE FUNCTION note()");
+    proc_fixture *relay = relay_start_leading(o, patient);
+    publish(o->conn, o->topic, NULL, N);
+    expect_drained(o);
+    refuse(30, RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT);
+    publish(o->conn, o->topic, NULL, N);
+    expect_drained(o);
+    pg_expect(o->conn, "0", "SELECT count(*) FROM was_parked");
+    expect_each_arrived_once(o, o->topic);
+    stop_having_thrown_away(relay, 1);
+    outbox_free(o);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_topic_that_is_refused_without_a_reason_waits_in_its_lane_and_no_other_does),
+        cmocka_unit_test(a_short_fault_parks_nothing),
+    };
+    return cmocka_run_group_tests(tests, open_stage, close_stage);
+}

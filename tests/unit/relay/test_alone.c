@@ -1,0 +1,212 @@
+/* Rows that are sent alone, against librdkafka's mock broker: who is to blame for an error that does not say so. */
+#include "alone.h"
+
+#include "clock.h"
+#include "cmocka_all.h"
+#include "made_page.h"
+#include "refusal.h"
+#include "wait_until.h"
+
+#include <librdkafka/rdkafka_mock.h>
+#include <string.h>
+
+enum { SOON_MS = 120000, N_ROWS = 12, PRODUCE = 0, LANE_TIMEOUT_MS = 1000, STEP_US = 200000 };
+
+typedef struct stage {
+    rd_kafka_t *host;
+    rd_kafka_mock_cluster_t *mock;
+    config cfg;
+    ship ship;
+    alone alone;
+    batch_queue queue;
+    page *page;      /* as of a lane: nothing before its rows has to come back first */
+    int64_t told_us; /* the time that the room is told */
+    int refusal;     /* of the first row; -1: it was not refused */
+    int n_failed, n_acked;
+} stage;
+
+static void on_acked(void *arg, row *r)
+{
+    stage *s = arg;
+    alone_acked(&s->alone, r);
+    r->state = ROW_ACKED;
+    s->n_acked++;
+}
+
+static void on_alone_failed(void *arg, row *r, int refusal)
+{
+    stage *s = arg;
+    s->n_failed++;
+    alone_failed(&s->alone, r, refusal, s->told_us);
+}
+
+static bool never_aside(void *arg, topic *t, row *r, const page_event *e, uint64_t hash)
+{
+    (void)arg, (void)t, (void)r, (void)e, (void)hash;
+    return false;
+}
+
+static void refused(void *arg, topic *t, row *r, uint64_t hash, int refusal)
+{
+    (void)t, (void)hash;
+    stage *s = arg;
+    r->state = ROW_PARKED;
+    s->refusal = refusal;
+}
+
+static bool is_ready(void *arg)
+{
+    stage *s = arg;
+    topic_table_ask(&s->ship.topics, s->ship.producer, s->ship.queue, clock_now_us());
+    ship_serve(&s->ship, clock_now_us());
+    return topic_find(&s->ship.topics, "t", 1)->state == TOPIC_READY;
+}
+
+static int open_stage(void **state)
+{
+    stage *s = calloc(1, sizeof *s);
+    assert_non_null(s);
+    char why[256];
+    s->host = rd_kafka_new(RD_KAFKA_PRODUCER, NULL, why, sizeof why);
+    assert_non_null(s->host);
+    s->mock = rd_kafka_mock_cluster_new(s->host, 1);
+    assert_non_null(s->mock);
+    assert_int_equal(rd_kafka_mock_topic_create(s->mock, "t", 1, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    s->cfg = (config){.brokers = strdup(rd_kafka_mock_cluster_bootstraps(s->mock)),
+                      .lane_timeout_ms = LANE_TIMEOUT_MS};
+    s->refusal = -1;
+    s->told_us = 1;
+    if (!ship_init(&s->ship, &s->cfg, on_acked, on_alone_failed, s))
+        fail_msg("%s", s->ship.reason);
+    gate_open(s->ship.gate, CLOCK_NEVER);
+    assert_true(record_maker_add_identity(&s->ship.maker, 0, "aabbccdd-eeff-4123-9456-789abcdef012"));
+    assert_true(ship_start(&s->ship, clock_now_us()));
+    *state = s;
+    assert_true(batch_queue_init(&s->queue, (position){snapshot_parse("10:10:"), 10, 0}));
+    alone_start(&s->alone, &s->ship, &s->queue);
+    s->alone.aside = never_aside;
+    s->alone.refused = refused;
+    s->alone.arg = s;
+    made_row rows[N_ROWS];
+    for (int i = 0; i < N_ROWS; i++) {
+        rows[i] = made_row_plain(i + 1);
+        rows[i].key = &"abcdefghijkl"[i];
+    }
+    s->page = page_new(made_result(rows, N_ROWS));
+    assert_non_null(s->page);
+    s->page->lane = s;
+    assert_true(wait_until(is_ready, s, SOON_MS));
+    return 0;
+}
+
+static int close_stage(void **state)
+{
+    stage *s = *state;
+    ship_done(&s->ship);
+    alone_drop(&s->alone);
+    batch_queue_done(&s->queue);
+    page_free(s->page);
+    rd_kafka_mock_cluster_destroy(s->mock);
+    rd_kafka_destroy(s->host);
+    free(s->cfg.brokers);
+    free(s);
+    return 0;
+}
+
+static void add(stage *s, int i)
+{
+    page_event e = page_read(s->page, i);
+    row *r = &s->page->rows[i];
+    assert_true(alone_add(&s->alone, topic_find(&s->ship.topics, "t", 1), r, alone_hash(r, &e)));
+}
+
+static bool all_reported(void *arg)
+{
+    stage *s = arg;
+    ship_serve(&s->ship, clock_now_us());
+    return s->alone.n_in_flight == 0;
+}
+
+/* All that waits is sent once, in the order in which it came to wait; the first of it meets an error, where err is one. */
+static void send_once(stage *s, rd_kafka_resp_err_t err)
+{
+    if (err)
+        rd_kafka_mock_push_request_errors(s->mock, PRODUCE, 1, err);
+    s->told_us += STEP_US;
+    alone_step(&s->alone, s->told_us);
+    assert_true(wait_until(all_reported, s, SOON_MS));
+}
+
+static void fails_again_and_again_while_its_partition_takes_others(void **state)
+{
+    stage *s = *state;
+    add(s, 0);
+    for (int i = 1; i < N_ROWS && s->refusal < 0; i++) {
+        add(s, i);
+        send_once(s, RD_KAFKA_RESP_ERR_UNKNOWN);
+        assert_int_equal(s->n_acked, i);
+    }
+    assert_true(s->refusal >= 0);
+    assert_int_equal(s->told_us, 1 + 6 * STEP_US); /* LANE_TIMEOUT_MS after the first time */
+    assert_false(refusal_get(s->refusal).of_topic);
+    assert_string_equal(refusal_get(s->refusal).reason, "broker_error");
+    assert_int_equal(refusal_get(s->refusal).err, RD_KAFKA_RESP_ERR_UNKNOWN);
+}
+
+static void where_nothing_is_taken_the_topic_is_to_blame(void **state)
+{
+    stage *s = *state;
+    add(s, 0);
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(s->refusal, -1);
+        send_once(s, RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT);
+    }
+    assert_true(s->refusal >= 0);
+    assert_true(refusal_get(s->refusal).of_topic);
+    assert_int_equal(refusal_get(s->refusal).err, RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT);
+}
+
+/* So does one that was refused before, and then could not be sent for a while. */
+static void an_error_that_is_of_no_record_begins_the_time_anew(void **state)
+{
+    stage *s = *state;
+    add(s, 0);
+    for (int i = 0; i < 5; i++)
+        send_once(s, RD_KAFKA_RESP_ERR_UNKNOWN);
+    send_once(s, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS);
+    for (int i = 0; i < 5; i++)
+        send_once(s, RD_KAFKA_RESP_ERR_UNKNOWN);
+    assert_int_equal(s->refusal, -1);
+    assert_int_equal(s->n_failed, 11);
+    send_once(s, RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(s->n_acked, 1);
+}
+
+/* It has had its time in the flow; while it is tried, no wish could be carried out. */
+static void the_first_of_a_lane_that_waits_gets_no_time_of_its_own(void **state)
+{
+    stage *s = *state;
+    topic *t = topic_find(&s->ship.topics, "t", 1);
+    t->head_alone = true;
+    s->page->lane = t;
+    add(s, 0);
+    send_once(s, RD_KAFKA_RESP_ERR_UNKNOWN);
+    assert_true(s->refusal >= 0);
+    assert_true(refusal_get(s->refusal).of_topic);
+    s->page->lane = s;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(fails_again_and_again_while_its_partition_takes_others, open_stage,
+                                        close_stage),
+        cmocka_unit_test_setup_teardown(where_nothing_is_taken_the_topic_is_to_blame, open_stage,
+                                        close_stage),
+        cmocka_unit_test_setup_teardown(an_error_that_is_of_no_record_begins_the_time_anew, open_stage,
+                                        close_stage),
+        cmocka_unit_test_setup_teardown(the_first_of_a_lane_that_waits_gets_no_time_of_its_own, open_stage,
+                                        close_stage),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
