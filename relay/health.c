@@ -15,6 +15,10 @@ void health_note(health *h, const health_facts *facts, int64_t now_us)
         if (!facts->works[i].busy || !h->facts.works[i].busy ||
             facts->works[i].beat != h->facts.works[i].beat || facts->role != h->facts.role)
             h->since_us[i] = now_us;
+    if (!facts->brokers_down)
+        h->down_since_us = 0;
+    else if (h->down_since_us == 0)
+        h->down_since_us = now_us;
     h->facts = *facts;
     h->refused &= facts->role == HEALTH_AWAY;
 }
@@ -63,6 +67,9 @@ bool health_is_ready(const health *h, int64_t now_us, char *reason, size_t reaso
                  h->away_reason);
     } else if (health_stalled_us(h, now_us) >= HEALTH_STALLED_US) {
         say_stalled(h, now_us, reason, reason_size);
+    } else if (h->down_since_us > 0 && now_us - h->down_since_us >= HEALTH_STALLED_US) {
+        snprintf(reason, reason_size, "no broker can be reached for %lld s",
+                 (long long)((now_us - h->down_since_us) / 1000000));
     } else {
         snprintf(reason, reason_size, "%s", h->facts.role == HEALTH_LEADING ? "leading" : "standing by");
         return true;

@@ -22,6 +22,7 @@ typedef enum health_work {
 typedef struct health_facts {
     health_role role;
     bool stopping;
+    bool brokers_down; /* none can be reached */
     struct {
         bool busy;     /* there is such work now */
         uint64_t beat; /* differs when it has moved */
@@ -31,6 +32,7 @@ typedef struct health_facts {
 typedef struct health {
     health_facts facts;
     int64_t since_us[HEALTH_N_WORKS]; /* when the work began or last moved */
+    int64_t down_since_us;            /* brokers; 0: they are not */
     bool refused;                     /* the database cannot be served as it is; away_reason says why */
     char away_reason[256];            /* why there is no session; "": none has been opened yet */
 } health;
@@ -42,7 +44,7 @@ void health_note_lost(health *h, const char *reason);
 void health_note_refused(health *h, const char *reason);
 /* For how long work has not moved; 0 where there is none. */
 int64_t health_stalled_us(const health *h, int64_t now_us);
-/* Leads and moves on, or stands by and could take over. Otherwise one line says why not; Where it is ready, what it is. */
+/* Leads and moves on, or stands by: has a session, and would lead if it might. Otherwise one line says why not; where it is ready, what it is. */
 bool health_is_ready(const health *h, int64_t now_us, char *reason, size_t reason_size);
 /* Not stuck: what the supervisor should restart it for. */
 bool health_is_alive(const health *h, int64_t now_us, char *reason, size_t reason_size);

@@ -35,7 +35,7 @@ typedef struct metric {
 /* What a scrape shows of one database. */
 typedef struct metrics {
     const char *database; /* the name of its section; NULL: there are none, and no label */
-    double leader, ready, refused, epoch, stalled_s;
+    double leader, ready, refused, epoch, stalled_s, brokers_up;
     uint64_t n_elections, n_sessions_lost;
     double backlog_events, backlog_oldest_age_s, backlog_known_age_s;
     const backlog_numbers *parked;

@@ -10,12 +10,16 @@ const metric metrics_table[] = {
      "1 while this relay leads its database, else 0. The sum over the relays of a database is 1 but for the "
      "moments of a takeover."},
     {"postbus_ready", METRIC_GAUGE, NULL, AT(ready),
-     "1 where /readyz would answer 200: the relay leads and makes progress, or stands by and could take "
-     "over. "
-     "Else 0."},
+     "1 where /readyz would answer 200: the relay leads and makes progress, or stands by, with a session of "
+     "PostgreSQL that would let it lead. Whether a relay that stands by could reach the brokers is not known "
+     "before it leads. Else 0."},
     {"postbus_refused", METRIC_GAUGE, NULL, AT(refused),
      "1 while this database cannot be served as it is (the log line relay.refused says why), and is looked "
      "at again after refused_retry_ms. Else 0."},
+    {"postbus_brokers_up", METRIC_GAUGE, NULL, AT(brokers_up),
+     "0 while the relay that leads can reach no broker, or none lets it in; else 1. From ten seconds on it "
+     "is not "
+     "ready then. Left out unless this relay leads: one that stands by connects to none."},
     {"postbus_epoch", METRIC_GAUGE, NULL, AT(epoch),
      "The number of the leadership, counted by the database over all its relays. Left out unless this relay "
      "leads. Each change is a change of leader."},

@@ -77,6 +77,7 @@ static void look(monitor *m, health_role role, bool asking, int64_t now_us)
     const monitor_rooms *r = &m->rooms;
     health_facts f = {.role = role, .stopping = m->stopping};
     if (role == HEALTH_LEADING) {
+        f.brokers_down = r->ship->down_logged;
         f.works[HEALTH_READING].busy = r->reader->opening || r->reader->n_asked > 0;
         f.works[HEALTH_READING].beat = r->reader->n_reads + r->reader->n_rows;
         f.works[HEALTH_SHIPPING].busy = batch_queue_has_open_rows(r->queue);
@@ -121,6 +122,7 @@ static void show(monitor *m)
     metrics now = {.database = m->cfg->name,
                    .leader = m->health.facts.role == HEALTH_LEADING,
                    .refused = m->health.refused,
+                   .brokers_up = m->health.facts.role == HEALTH_LEADING ? !m->rooms.ship->down_logged : NAN,
                    .epoch = m->epoch > 0 ? (double)m->epoch : NAN,
                    .n_elections = m->n_elections,
                    .n_sessions_lost = m->n_sessions_lost,

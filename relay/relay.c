@@ -315,6 +315,7 @@ static int64_t step_leading(relay *y, int64_t now_us)
         take_back_stalled(y, now_us);
     if (ship_start(&y->ship, now_us)) {
         until_us = earlier(until_us, stalls_until(&y->stalls));
+        until_us = earlier(until_us, ship_look(&y->ship, now_us));
         lanes_step(&y->lanes);
         until_us = earlier(until_us, redrive_step(&y->redrive, now_us));
         bool may_read = !y->lanes.closing && !y->redrive.closing;

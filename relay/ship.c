@@ -22,6 +22,7 @@
 #define WIRE_MOST_MS 5000
 #define BACKOFF_LEAST_US 100000
 #define BACKOFF_MOST_US 5000000
+#define LOOK_EVERY_US 2000000 /* each look may take 0.1 s */
 
 /* One request in flight with the gapless guarantee: with more, librdkafka 2.0.2 can report a record as delivered that was never written
  * (first request of a new producer id refused, second accepted), and lets later records overtake one that is refused for good. */
@@ -462,6 +463,25 @@ static void take_error(ship *s, rd_kafka_event_t *event)
     }
 }
 
+static void note_up(ship *s)
+{
+    if (s->down_logged)
+        log_event(LOG_LEVEL_INFO, "kafka.up", "acked=%llu", (unsigned long long)s->n_acked);
+    s->down_logged = false;
+}
+
+int64_t ship_look(ship *s, int64_t now_us)
+{
+    if (!s->down_logged || !s->producer)
+        return CLOCK_NEVER;
+    if (now_us < s->look_at_us)
+        return s->look_at_us;
+    if (topic_table_look(&s->topics, s->producer))
+        note_up(s);
+    s->look_at_us = now_us + LOOK_EVERY_US;
+    return s->down_logged ? s->look_at_us : CLOCK_NEVER;
+}
+
 static void take_reports(ship *s, rd_kafka_event_t *event)
 {
     const rd_kafka_message_t *messages[512];
@@ -469,9 +489,8 @@ static void take_reports(ship *s, rd_kafka_event_t *event)
     while ((n = rd_kafka_event_message_array(event, messages, 512)) > 0)
         for (size_t i = 0; i < n; i++)
             report(s, messages[i]);
-    if (s->down_logged && !s->broken)
-        log_event(LOG_LEVEL_INFO, "kafka.up", "acked=%llu", (unsigned long long)s->n_acked);
-    s->down_logged &= s->broken;
+    if (!s->broken)
+        note_up(s);
     failpoint("after_ack");
 }
 

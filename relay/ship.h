@@ -30,7 +30,7 @@ typedef struct ship {
     bool broken;         /* something failed that only a new producer mends: ship_reset */
     bool refused; /* ... and that is that a record was refused for good: nothing is wrong with the brokers */
     bool purging; /* reports of failure are of our own making */
-    bool down_logged;      /* all brokers are down, and the log says so */
+    bool down_logged;      /* all brokers are down, as far as is known, and the log says so */
     char reason[256];      /* why it is broken */
     int64_t restart_at_us; /* no new producer before this */
     int64_t backoff_us;
@@ -38,6 +38,7 @@ typedef struct ship {
         wall_ms; /* the time of day when ship_start was called last: often enough for the age of a record */
     int64_t now_us;      /* when ship_start or ship_serve was called last */
     int64_t answered_us; /* when a broker was last heard of */
+    int64_t look_at_us;  /* while all brokers are down: when to ask again whether one is there */
     uint64_t n_acked, n_resets;
     uint64_t n_outages;  /* times that no broker could be reached */
     uint64_t n_doubtful; /* records that failed and may be in the topic all the same */
@@ -65,6 +66,9 @@ bool ship_start(ship *s, int64_t now_us);
 ship_answer ship_row(ship *s, topic *t, row *r, const page_event *e, bool from_lane);
 /* As ship_row, by the other producer, in a request of its own. SHIP_SUSPECT: row.refusal_at tells why. */
 ship_answer ship_alone(ship *s, topic *t, row *r, const page_event *e);
+/* While all brokers are down: looks now and then whether one is there, which nothing else may tell as long as there is nothing to send. CLOCK_NEVER or
+ * when to look again. */
+int64_t ship_look(ship *s, int64_t now_us);
 /* Takes reports and answers. True when there was something. */
 bool ship_serve(ship *s, int64_t now_us);
 /* Throws away what neither producer has sent: at once, before anything waits for reports. */

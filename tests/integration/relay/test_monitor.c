@@ -106,6 +106,29 @@ static void without_its_database_it_is_alive_and_not_ready_and_counters_do_not_f
     outbox_free(o);
 }
 
+/* Nothing is published meanwhile: it asks the brokers by itself. */
+static void an_idle_leader_says_that_its_brokers_are_away_and_back(void **state)
+{
+    (void)state;
+    kafka_fixture *kafka = kafka_fixture_new(NULL);
+    const char *const flags[] = {"--http-listen", "0", "--brokers", kafka_fixture_brokers(kafka), NULL};
+    outbox *o = outbox_new();
+    proc_fixture *relay = relay_start_leading(o, flags);
+    int port = scrape_port(relay);
+    scrape_expect_sample(port, "postbus_brokers_up", 1);
+    kafka_fixture_stop(kafka);
+    scrape_expect_answer(port, "/readyz", 503, "no broker can be reached for 1");
+    char *text = scrape(port);
+    assert_true(scrape_sample(text, "postbus_brokers_up") == 0);
+    free(text);
+    kafka_fixture_start(kafka);
+    scrape_expect_answer(port, "/readyz", 200, "leading");
+    scrape_expect_sample(port, "postbus_brokers_up", 1);
+    relay_stop(relay);
+    outbox_free(o);
+    kafka_fixture_free(kafka);
+}
+
 /* Nobody listens at port 1. The relay leads, reads, and cannot publish: the backlog is what the database says. */
 static void without_brokers_it_is_not_ready_and_tells_the_backlog(void **state)
 {
@@ -414,6 +437,7 @@ int main(void)
         cmocka_unit_test(a_standby_is_ready_and_does_not_claim_to_lead),
         cmocka_unit_test(a_standby_tells_the_backlog_while_nobody_publishes),
         cmocka_unit_test(without_its_database_it_is_alive_and_not_ready_and_counters_do_not_fall),
+        cmocka_unit_test(an_idle_leader_says_that_its_brokers_are_away_and_back),
         cmocka_unit_test(without_brokers_it_is_not_ready_and_tells_the_backlog),
         cmocka_unit_test(parked_events_are_told_by_topic_and_reason),
         cmocka_unit_test(leaves_are_told_as_they_are_closed_emptied_and_refused),

@@ -58,6 +58,24 @@ static void a_leader_without_work_is_ready_for_ever(void **state)
     assert_int_equal(health_stalled_us(&h, INT64_C(100000) * SECOND), 0);
 }
 
+static void a_leader_without_work_and_without_brokers_is_unready_after_ten_seconds(void **state)
+{
+    (void)state;
+    health h = {0};
+    char reason[400];
+    health_facts f = leading(false, 5, false, 9);
+    note(&h, f, 1);
+    f.brokers_down = true;
+    for (int s = 100; s < 400; s += 5)
+        note(&h, f, s);
+    expect(&h, 109, true, "leading");
+    expect(&h, 110, false, "no broker can be reached for 10 s");
+    assert_true(health_is_alive(&h, 100000LL * SECOND, reason, sizeof reason));
+    f.brokers_down = false;
+    note(&h, f, 401);
+    expect(&h, 401, true, "leading");
+}
+
 static void events_that_nobody_acknowledges_make_it_unready_after_ten_seconds(void **state)
 {
     (void)state;
@@ -167,6 +185,7 @@ int main(void)
         cmocka_unit_test(before_the_first_session_it_is_not_ready_and_alive),
         cmocka_unit_test(a_lost_session_says_why),
         cmocka_unit_test(a_leader_without_work_is_ready_for_ever),
+        cmocka_unit_test(a_leader_without_work_and_without_brokers_is_unready_after_ten_seconds),
         cmocka_unit_test(events_that_nobody_acknowledges_make_it_unready_after_ten_seconds),
         cmocka_unit_test(reads_do_not_hide_that_nothing_is_acknowledged),
         cmocka_unit_test(an_acknowledgement_makes_it_ready_again),
