@@ -45,7 +45,8 @@ const char *home_judge(const PGresult *res)
     if (!PQgetisnull(res, 0, H_REASON))
         return PQgetvalue(res, 0, H_REASON);
     if (PQgetvalue(res, 0, H_ADOPTED)[0] == 't')
-        log_event(LOG_LEVEL_INFO, "timeline.changed", "before=%s now=%s after_id=%s",
-                  PQgetvalue(res, 0, H_BEFORE), PQgetvalue(res, 0, H_NOW), PQgetvalue(res, 0, H_AFTER_ID));
+        log_event(LOG_LEVEL_WARN, "timeline.changed", "before=%s now=%s after_id=%s remedy=%s",
+                  PQgetvalue(res, 0, H_BEFORE), PQgetvalue(res, 0, H_NOW), PQgetvalue(res, 0, H_AFTER_ID),
+                  "none where the standby was synchronous; else look in the runbook for what may be lost");
     return NULL;
 }
