@@ -1,4 +1,5 @@
 """What an event costs, and how long it takes, over an outbox that keeps many millions of published events, beside one that keeps none."""
+import os
 import threading
 
 import writer
@@ -8,6 +9,7 @@ TOPIC = "growing"
 AT_ONCE = 500_000  # rows of an INSERT
 LEAVES = 9         # in use where retention keeps up
 FRESH = 1_000_000  # events of a drain: long enough that the start does not matter
+COMMITS = 10_000   # of each of four publishers
 # As if the relay had published all of them.
 ALL_DONE = """WITH here AS (SELECT pg_current_xact_id() AS x, (SELECT last_value FROM postbus.outbox_id_seq) AS last)
     INSERT INTO postbus.progress (leaf, epoch, s1, x1, l1, s2, x2, l2, done_id, floor_id, published)
@@ -49,6 +51,7 @@ def keep(stage, rows):
     stage.sql("VACUUM (ANALYZE) postbus.outbox")
     stage.sql("VACUUM (ANALYZE) postbus.receipt")
     stage.sql("CHECKPOINT")
+    os.sync()  # or the first measures share the disk with what was just written
 
 
 def drained(stage):
@@ -67,8 +70,8 @@ def one(stage, options):
     out = drained(stage)
     stage.sql("CHECKPOINT")
     lsn = stage.sql("SELECT pg_current_wal_insert_lsn()")
-    out["commits"] = stage.pgbench(writer.script("insert", True).replace("'orders'", f"'{TOPIC}'"), 4, "-t", "2000")
-    out["wal"] = float(stage.sql(f"SELECT pg_current_wal_insert_lsn() - '{lsn}'")) / 8000
+    out["commits"] = stage.pgbench(writer.script("insert", True).replace("'orders'", f"'{TOPIC}'"), 4, "-t", str(COMMITS))
+    out["wal"] = float(stage.sql(f"SELECT pg_current_wal_insert_lsn() - '{lsn}'")) / (4 * COMMITS)
     with stage.relay("--retention-ms=0") as relay:
         relay.wait_drained()
         found = stage.bench("latency", "--topic", TOPIC, "--rate", "500", "--seconds", str(options.seconds), "--threads", "2")
@@ -82,6 +85,7 @@ def measure_at(stage, options, kept):
     stage.use("small")
     stage.use("large")
     keep(stage, kept)
+    print(f"  {kept:,} kept: filled", flush=True)
     gib = float(stage.sql("SELECT pg_database_size(current_database())")) / 2**30
     for i in range(options.rounds):
         for name, runs in (("large", large), ("small", small)) if i % 2 == 0 else (("small", small), ("large", large)):

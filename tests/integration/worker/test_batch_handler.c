@@ -175,6 +175,7 @@ static void a_call_that_takes_too_long_is_no_attempt_of_any(void **state)
     stage_expect_exactly(w.s, N_EVENTS);
     assert_in_range(w.n_spoilt, 1, N_EVENTS);
     assert_false(w.unlike);
+    assert_true(stop_and_count(w.s).n_attempts >= N_EVENTS + 2); /* once together, and each that was again */
     assert_int_equal(
         pg_number(w.s->conn, "SELECT count(*) FROM effect WHERE attempt > 1 AND value NOT LIKE 'wait%%'"), 0);
 }
