@@ -10,6 +10,8 @@
 #define RETRY_US 100000
 #define UNCLEAR_LEAST                                                                                        \
     5 /* refusals of one record in lane_timeout_ms, before they count as more than bad luck */
+#define DOUBT_US                                                                                             \
+    10000000 /* a topic that refuses some of its records only would throw the first producer away each time */
 
 struct alone_entry {
     alone_entry *next;
@@ -26,6 +28,7 @@ struct alone_key {
     int flight;    /* the slot of its topic's flights */
     int n_unclear; /* how often its first row was refused one after the other, and it is not clear why */
     int64_t unclear_since_us;
+    uint64_t n_took, n_refused; /* by its partition, when that began */
 };
 
 void alone_start(alone *a, ship *out, batch_queue *queue)
@@ -252,35 +255,56 @@ void alone_acked(alone *a, row *r)
     note_back(a, k);
     topic *t = k->first->topic;
     flights_answered(&t->flights, k->flight, a->ship->now_us);
-    flights_took(&t->flights, r->partition, a->ship->now_us);
-    t->doubtful = false;
+    flights_took(&t->flights, r->partition, k->n_unclear == 0);
+    if (a->ship->now_us - t->doubted_us >= DOUBT_US)
+        t->doubted_us = 0;
     pop(a, k);
     go_on(a, k);
 }
 
-/* What a broker refuses again and again while its partition takes others is to blame itself; else its topic is, which waits in order, and for no
- * person. -1: it is too early to tell. What leads a lane that waits already has no time of its own. */
-static int judge(const alone *a, alone_key *k, const row *r, int unclear, int64_t now_us)
+static void note_unclear(alone_key *k, const flight *partition, int64_t now_us)
 {
-    const topic *t = k->first->topic;
-    if (k->n_unclear++ == 0)
-        k->unclear_since_us = now_us;
-    if (t->head_alone && r->page->lane == t)
-        return refusal_of_whole_topic(unclear);
-    if (k->n_unclear < UNCLEAR_LEAST || now_us - k->unclear_since_us < a->ship->cfg->lane_timeout_ms * 1000)
-        return -1;
-    if (flights_have_taken(&t->flights, r->partition, k->unclear_since_us))
-        return unclear;
-    return refusal_of_whole_topic(unclear);
+    if (k->n_unclear++ > 0)
+        return;
+    k->unclear_since_us = now_us;
+    k->n_took = partition ? partition->n_took : 0;
+    k->n_refused = partition ? partition->n_refused : 0;
 }
 
-static void note_failed(const alone *a, alone_key *k, bool answered)
+/* Of the records that came to the partition since for the first time it took more than it refused. */
+static bool takes_others(const alone_key *k, const flight *partition)
 {
+    return partition && partition->n_took - k->n_took > partition->n_refused - k->n_refused;
+}
+
+/* What a broker refuses again and again while its partition takes others is to blame itself; else its topic is, which waits in order, and for no
+ * person: at once where its partition has taken nothing for that long, whichever record finds it out. -1: it is too early to tell. What leads a lane that
+ * waits already has no time of its own. */
+static int judge(const alone *a, alone_key *k, const row *r, int unclear, int64_t now_us)
+{
+    topic *t = k->first->topic;
+    int64_t patience_us = a->ship->cfg->lane_timeout_ms * 1000;
+    const flight *partition = flights_refused(&t->flights, r->partition, k->n_unclear == 0, now_us);
+    note_unclear(k, partition, now_us);
+    t->doubted_us = now_us;
+    if (t->head_alone && r->page->lane == t)
+        return refusal_of_whole_topic(unclear);
+    if (partition && now_us - partition->refused_since_us >= patience_us)
+        return refusal_of_whole_topic(unclear);
+    if (k->n_unclear < UNCLEAR_LEAST || now_us - k->unclear_since_us < patience_us)
+        return -1;
+    return takes_others(k, partition) ? unclear : refusal_of_whole_topic(unclear);
+}
+
+static void note_failed(const alone *a, alone_key *k, const row *r, bool answered)
+{
+    topic *t = k->first->topic;
     if (answered) {
-        flights_answered(&k->first->topic->flights, k->flight, a->ship->now_us);
+        flights_answered(&t->flights, k->flight, a->ship->now_us);
         return;
     }
-    flights_failed(&k->first->topic->flights, k->flight, a->ship->now_us);
+    flights_failed(&t->flights, k->flight, a->ship->now_us);
+    flights_forget_refusals(&t->flights, r->partition);
     k->n_unclear = 0;
 }
 
@@ -290,7 +314,7 @@ void alone_failed(alone *a, row *r, int refusal, int64_t now_us)
     topic *t = k->first->topic;
     uint64_t hash = k->hash;
     note_back(a, k);
-    note_failed(a, k, refusal >= 0);
+    note_failed(a, k, r, refusal >= 0);
     if (refusal_is_unclear(refusal))
         refusal = judge(a, k, r, refusal, now_us);
     if (refusal < 0) {

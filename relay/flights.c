@@ -43,16 +43,37 @@ void flights_answered(flights *f, int slot, int64_t now_us)
     f->slots[slot].since_us = now_us;
 }
 
-void flights_took(flights *f, int32_t partition, int64_t now_us)
-{
-    if (partition >= 0 && make_room(f, FLIGHT_PLACED + (int)partition))
-        f->slots[FLIGHT_PLACED + partition].took_us = now_us;
-}
-
-bool flights_have_taken(const flights *f, int32_t partition, int64_t since_us)
+static flight *of_partition(flights *f, int32_t partition)
 {
     int slot = FLIGHT_PLACED + (int)partition;
-    return partition >= 0 && slot < f->n_slots && f->slots[slot].took_us > since_us;
+    return partition >= 0 && make_room(f, slot) ? &f->slots[slot] : NULL;
+}
+
+void flights_took(flights *f, int32_t partition, bool first_time)
+{
+    flight *one = of_partition(f, partition);
+    if (!one)
+        return;
+    one->refused_since_us = 0;
+    one->n_took += first_time;
+}
+
+const flight *flights_refused(flights *f, int32_t partition, bool first_time, int64_t now_us)
+{
+    flight *one = of_partition(f, partition);
+    if (!one)
+        return NULL;
+    if (one->refused_since_us == 0)
+        one->refused_since_us = now_us;
+    one->n_refused += first_time;
+    return one;
+}
+
+void flights_forget_refusals(flights *f, int32_t partition)
+{
+    flight *one = of_partition(f, partition);
+    if (one)
+        one->refused_since_us = 0;
 }
 
 void flights_failed(flights *f, int slot, int64_t now_us)

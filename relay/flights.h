@@ -19,7 +19,9 @@ typedef struct flight {
     bool stuck;       /* why its topic stalled */
     int64_t since_us; /* when the partition was last heard of, or when a record went to it that had none */
     int64_t failed_us;
-    int64_t took_us; /* when the partition took a record last */
+    int64_t
+        refused_since_us; /* since when the partition has refused records unclearly (refusal.h), and taken none; 0: it has not */
+    uint64_t n_took, n_refused; /* records, of those that came for the first time */
 } flight;
 
 typedef struct flights {
@@ -32,9 +34,12 @@ typedef struct flights {
 int flights_sent(flights *f, int slot, int64_t now_us);
 /* A broker answered, be it with an error. */
 void flights_answered(flights *f, int slot, int64_t now_us);
-/* A partition took a record, and whether it has since a moment. */
-void flights_took(flights *f, int32_t partition, int64_t now_us);
-bool flights_have_taken(const flights *f, int32_t partition, int64_t since_us);
+/* A partition took a record, which came for the first time or again. */
+void flights_took(flights *f, int32_t partition, bool first_time);
+/* It refused one, and it is not clear why. What is known of it now; NULL: nothing. */
+const flight *flights_refused(flights *f, int32_t partition, bool first_time, int64_t now_us);
+/* What it has refused unclearly says nothing any more. */
+void flights_forget_refusals(flights *f, int32_t partition);
 /* It came back, and may be sent again: that is not an answer. */
 void flights_failed(flights *f, int slot, int64_t now_us);
 /* Since when the slot that waits longest has waited; CLOCK_NEVER: nothing is on its way. */

@@ -38,7 +38,7 @@ void parking_drop(parking *p)
 static bool is_suspect(const topic *t, const row *r, const page_event *e)
 {
     size_t size = e->value.size + e->key.size + e->headers.size + e->type.size + RECORD_BYTES;
-    return r->suspect || t->doubtful || (t->max_bytes > 0 && size > (size_t)t->max_bytes) ||
+    return r->suspect || t->doubted_us > 0 || (t->max_bytes > 0 && size > (size_t)t->max_bytes) ||
            (t->compacted && !e->key.data);
 }
 

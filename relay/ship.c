@@ -341,17 +341,17 @@ static void note_flight(ship *s, row *r, const rd_kafka_message_t *m, bool answe
         flights_failed(&first->topic->flights, r->flight, s->now_us);
 }
 
-static void note_taken(const ship *s, const row *r, const rd_kafka_message_t *m)
+static void note_taken(const row *r, const rd_kafka_message_t *m)
 {
     const first_flight *first = r->alone ? NULL : rd_kafka_topic_opaque(m->rkt);
     if (first && first->topic)
-        flights_took(&first->topic->flights, m->partition, s->now_us);
+        flights_took(&first->topic->flights, m->partition, true);
 }
 
 static void acknowledged(ship *s, row *r, const rd_kafka_message_t *m)
 {
     note_flight(s, r, m, true);
-    note_taken(s, r, m);
+    note_taken(r, m);
     s->answered_us = s->now_us;
     r->offset = m->offset;
     r->partition = m->partition;
@@ -371,7 +371,10 @@ static void suspect(ship *s, row *r, const rd_kafka_message_t *m, int refusal)
         topic_refused(&s->topics, t, refusal, clock_now_us());
     else
         r->suspect = true;
-    t->doubtful |= refusal_is_unclear(refusal);
+    if (refusal_is_unclear(refusal)) {
+        t->doubted_us = clock_now_us();
+        flights_refused(&t->flights, m->partition, false, t->doubted_us);
+    }
     s->refused |= !s->broken;
 }
 

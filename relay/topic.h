@@ -26,8 +26,8 @@ typedef struct topic {
     int64_t max_bytes;        /* the topic's max.message.bytes; 0: not known */
     bool compacted;           /* it takes no record without a key */
     flights flights;
-    bool
-        doubtful; /* a broker answered for records of it with an error that is unclear: until it takes one, they are sent alone */
+    int64_t
+        doubted_us; /* a broker refused a record of it unclearly (refusal.h), last at that time: until that is DOUBT_US ago all are sent alone; 0: none did */
     const struct binding *binding; /* of this generation of bindings; NULL: its events leave as they are */
     uint64_t binding_generation;
     int64_t unknown_since_us; /* since when rows have waited for it to be known; 0: none do */

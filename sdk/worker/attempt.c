@@ -493,7 +493,8 @@ static pbus_status note_unread(attempt *a, value_state state, pbus_error *err)
     if (status == PBUS_OK && done && dead)
         tell_dead(a, reason);
     else if (status == PBUS_OK && done) {
-        feed_tell(a->l->feed, PBUS_NOTICE_SCHEMA, a->e, 0, "%s", a->error);
+        if (!feed_is_stopping(a->l->feed)) /* whose wait ends with it: nobody is away */
+            feed_tell(a->l->feed, PBUS_NOTICE_SCHEMA, a->e, 0, "%s", a->error);
         feed_due_in(a->l->feed, delay_ms);
     }
     return status;

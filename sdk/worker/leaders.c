@@ -150,10 +150,22 @@ static void ask_group(leaders *l, const group *g, int64_t *high, int64_t *low, i
     }
 }
 
-/* Where it was broken off, the next look begins: but behind what took a whole one, or it would never come further. */
+static bool is_over(const leaders *l)
+{
+    return time_left(l) == 0 || l->n_silent == MOST_SILENT;
+}
+
+static int next_unseen(const leaders *l, int from)
+{
+    for (int k = 0; k < l->of->cnt; k++)
+        if (!l->seen[(from + k) % l->of->cnt])
+            return (from + k) % l->of->cnt;
+    return 0;
+}
+
+/* Where it was broken off, the next look begins: behind what took the time of this one, or it would never come further. */
 static void look(leaders *l, int *from, group *g, int64_t *room)
 {
-    bool first = true;
     int n = l->of->cnt, begin = *from;
     for (int k = 0; k < n; k++) {
         int i = (begin + k) % n;
@@ -164,11 +176,10 @@ static void look(leaders *l, int *from, group *g, int64_t *room)
             if (g->leader >= 0)
                 ask_group(l, g, room, room + n, room + 2 * n);
         }
-        if (time_left(l) == 0) {
-            *from = first ? i + 1 : i;
+        if (is_over(l)) {
+            *from = next_unseen(l, i);
             return;
         }
-        first = false;
     }
     *from = 0;
 }

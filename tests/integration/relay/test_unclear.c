@@ -34,11 +34,23 @@ static int close_stage(void **state)
     return 0;
 }
 
-static char *topic_led_by(int32_t broker)
+static char *topic_of(int n_partitions)
 {
     char *topic = kafka_fixture_new_name("t");
-    assert_int_equal(rd_kafka_mock_topic_create(mock, topic, 1, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
-    assert_int_equal(rd_kafka_mock_partition_set_leader(mock, topic, 0, broker), RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(rd_kafka_mock_topic_create(mock, topic, n_partitions, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    return topic;
+}
+
+static void lead(const char *topic, int32_t partition, int32_t broker)
+{
+    assert_int_equal(rd_kafka_mock_partition_set_leader(mock, topic, partition, broker),
+                     RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+static char *topic_led_by(int32_t broker)
+{
+    char *topic = topic_of(1);
+    lead(topic, 0, broker);
     return topic;
 }
 
@@ -84,6 +96,31 @@ static void a_topic_that_is_refused_without_a_reason_waits_in_its_lane_and_no_ot
     outbox_free(o);
 }
 
+/* Each record that the other partition takes must not end the doubt, or the first producer meets the one that refuses again and again. */
+static void a_partition_that_refuses_throws_no_producer_away_again_and_again(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 10, ENOUGH = 120 };
+    char *topic = topic_of(2), *other = topic_led_by(WELL);
+    lead(topic, 0, REFUSING);
+    lead(topic, 1, WELL);
+    outbox *o = outbox_new_of(topic);
+    proc_fixture *relay = relay_start_leading(o, flags);
+    publish(o->conn, o->topic, NULL, N);
+    expect_drained(o);
+    refuse(ENOUGH, RD_KAFKA_RESP_ERR_UNKNOWN);
+    for (int i = 0; i < ROUNDS; i++) {
+        publish(o->conn, o->topic, NULL, 20);
+        publish(o->conn, other, NULL, 10);
+        expect_all_arrived(o, other);
+    }
+    expect_drained(o);
+    expect_each_arrived_once(o, o->topic);
+    stop_having_thrown_away(relay, 1);
+    free(other);
+    outbox_free(o);
+}
+
 /* A fault that is over before lane_timeout_ms parks nothing. */
 static void a_short_fault_parks_nothing(void **state)
 {
@@ -111,6 +148,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_topic_that_is_refused_without_a_reason_waits_in_its_lane_and_no_other_does),
+        cmocka_unit_test(a_partition_that_refuses_throws_no_producer_away_again_and_again),
         cmocka_unit_test(a_short_fault_parks_nothing),
     };
     return cmocka_run_group_tests(tests, open_stage, close_stage);

@@ -166,6 +166,33 @@ static void where_nothing_is_taken_the_topic_is_to_blame(void **state)
     assert_int_equal(refusal_get(s->refusal).err, RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT);
 }
 
+/* Of what comes to the partition it takes a part and refuses more: no record is to blame. */
+static void where_most_are_refused_the_topic_is_to_blame(void **state)
+{
+    stage *s = *state;
+    flights *f = &topic_find(&s->ship.topics, "t", 1)->flights;
+    add(s, 0);
+    for (int i = 0; i < N_ROWS && s->refusal < 0; i++) {
+        send_once(s, RD_KAFKA_RESP_ERR_UNKNOWN);
+        flights_refused(f, 0, true, s->told_us);
+        flights_took(f, 0, i % 2 == 0);
+    }
+    assert_int_equal(s->told_us, 1 + 6 * STEP_US);
+    assert_true(refusal_get(s->refusal).of_topic);
+}
+
+/* A record that comes late finds out what the partition has done to others. */
+static void the_time_is_the_partitions_where_it_takes_nothing(void **state)
+{
+    stage *s = *state;
+    flights_refused(&topic_find(&s->ship.topics, "t", 1)->flights, 0, true, 1);
+    s->told_us += LANE_TIMEOUT_MS * 1000;
+    add(s, 0);
+    send_once(s, RD_KAFKA_RESP_ERR_UNKNOWN);
+    assert_true(s->refusal >= 0);
+    assert_true(refusal_get(s->refusal).of_topic);
+}
+
 /* So does one that was refused before, and then could not be sent for a while. */
 static void an_error_that_is_of_no_record_begins_the_time_anew(void **state)
 {
@@ -202,6 +229,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(fails_again_and_again_while_its_partition_takes_others, open_stage,
                                         close_stage),
         cmocka_unit_test_setup_teardown(where_nothing_is_taken_the_topic_is_to_blame, open_stage,
+                                        close_stage),
+        cmocka_unit_test_setup_teardown(where_most_are_refused_the_topic_is_to_blame, open_stage,
+                                        close_stage),
+        cmocka_unit_test_setup_teardown(the_time_is_the_partitions_where_it_takes_nothing, open_stage,
                                         close_stage),
         cmocka_unit_test_setup_teardown(an_error_that_is_of_no_record_begins_the_time_anew, open_stage,
                                         close_stage),
