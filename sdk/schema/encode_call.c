@@ -22,6 +22,7 @@ static pbus_status encode_text(const pbus_schema *schema, const char *json, size
     e->numbers = &numbers;
     if (encode_json(e, schema->root, value, NULL) && e->out.failed)
         e->status = failure(e->err, PBUS_ERROR_MEMORY, "no memory for the value");
+    e->numbers = NULL;
     reals_done(&numbers);
     json_decref(value);
     return e->status;

@@ -150,11 +150,6 @@ static void ask_group(leaders *l, const group *g, int64_t *high, int64_t *low, i
     }
 }
 
-static bool is_over(const leaders *l)
-{
-    return time_left(l) == 0 || l->n_silent == MOST_SILENT;
-}
-
 static int next_unseen(const leaders *l, int from)
 {
     for (int k = 0; k < l->of->cnt; k++)
@@ -163,9 +158,10 @@ static int next_unseen(const leaders *l, int from)
     return 0;
 }
 
-/* Where it was broken off, the next look begins: behind what took the time of this one, or it would never come further. */
+/* Where it was broken off, the next look begins: but behind what took a whole one, or were silent, or it would never come further. */
 static void look(leaders *l, int *from, group *g, int64_t *room)
 {
+    bool first = true;
     int n = l->of->cnt, begin = *from;
     for (int k = 0; k < n; k++) {
         int i = (begin + k) % n;
@@ -176,10 +172,12 @@ static void look(leaders *l, int *from, group *g, int64_t *room)
             if (g->leader >= 0)
                 ask_group(l, g, room, room + n, room + 2 * n);
         }
-        if (is_over(l)) {
-            *from = next_unseen(l, i);
+        bool all_silent = l->n_silent == MOST_SILENT;
+        if (all_silent || time_left(l) == 0) {
+            *from = first || all_silent ? next_unseen(l, i) : i;
             return;
         }
+        first = false;
     }
     *from = 0;
 }
