@@ -248,18 +248,24 @@ static bool add_attribute(struct curl_slist **headers, const char *name, const j
     return add_encoded(headers, "ce-", name, number, (size_t)n);
 }
 
-static bool is_event_id(const pbus_delivery *e, const pbus_record_header *h)
+/* The relay's stands behind those of the publisher, of which one may have the same value. NULL: the event has no id. */
+static const pbus_record_header *id_header_of(const pbus_delivery *e)
 {
     pbus_uuid id;
-    return e->event_id && h->value && pbus_uuid_parse(h->value, &id, NULL) == PBUS_OK &&
-           memcmp(&id, e->event_id, sizeof id) == 0;
+    for (size_t i = e->event_id ? e->n_headers : 0; i > 0; i--) {
+        const pbus_record_header *h = &e->headers[i - 1];
+        if (h->value && pbus_uuid_parse(h->value, &id, NULL) == PBUS_OK &&
+            memcmp(&id, e->event_id, sizeof id) == 0)
+            return h;
+    }
+    return NULL;
 }
 
 /* What became an attribute, the Content-Type among them, is not sent a second time. */
 static bool is_taken(const pbus_delivery *e, const pbus_record_header *h, const json_t *a)
 {
     const char *name = attribute_of(h->name, header_find(e, "ce_specversion") != NULL);
-    return (name && json_object_get(a, name)) || is_event_id(e, h) || (e->type && h->value == e->type) ||
+    return (name && json_object_get(a, name)) || h == id_header_of(e) || (e->type && h->value == e->type) ||
            (h == header_find(e, "content-type") && is_usable_type(h));
 }
 

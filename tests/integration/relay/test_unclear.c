@@ -110,7 +110,8 @@ static void a_partition_that_refuses_throws_no_producer_away_again_and_again(voi
     expect_drained(o);
     refuse(ENOUGH, RD_KAFKA_RESP_ERR_UNKNOWN);
     for (int i = 0; i < ROUNDS; i++) {
-        publish(o->conn, o->topic, NULL, 20);
+        pg_run(o->conn, "SELECT postbus.publish('%s', 'v', 'round %d, ' || i) FROM generate_series(1, 20) i",
+               o->topic, i);
         publish(o->conn, other, NULL, 10);
         expect_all_arrived(o, other);
     }
