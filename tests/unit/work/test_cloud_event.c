@@ -89,12 +89,15 @@ static void expect_body(const char *body)
 static void in_binary_mode_the_value_is_the_body(void **state)
 {
     (void)state;
-    const pbus_record_header headers[] = {
-        header("id", "of the caller"), header("event", "0190f3e4-7c1a-8def-8000-00000000002a"),
-        header("type", "order.paid"),  header("tenant", "7"),
-        header("tenant", "8"),         header("none", NULL)};
-    pbus_delivery e = event("{\"total\": 42}", headers, 6);
-    e.type = headers[2].value;
+    const pbus_record_header headers[] = {header("id", "of the caller"),
+                                          header("cause", "0190f3e4-7c1a-8def-8000-00000000002a"),
+                                          header("event", "0190f3e4-7c1a-8def-8000-00000000002a"),
+                                          header("type", "order.paid"),
+                                          header("tenant", "7"),
+                                          header("tenant", "8"),
+                                          header("none", NULL)};
+    pbus_delivery e = event("{\"total\": 42}", headers, 7);
+    e.type = headers[3].value;
     make(&e, false);
     expect_body("{\"total\": 42}");
     assert_ptr_equal(c.body, e.value);
@@ -102,6 +105,7 @@ static void in_binary_mode_the_value_is_the_body(void **state)
                  "ce-source: /postbus/orders\nce-type: order.paid\nce-time: 2026-01-01T00:00:00.007Z\n"
                  "ce-partitionkey: a\nContent-Type: application/json\n" OWN
                  "postbus-header-id: of%20the%20caller\n"
+                 "postbus-header-cause: 0190f3e4-7c1a-8def-8000-00000000002a\n"
                  "postbus-header-tenant: 7\npostbus-header-tenant: 8\npostbus-header-none;\n");
 }
 
