@@ -25,7 +25,7 @@ class Fault:
     rate: int = 1400              # transactions a second, offered
     relay_may_end: bool = False   # the fault ends relays by itself; they are started again
     stale_requests: bool = False  # a stopped relay's last requests may come late: old events repeated after newer ones
-    ghosts: bool = False          # Kafka may hold events of transactions that the fault lost
+    ghosts: bool = False          # Kafka holds events of transactions that the fault lost; a row without any proves nothing
     once: bool = False            # the row is over when it has struck
     exactly_once: bool = False    # also where the other rows' relays deliver at least once
     needs_mount: bool = False     # can be run only where file systems may be mounted

@@ -39,6 +39,7 @@ BAD = {
     "a load that is at fault": result(ambiguous=1),
     "two events under one id": result(shared_ids=1),
     "a ghost where none may be": result(ghosts=1),
+    "ghosts that were to be made and were not": result({"ghosts": True}),
     "one duplicate more than were in flight": result(duplicates=11),
     "no load": result({"transactions": 49}),
     "a fault that never struck": result({"strikes": 0}),
