@@ -295,18 +295,35 @@ void lanes_rewind(topic *t)
     t->lane_ship = 0;
 }
 
-static void look_whether_idle(topic *t, void *arg)
+static void leave_head(topic *t, void *arg)
 {
-    bool *idle = arg;
-    bool waits = t->stalled && t->lane_page && t->lane_page->n_open > 0;
-    *idle &= (!t->lane_page || waits) && !t->lane_reading && !t->lane_unparking;
+    (void)arg;
+    if (t->head_alone && t->lane_page)
+        lanes_leave_page(t);
 }
 
-bool lanes_are_idle(lanes *l)
+void lanes_recall(lanes *l)
 {
-    bool idle = true;
-    topic_table_each(&l->ship->topics, look_whether_idle, &idle);
-    return idle;
+    topic_table_each(&l->ship->topics, leave_head, NULL);
+    ship_recall_alone(l->ship);
+}
+
+typedef struct idleness {
+    bool except_stalled, idle;
+} idleness;
+
+static void look_whether_idle(topic *t, void *arg)
+{
+    idleness *i = arg;
+    bool waits = i->except_stalled && t->stalled && t->lane_page && t->lane_page->n_open > 0;
+    i->idle &= (!t->lane_page || waits) && !t->lane_reading && !t->lane_unparking;
+}
+
+bool lanes_are_idle(lanes *l, bool except_stalled)
+{
+    idleness i = {.except_stalled = except_stalled, .idle = true};
+    topic_table_each(&l->ship->topics, look_whether_idle, &i);
+    return i.idle;
 }
 
 typedef struct id_list {

@@ -30,8 +30,10 @@ void lanes_open(lanes *l, topic *t);
 void lanes_park(lanes *l, topic *t, row *r, int64_t now_us);
 /* Parks a refused row, and stops its topic there. */
 void lanes_stop(lanes *l, topic *t, row *r, int refusal, int64_t now_us);
-/* Whether no page of any lane is read, sent or removed, but for what stalled topics have in flight: that can stay there for long. */
-bool lanes_are_idle(lanes *l);
+/* Takes back the first events of lanes that a producer still holds and has not sent; nothing more of those pages leaves. */
+void lanes_recall(lanes *l);
+/* Whether no page of any lane is read, sent or removed; where except_stalled, but for what stalled topics have in flight: that can stay there for long. */
+bool lanes_are_idle(lanes *l, bool except_stalled);
 /* The ids of those, as an array, for the caller to free. NULL: no memory. */
 char *lanes_in_flight(lanes *l);
 /* Reads, sends, and removes parked events where their topics are back. */

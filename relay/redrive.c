@@ -15,6 +15,7 @@
 
 #define LOOK_EVERY_US 10000000 /* operators also ring; this is for a ring that was lost with its session */
 #define PAUSE_US 1000000       /* after a page of which nothing could leave */
+#define RECALL_US 300000 /* for what the producer has not sent yet; what is on the wire can take for ever */
 #define MOST_QUEUES 1000
 #define QUEUES_PAGE 10000 /* as queues.sql has it */
 #define MOST_ROWS 1000
@@ -35,8 +36,9 @@ void redrive_start(redrive *rd, const config *cfg, session *pg, topic_table *top
                     .look = true,
                     .most_rows = MOST_ROWS,
                     .n_redriven = rd->n_redriven};
-    static const char *const names[] = {"wishes",   "discard",      "redrive_stale", "redrive_page",
-                                        "redriven", "queues_empty", "queues",        "redrive_end"};
+    static const char *const names[] = {"wishes",       "discard",     "redrive_stale",
+                                        "redrive_page", "redriven",    "queues_empty",
+                                        "queues",       "redrive_end", "late"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         session_prepare(pg, names[i], sql_query(names[i]));
 }
@@ -55,6 +57,7 @@ void redrive_drop(redrive *rd)
     drop_page(rd);
     key_set_done(&rd->active);
     rd->under_way = rd->closing = false;
+    rd->recall_until_us = 0;
     rd->after_n = 0;
     rd->fault = NULL;
 }
@@ -149,6 +152,7 @@ static void on_discards_committed(void *arg)
 {
     redrive *rd = arg;
     rd->under_way = rd->lanes->paused = false;
+    rd->recall_until_us = 0;
     rd->wants_discard = false;
     rd->look = true;
     if (rd->n_taken == 0) /* those that are wished are on their way */
@@ -156,18 +160,25 @@ static void on_discards_committed(void *arg)
     failpoint("after_discard");
 }
 
-/* Only while no page of parked events is in memory: what is discarded must not be on its way to a broker. */
-static void discard(redrive *rd)
+/* Only while no page of parked events is in memory: what is discarded must not be on its way to a broker. The first of a lane may be with the producer for
+ * as long as its topic is away: it is taken back. What is on the wire stays out of it, until it comes back or is published. */
+static void discard(redrive *rd, int64_t now_us)
 {
     rd->lanes->paused = true;
-    if (!lanes_are_idle(rd->lanes) || rd->parking->alone.ship->transaction.state ==
-                                          TRANSACTION_IN_DOUBT) /* it may park what is discarded */
+    if (rd->recall_until_us == 0) {
+        rd->recall_until_us = now_us + RECALL_US;
+        lanes_recall(rd->lanes);
+    }
+    if (!lanes_are_idle(rd->lanes, now_us >= rd->recall_until_us) ||
+        rd->parking->alone.ship->transaction.state ==
+            TRANSACTION_IN_DOUBT) /* it may park what is discarded */
         return;
     char *in_flight = lanes_in_flight(rd->lanes);
     if (!in_flight)
         return;
     const char *values[] = {in_flight};
     rd->under_way = true;
+    session_execute(rd->session, "late", 0, NULL, false, NULL, NULL);
     session_execute(rd->session, "discard", 1, values, false, on_discarded, rd);
     session_commit(rd->session, on_discards_committed, rd);
     free(in_flight);
@@ -484,8 +495,8 @@ int64_t redrive_step(redrive *rd, int64_t now_us)
     }
     int64_t until_us = rd->look_at_us;
     if (rd->wants_discard && now_us >= rd->discard_at_us) {
-        discard(rd);
-        return CLOCK_NEVER;
+        discard(rd, now_us);
+        return rd->recall_until_us > now_us ? rd->recall_until_us : CLOCK_NEVER;
     }
     if (rd->wants_discard)
         until_us = earlier(until_us, rd->discard_at_us);

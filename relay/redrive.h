@@ -37,6 +37,8 @@ typedef struct redrive {
     bool wants_redrive, wants_discard;
     bool closing; /* an empty queue is about to be let go of: no new batch should be opened */
     int64_t look_at_us, next_us, discard_at_us;
+    int64_t
+        recall_until_us; /* what was taken back from the producer may take as long to come; 0: nothing was */
     int64_t n_taken;     /* wishes to discard, by the statement under way */
     int64_t most_rows;   /* of a page: fewer after a transaction had to be aborted */
     uint64_t n_marks_at; /* when it was asked which queues are empty */

@@ -107,8 +107,8 @@ int parked_show(const call *c, PGconn *conn)
     int code = EXIT_OK;
     if (PQntuples(row) == 0)
         code = fault(c,
-                     "event %s is neither parked nor discarded; postbus parked list and list --dead show "
-                     "those that are",
+                     "event %s is neither parked nor discarded, and no discard of it came too late; postbus "
+                     "parked list and list --dead show those that are",
                      id);
     else if (call_has(c, "json"))
         row_print_json(row, 0);

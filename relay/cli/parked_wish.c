@@ -90,10 +90,13 @@ static int wish_discard(const call *c, PGconn *conn, const char *id, const char 
         return EXIT_FAULT;
     int code = EXIT_OK;
     if (PQgetvalue(row, 0, 0)[0] == 't')
-        printf("event %s is to be discarded; the relay does it as soon as one leads\n", id);
+        printf("event %s is to be discarded; the relay does it as soon as one leads, unless a broker takes "
+               "the event first: "
+               "postbus parked show %s tells\n",
+               id, id);
     else
         code = fault(c,
-                     "event %s is not parked, or something is wished for it already; postbus parked show %s "
+                     "event %s is not parked, or is to be discarded already; postbus parked show %s "
                      "tells",
                      id, id);
     PQclear(row);

@@ -2,10 +2,10 @@
 -- NULL: any. Behind them are those of their queues and, where the topic stops at one, the topic's.
 WITH chosen AS MATERIALIZED (
     SELECT k.id, k.queue, k.topic, k.stops_topic FROM postbus.parked k
-     WHERE k.waits_for = 'operator'
+      LEFT JOIN LATERAL (SELECT w.action FROM postbus.wish w WHERE w.id = k.id ORDER BY w.n DESC LIMIT 1) l ON true
+     WHERE (k.waits_for = 'operator' AND l.action IS NULL OR l.action = 'discard' AND $3::bigint IS NOT NULL)
        AND ($1::text IS NULL OR k.topic = $1) AND ($2::bytea IS NULL OR k.key = $2) AND ($3::bigint IS NULL OR k.id = $3)
-       AND ($4::text IS NULL OR k.reason = $4) AND ($5::interval IS NULL OR k.parked_at < clock_timestamp() - $5)
-       AND NOT EXISTS (SELECT FROM postbus.wish w WHERE w.id = k.id))
+       AND ($4::text IS NULL OR k.reason = $4) AND ($5::interval IS NULL OR k.parked_at < clock_timestamp() - $5))
 SELECT (SELECT count(*) FROM chosen),
        (SELECT count(*)
           FROM (SELECT FROM postbus.parked f WHERE f.waits_for = 'key' AND f.queue IN (SELECT c.queue FROM chosen c)

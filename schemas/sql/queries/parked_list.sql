@@ -4,5 +4,5 @@ SELECT k.id, k.topic, k.key, k.reason, k.error_code, k.waits_for, k.attempts, w.
   FROM (SELECT p.*, count(*) OVER () AS total FROM postbus.parked p
          WHERE ($1::text IS NULL OR p.topic = $1) AND ($2::text IS NULL OR p.reason = $2)
          ORDER BY p.n LIMIT $3::bigint) k
-  LEFT JOIN postbus.wish w ON w.id = k.id
+  LEFT JOIN LATERAL (SELECT x.action FROM postbus.wish x WHERE x.id = k.id ORDER BY x.n DESC LIMIT 1) w ON true
  ORDER BY k.n

@@ -6,15 +6,16 @@
 -- leave the planner no other way, whatever its statistics say of tables that fill and empty like these.
 WITH wished AS MATERIALIZED (
         SELECT k.n, k.id, k.queue, k.stops_topic
-          FROM (SELECT w.id FROM postbus.wish w WHERE w.action = 'redrive' AND w.n > $4::bigint ORDER BY w.n LIMIT $2::int) w
+          FROM (SELECT w.id, (SELECT bool_or(l.n > w.n) FROM postbus.wish l WHERE l.id = w.id) AS replaced
+                  FROM postbus.wish w WHERE w.action = 'redrive' AND w.n > $4::bigint ORDER BY w.n LIMIT $2::int) w
          CROSS JOIN LATERAL (SELECT p.* FROM postbus.parked p WHERE p.id = w.id OFFSET 0) k
-         WHERE k.waits_for = 'operator' AND k.topic <> ALL ($5::text[])),
+         WHERE k.waits_for = 'operator' AND k.topic <> ALL ($5::text[]) AND NOT w.replaced),
      queues AS MATERIALIZED (SELECT unnest($1::bigint[]) AS queue UNION SELECT w.queue FROM wished w WHERE w.queue IS NOT NULL),
      chosen AS MATERIALIZED (
         SELECT w.n, w.id, w.queue, w.stops_topic, false AS held FROM wished w WHERE w.queue IS NULL
         UNION ALL
         SELECT q.n, q.id, q.queue, q.stops_topic,
-               q.waits_for = 'operator' AND (SELECT w.id FROM postbus.wish w WHERE w.id = q.id AND w.action || '' = 'redrive') IS NULL
+               q.waits_for = 'operator' AND (SELECT max(w.n) FILTER (WHERE w.action = 'redrive') = max(w.n) FROM postbus.wish w WHERE w.id = q.id) IS NOT TRUE
           FROM queues a
          CROSS JOIN LATERAL (SELECT k.n, k.id, k.queue, k.stops_topic, k.waits_for
                                FROM postbus.parked k WHERE k.queue >= a.queue AND k.queue <= a.queue AND k.topic <> ALL ($5::text[]) ORDER BY k.queue, k.n

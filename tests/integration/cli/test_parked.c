@@ -112,14 +112,15 @@ static void a_redrive_of_one_that_is_not_chosen_says_why(void **state)
         {"13", 1, "event 13 waits behind event 3 of its key"},
         {"15", 1, "event 15 was discarded by ops"},
         {"5", 0, "event 5: redrive is wished for already, by ops"},
-        {"6", 1, "event 6: discard is wished for already, by ops"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         stage_expect(cases[i].code, POSTBUS("parked", "redrive", "--id", cases[i].id));
         stage_says(cases[i].part);
     }
     stage_expect(1, POSTBUS("parked", "redrive", "--id", "3", "--topic", "b"));
-    stage_says("that the other flags choose");
+    stage_says("event 3 is refused, and not among those that the other flags choose");
+    stage_expect(1, POSTBUS("parked", "redrive", "--id", "6", "--topic", "b"));
+    stage_says("event 6 is to be discarded, and not among those that the other flags choose");
     assert_int_equal(wishes("true"), 2);
     PQfinish(conn);
 }
@@ -250,6 +251,47 @@ static void a_discard_needs_a_reason_and_a_second_word(void **state)
     PQfinish(conn);
 }
 
+#define NEWEST(id) "(SELECT action FROM postbus.wish WHERE id = " id " ORDER BY n DESC LIMIT 1)"
+
+static void a_later_wish_takes_the_place_of_an_earlier_one(void **state)
+{
+    (void)state;
+    some_are_parked("replaced");
+    stage_expect(0, POSTBUS("parked", "redrive", "--id", "3"));
+    stage_expect(0, POSTBUS("parked", "discard", "3", "--reason", "not wanted", "--yes"));
+    pg_expect(conn, "discard", "SELECT " NEWEST("3"));
+    stage_expect(0, POSTBUS("parked", "show", "3"));
+    stage_says("not wanted");
+    stage_expect(0, POSTBUS("parked", "list", "--reason", "record_too_large"));
+    stage_says("wished: discard");
+    stage_does_not_say("wished: redrive");
+    stage_expect(0,
+                 POSTBUS("parked", "redrive", "--topic", "a", "--yes")); /* of many: leaves discards alone */
+    stage_says("11 events are to be sent again");
+    pg_expect(conn, "discard", "SELECT " NEWEST("3"));
+    stage_expect(0, POSTBUS("parked", "redrive", "--id", "3"));
+    stage_says("1 events are to be sent again");
+    pg_expect(conn, "redrive", "SELECT " NEWEST("3"));
+    stage_expect(0, POSTBUS("parked", "discard", "14", "--reason", "too soon", "--yes"));
+    stage_expect(0,
+                 POSTBUS("parked", "redrive", "--id", "14")); /* waits for its topic: withdraws the discard */
+    pg_expect(conn, "redrive", "SELECT " NEWEST("14"));
+    pg_expect(conn, "6", "SELECT count(*) FROM postbus.audit WHERE n_events > 0");
+    PQfinish(conn);
+}
+
+static void an_event_that_was_published_all_the_same_is_shown(void **state)
+{
+    (void)state;
+    some_are_parked("too_late");
+    pg_run(conn, "INSERT INTO postbus.audit (who, action, what, n_events, why) VALUES ('ops', 'discard', "
+                 "'{\"id\": 19, \"outcome\": \"published\"}', 0, 'not wanted')");
+    stage_expect(0, POSTBUS("parked", "show", "19"));
+    stage_says("published");
+    stage_says("not wanted");
+    PQfinish(conn);
+}
+
 static void flags_of_another_subcommand_are_refused(void **state)
 {
     (void)state;
@@ -301,6 +343,8 @@ int main(void)
         cmocka_unit_test(what_grows_for_ever_is_trimmed_as_the_runbook_says),
         cmocka_unit_test(many_events_need_a_second_word),
         cmocka_unit_test(a_discard_needs_a_reason_and_a_second_word),
+        cmocka_unit_test(a_later_wish_takes_the_place_of_an_earlier_one),
+        cmocka_unit_test(an_event_that_was_published_all_the_same_is_shown),
         cmocka_unit_test(flags_of_another_subcommand_are_refused),
         cmocka_unit_test(an_operator_may_wish_and_a_viewer_may_look),
     };

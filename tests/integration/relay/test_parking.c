@@ -233,6 +233,31 @@ static void a_wish_of_while_no_relay_ran_is_carried_out(void **state)
     finish(o, relay);
 }
 
+/* The wishes were made while no relay ran: the newest of each event is carried out, and no other. */
+static void of_an_events_wishes_the_newest_is_carried_out(void **state)
+{
+    (void)state;
+    outbox *o = small_outbox();
+    proc_fixture *relay = relay_start_leading(o, plain);
+    pg_run(o->conn, "SELECT postbus.publish('%s', repeat('x', 30000), 'k' || i) FROM generate_series(1, 3) i",
+           o->topic);
+    expect_sql(o->conn, "SELECT (count(*) = 3)::int FROM postbus.parked");
+    relay_stop(relay);
+    pg_run(o->conn, "SELECT postbus.redrive(id => 1), postbus.discard(1, 'x'), postbus.discard(2, 'x'), "
+                    "postbus.redrive(id => 2), postbus.redrive(id => 3)");
+    kafka_fixture_configure_topic(stage_kafka, o->topic, NULL);
+    relay = relay_start_leading(o, plain);
+    expect_drained(o);
+    expect_sql(o->conn, "SELECT (count(*) = 0)::int FROM postbus.wish");
+    pg_expect(o->conn, "1", "SELECT string_agg(id::text, ',') FROM postbus.dead");
+    topic_records records = topic_read(kafka_fixture_brokers(stage_kafka), o->topic, 2, SOON_MS);
+    assert_int_equal(records.n_rows, 2);
+    topic_records_done(&records);
+    pg_expect(o->conn, "0", "SELECT count(*) FROM postbus.audit WHERE what ? 'outcome'");
+    relay_stop(relay);
+    outbox_free(o);
+}
+
 /* More wishes than a page looks at, of a topic that is missing, come before the one that can be fulfilled. */
 static void wishes_of_a_missing_topic_hold_up_no_other(void **state)
 {
@@ -367,7 +392,7 @@ int main(int argc, char **argv)
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
     enum { N_POINTS = sizeof points / sizeof points[0] };
-    struct CMUnitTest tests[N_POINTS + 13] = {0};
+    struct CMUnitTest tests[N_POINTS + 14] = {0};
     for (size_t i = 0; i < N_POINTS; i++)
         tests[i] = (struct CMUnitTest){.name = points[i],
                                        .test_func = nothing_is_lost_or_misordered_by_a_crash_while_parking,
@@ -382,6 +407,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(under_stop_the_topic_waits_and_no_other),
         cmocka_unit_test(a_blocked_key_stays_blocked_under_the_next_leader),
         cmocka_unit_test(a_wish_of_while_no_relay_ran_is_carried_out),
+        cmocka_unit_test(of_an_events_wishes_the_newest_is_carried_out),
         cmocka_unit_test(wishes_of_a_missing_topic_hold_up_no_other),
         cmocka_unit_test(what_is_refused_again_is_parked_again),
         cmocka_unit_test(a_key_goes_on_while_it_is_published_to),

@@ -181,6 +181,43 @@ static void stops_in_the_middle_of_a_drain_repeat_nothing(void **state)
     finish(o, relay);
 }
 
+/* A producer holds it and cannot send it: it is taken back. */
+static void the_first_of_a_stalled_lane_can_be_discarded(void **state)
+{
+    (void)state;
+    outbox *o = mocked_outbox();
+    proc_fixture *relay = stall(o, 50);
+    pg_run(o->conn, "SELECT postbus.discard(id, 'not wanted') FROM postbus.parked ORDER BY n LIMIT 1");
+    expect_sql(o->conn, "SELECT count(*) FROM postbus.dead");
+    pg_expect(o->conn, "0", "SELECT count(*) FROM postbus.wish");
+    set_leader(o, THE_BROKER);
+    expect_drained(o);
+    topic_records records = topic_read(rd_kafka_mock_cluster_bootstraps(mock), o->topic, 149, SOON_MS);
+    assert_int_equal(records.n_rows, 149);
+    topic_records_done(&records);
+    pg_expect(o->conn, "0", "SELECT count(*) FROM postbus.audit WHERE what ? 'outcome'");
+    relay_stop(relay);
+    outbox_free(o);
+}
+
+/* The broker has it and does not say so: nothing can be taken back, and who wished it is told. */
+static void a_discard_that_came_too_late_is_told(void **state)
+{
+    (void)state;
+    outbox *o = mocked_outbox();
+    proc_fixture *relay = stall(o, 50);
+    delay_answers_to_producers(1, 4 * LATE_MS);
+    set_leader(o, THE_BROKER);
+    assert_true(wait_until(reached, &(end_of_topic){.topic = o->topic, .at_least = 101}, SOON_MS));
+    pg_run(o->conn, "SELECT postbus.discard(id, 'not wanted') FROM postbus.parked ORDER BY n LIMIT 1");
+    expect_drained(o);
+    expect_sql(o->conn, "SELECT count(*) FROM postbus.audit WHERE action = 'discard' AND n_events = 0 AND "
+                        "what->>'outcome' = 'published' AND why = 'not wanted'");
+    pg_expect(o->conn, "0 0",
+              "SELECT (SELECT count(*) FROM postbus.wish) || ' ' || (SELECT count(*) FROM postbus.dead)");
+    finish(o, relay);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1)
@@ -190,6 +227,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_successor_throws_nothing_away_for_a_topic_that_is_still_away),
         cmocka_unit_test(a_stop_waits_for_the_answer_to_the_first_of_a_stalled_lane),
         cmocka_unit_test(stops_in_the_middle_of_a_drain_repeat_nothing),
+        cmocka_unit_test(the_first_of_a_stalled_lane_can_be_discarded),
+        cmocka_unit_test(a_discard_that_came_too_late_is_told),
     };
     return cmocka_run_group_tests(tests, open_stage, close_stage);
 }

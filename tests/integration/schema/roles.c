@@ -107,6 +107,10 @@ static const attempt nobody_but_the_owner[] = {
     {"ALTER ROLE postbus_publisher SUPERUSER", NULL},
 };
 
+static const attempt nobody_but_the_relay[] = {
+    {"SELECT postbus.end_late_discards()", NULL},
+};
+
 static const attempt nobody_but_an_operator[] = {
     {"SELECT postbus.redrive()", NULL},
     {"SELECT postbus.redrive(topic => 't')", NULL},
@@ -232,7 +236,10 @@ static void an_operator_wishes_and_writes_nothing_by_itself(void **state)
 static void the_relay_appends_and_never_publishes(void **state)
 {
     (void)state;
+    static const char *const others[] = {"publisher", "viewer", "operator", "stranger"};
     expect_refusals("relay", ATTEMPTS(relay_too));
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        expect_refusals(others[i], ATTEMPTS(nobody_but_the_relay));
 }
 
 static void a_stranger_may_do_nothing(void **state)

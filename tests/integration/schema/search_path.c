@@ -225,6 +225,7 @@ static void operating_ignores_the_shadows_too(void **state)
     PQfinish(conn);
     conn = stage_connect("relay", "main");
     pg_run(conn, "SET search_path = trap, pg_catalog");
+    pg_run(conn, "SELECT postbus.end_late_discards()");
     pg_run(conn, "SELECT postbus.close_leaf('0 s')");
     for (int leaf = 0; leaf < 16; leaf++)
         pg_run(conn, "SELECT postbus.clear_leaf(%d, '0 s', true)", leaf);
