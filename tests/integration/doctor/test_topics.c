@@ -125,8 +125,8 @@ static void settings_that_lose_or_refuse_records_are_told(void **state)
     expect_finding("topic.compaction", "error", "has events without a key");
     expect_finding("topic.election", "warning", "unclean.leader.election.enable is true");
     expect_finding("topic.retention", "warning",
-                   "keeps records for 60 s, and its oldest waiting event is 360");
-    expect_finding("relay.backlog", "warning", "1 events are pending, the oldest for 360");
+                   "keeps records for 60 s, and its oldest waiting event is 36");
+    expect_finding("relay.backlog", "warning", "1 events are pending, the oldest for 36");
 }
 
 static void settings_that_are_just_right_are_not(void **state)
