@@ -5,9 +5,8 @@
 #include "row_json.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
-enum column { A_N, A_AT, A_WHO, A_ACTION, A_N_EVENTS, A_WHY, A_WHAT, A_TOTAL };
+enum column { A_N, A_AT, A_WHO, A_ACTION, A_N_EVENTS, A_WHY, A_WHAT };
 
 static void print_row(const PGresult *rows, int row)
 {
@@ -29,9 +28,7 @@ static void print_table(const PGresult *rows)
     printf("%-8s %-20s %-16s %-10s %8s  %s\n", "n", "at", "who", "action", "events", "what, and why");
     for (int i = 0; i < n; i++)
         print_row(rows, i);
-    long long total = strtoll(PQgetvalue(rows, 0, A_TOTAL), NULL, 10);
-    if (total > n)
-        printf("and %lld more; --limit shows them\n", total - n);
+    row_print_rest(rows);
 }
 
 int audit_print(const call *c, PGconn *conn, const char *sql)

@@ -23,8 +23,7 @@ enum list_column {
     L_REASON,
     L_ATTEMPTS,
     L_ERROR,
-    L_DIED_AT,
-    L_TOTAL
+    L_DIED_AT
 };
 
 /* Of a text that may have been cut the last character, which may be a part of one. */
@@ -66,9 +65,7 @@ static void print_table(const PGresult *rows)
            "topic", "key", "reason", "attempts", "died at", "error");
     for (int i = 0; i < n; i++)
         print_row(rows, i);
-    long long total = strtoll(PQgetvalue(rows, 0, L_TOTAL), NULL, 10);
-    if (total > n)
-        printf("and %lld more; --limit shows them\n", total - n);
+    row_print_rest(rows);
 }
 
 int dead_audit(const call *c, PGconn *conn)

@@ -58,9 +58,7 @@ static void print_table(const PGresult *rows, bool dead)
         print_dead(rows);
     else
         print_parked(rows);
-    long long total = strtoll(PQgetvalue(rows, 0, PQfnumber(rows, "total")), NULL, 10);
-    if (total > n)
-        printf("and %lld more; --limit shows them\n", total - n);
+    row_print_rest(rows);
 }
 
 int parked_list(const call *c, PGconn *conn)

@@ -87,3 +87,10 @@ void row_print_text(const char *text)
             putchar(byte);
     }
 }
+
+void row_print_rest(const PGresult *rows)
+{
+    long long rest = strtoll(PQgetvalue(rows, 0, PQfnumber(rows, "total")), NULL, 10) - PQntuples(rows);
+    if (rest > 0)
+        printf("and %lld more; --limit shows them\n", rest);
+}

@@ -17,4 +17,7 @@ char *row_text(const PGresult *rows, int row, int column);
 /* Text that others may have written, to standard output: control characters are shown and not sent. */
 void row_print_text(const char *text);
 
+/* Of a list that --limit has cut off, how many there are beyond its rows, of which there is one at least: the column total says how many there are in all. */
+void row_print_rest(const PGresult *rows);
+
 #endif
