@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "failure.h"
+#include "lenient.h"
 #include "text.h"
 
 typedef enum place_kind { PLACE_TYPE, PLACE_KEY, PLACE_HEADER, PLACE_VALUE } place_kind;
@@ -291,14 +292,14 @@ static bool holds_beside_value(const condition *c, const pbus_delivery *event)
 
 filter_match filter_ask_value(const filter *f, const pbus_delivery *event)
 {
-    json_error_t why;
+    bool no_memory;
     json_t *value = NULL;
     const char *text = event->value_json ? event->value_json : event->value;
     if (text) {
-        value = json_loadb(text, event->value_json ? event->value_json_size : event->value_size,
-                           JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
+        value =
+            lenient_load(text, event->value_json ? event->value_json_size : event->value_size, &no_memory);
         if (!value)
-            return json_error_code(&why) == json_error_out_of_memory ? FILTER_NO_MEMORY : FILTER_UNREADABLE;
+            return no_memory ? FILTER_NO_MEMORY : FILTER_UNREADABLE;
     }
     filter_match match = FILTER_YES;
     for (size_t i = 0; i < f->n && match == FILTER_YES; i++)

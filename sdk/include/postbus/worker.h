@@ -146,7 +146,8 @@ typedef pbus_outcome pbus_batch_handler(const pbus_delivery *const *events, size
 
 /* What a condition of a filter looks at, and asks. */
 typedef enum pbus_test {
-    PBUS_TEST_EQUALS = 0,  /* exactly this text; a number of a field: that number */
+    PBUS_TEST_EQUALS =
+        0, /* exactly this text; a number of a field: that number, or its text, where no double holds it */
     PBUS_TEST_MATCHES = 1, /* the whole of it matches this POSIX extended regular expression */
     PBUS_TEST_PRESENT = 2, /* it is there, be it empty */
     PBUS_TEST_ABSENT = 3,  /* it is not there */

@@ -125,6 +125,85 @@ static void each_test_holds_where_it_should_and_nowhere_else(void **state)
     expect_rows(rows, sizeof rows / sizeof rows[0], &event);
 }
 
+static void what_is_too_large_for_a_number_or_half_a_character_spoils_no_other_field(void **state)
+{
+    (void)state;
+    static const char odd[] = "{\"name\": \"Ada\", \"id\": 9007199254740993, \"big\": 18446744073709551616, "
+                              "\"low\": -9223372036854775809,"
+                              " \"huge\": 1e400, \"less\" : [-1E+400 ,36], \"half\": \"x\\uD800\\n\", "
+                              "\"other\": \"\\udc00\\\\ud800\","
+                              " \"twice\": \"\\ud83d\\ud83d\\ude00\", \"q\": \"\\\"1e400\", \"1e400\": "
+                              "\"name\", \"n\\uDFFFn\": 1.5}";
+    const pbus_delivery event = event_of(odd);
+    static const row rows[] = {
+        {{"value:name", PBUS_TEST_EQUALS, "Ada"}, FILTER_YES},
+        {{"value:id", PBUS_TEST_EQUALS, "9007199254740993"}, FILTER_YES},
+        {{"value:id", PBUS_TEST_EQUALS, "9007199254740992"}, FILTER_NO},
+        {{"value:big", PBUS_TEST_EQUALS, "18446744073709551616"}, FILTER_YES},
+        {{"value:big", PBUS_TEST_EQUALS, "18446744073709551617"}, FILTER_NO},
+        {{"value:big", PBUS_TEST_EQUALS, "18446744073709551616.0"}, FILTER_NO},
+        {{"value:big", PBUS_TEST_MATCHES, "1[0-9]*6"}, FILTER_YES},
+        {{"value:big", PBUS_TEST_VALUE, NULL}, FILTER_YES},
+        {{"value:low", PBUS_TEST_EQUALS, "-9223372036854775809"}, FILTER_YES},
+        {{"value:huge", PBUS_TEST_EQUALS, "1e400"}, FILTER_YES},
+        {{"value:huge", PBUS_TEST_EQUALS, "1e401"}, FILTER_NO},
+        {{"value:huge", PBUS_TEST_EQUALS, "inf"}, FILTER_NO},
+        {{"value:huge", PBUS_TEST_EMPTY, NULL}, FILTER_NO},
+        {{"value:less.0", PBUS_TEST_EQUALS, "-1E+400"}, FILTER_YES},
+        {{"value:less.1", PBUS_TEST_EQUALS, "36"}, FILTER_YES},
+        {{"value:half", PBUS_TEST_EQUALS, "x\xef\xbf\xbd\n"}, FILTER_YES},
+        {{"value:half", PBUS_TEST_EQUALS, "x"}, FILTER_NO},
+        {{"value:other", PBUS_TEST_EQUALS, "\xef\xbf\xbd\\ud800"}, FILTER_YES},
+        {{"value:twice", PBUS_TEST_EQUALS, "\xef\xbf\xbd\xf0\x9f\x98\x80"}, FILTER_YES},
+        {{"value:q", PBUS_TEST_EQUALS, "\"1e400"}, FILTER_YES},
+        {{"value:1e400", PBUS_TEST_EQUALS, "name"}, FILTER_YES},
+        {{"value:n\xef\xbf\xbdn", PBUS_TEST_EQUALS, "1.5"}, FILTER_YES},
+        {{"value:gone", PBUS_TEST_ABSENT, NULL}, FILTER_YES},
+    };
+    expect_rows(rows, sizeof rows / sizeof rows[0], &event);
+}
+
+static void a_value_that_is_no_json_stays_unreadable_beside_what_is_too_large(void **state)
+{
+    (void)state;
+    static const pbus_condition condition = {"value:a", PBUS_TEST_ABSENT, NULL};
+    static const char *const texts[] = {"{1e400: 1}",
+                                        "{\"a\": 1e400",
+                                        "[1e400 1]",
+                                        "[01e400]",
+                                        "[+1e400]",
+                                        "[1e400x]",
+                                        "[1e]",
+                                        "[1e400.]",
+                                        "[1.e400]",
+                                        "[.1e400]",
+                                        "[-]",
+                                        "[1e400,]",
+                                        "[\"\\ud800]",
+                                        "[\"\\ud80\"]",
+                                        "[\"\\ud8zz\"]",
+                                        "[\"\\uD800\xff\"]",
+                                        "[\"\\ud800\n\"]",
+                                        "\"\\ud800",
+                                        "\"\\",
+                                        "[1e400][1]",
+                                        "{\"a\" 1e400}",
+                                        "[true1e400]",
+                                        "[\"a\"1e400]",
+                                        "{1e400 :1}",
+                                        "[\"\\x\", 1e400]",
+                                        "[1e400, \"\t\"]",
+                                        "[18446744073709551616e]",
+                                        "[1e400-]",
+                                        "-1e400-",
+                                        "[1e400\"]"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        const pbus_delivery event = event_of(texts[i]);
+        if (ask(&condition, 1, &event) != FILTER_UNREADABLE)
+            fail_msg("%s is no JSON", texts[i]);
+    }
+}
+
 static void a_value_that_is_no_json_is_unreadable_only_where_it_matters(void **state)
 {
     (void)state;
@@ -224,6 +303,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_test_holds_where_it_should_and_nowhere_else),
+        cmocka_unit_test(what_is_too_large_for_a_number_or_half_a_character_spoils_no_other_field),
+        cmocka_unit_test(a_value_that_is_no_json_stays_unreadable_beside_what_is_too_large),
         cmocka_unit_test(a_value_that_is_no_json_is_unreadable_only_where_it_matters),
         cmocka_unit_test(a_value_that_was_read_as_json_is_asked_as_that),
         cmocka_unit_test(all_conditions_must_hold_none_means_never_and_no_filter_means_always),
