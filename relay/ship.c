@@ -15,6 +15,7 @@
 #include "refusal.h"
 
 #define REPORTS_NAP_MS 1
+#define ASK_MS 1
 #define FUTURE_MOST_MS 60000 /* brokers refuse times too far ahead of their clock */
 #define BATCH_OVERHEAD_BYTES 1024
 #define BATCH_LEAST_BYTES 1024
@@ -190,15 +191,42 @@ static int64_t timestamp_of(const ship *s, const topic *t, const page_event *e)
     return e->created_at_ms;
 }
 
+static ship_answer never(row *r, int refusal)
+{
+    r->refusal_at = refusal;
+    r->suspect = true;
+    return SHIP_SUSPECT;
+}
+
+/* Does not wait for the answer, which is taken whenever it comes. */
+static void ask_about_topics(rd_kafka_t *rk)
+{
+    const struct rd_kafka_metadata *metadata;
+    if (rk && rd_kafka_metadata(rk, 0, NULL, &metadata, ASK_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        rd_kafka_metadata_destroy(metadata);
+}
+
+/* Left to itself librdkafka repeats for a minute what brokers said of the topic last. */
+static ship_answer topic_not_taken(ship *s, topic *t, row *r, int refusal)
+{
+    ask_about_topics(s->producer);
+    ask_about_topics(s->alone);
+    if (r->alone) {
+        r->refusal_at = refusal;
+        return SHIP_SUSPECT;
+    }
+    topic_refused(&s->topics, t, refusal, clock_now_us());
+    s->refused |= !s->broken;
+    mark_broken(s, "record refused", rd_kafka_err2name(refusal_get(refusal).err));
+    return SHIP_WAIT;
+}
+
 /* What librdkafka says at once. */
 static ship_answer not_taken(ship *s, topic *t, row *r, rd_kafka_resp_err_t err)
 {
     int refusal = refusal_of(err);
-    if (refusal >= 0 && !refusal_get(refusal).of_topic) {
-        r->refusal_at = refusal;
-        r->suspect = true;
-        return SHIP_SUSPECT;
-    }
+    if (refusal >= 0)
+        return refusal_get(refusal).of_topic ? topic_not_taken(s, t, r, refusal) : never(r, refusal);
     if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL)
         return SHIP_WAIT;
     if (t->first.held)
@@ -220,13 +248,6 @@ static binding_answer value_of(ship *s, topic *t, const page_event *e, page_byte
         t->binding_generation = s->bindings.generation;
     }
     return t->binding ? bindings_encode(&s->bindings, t->binding, e, out) : BINDING_AS_IS;
-}
-
-static ship_answer never(row *r, int refusal)
-{
-    r->refusal_at = refusal;
-    r->suspect = true;
-    return SHIP_SUSPECT;
 }
 
 static ship_answer produce(ship *s, rd_kafka_t *rk, topic *t, row *r, const page_event *e)

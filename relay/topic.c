@@ -301,15 +301,15 @@ static void become_missing(topic_table *table, topic *t, const char *reason, int
 
 void topic_refused(topic_table *table, topic *t, int refusal, int64_t now_us)
 {
-    if (!t->refusal_logged)
-        log_event(
-            LOG_LEVEL_ERROR, "topic.refused", "topic=%s reason=%s code=%d remedy=%s retry_ms=%lld", t->name,
-            refusal_get(refusal).reason, (int)refusal_get(refusal).err,
-            refusal_is_unclear(refusal)
-                ? "see the brokers' log; its events wait in order, and the first is tried again: where it is "
-                  "at fault, postbus parked discard gives it up"
-                : "let the relay write to the topic (ACLs); its events wait in order",
-            (long long)table->cfg->topic_retry_ms);
+    log_event(
+        t->refusal_logged ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR, "topic.refused",
+        "topic=%s reason=%s code=%d remedy=%s retry_ms=%lld", t->name, refusal_get(refusal).reason,
+        (int)refusal_get(refusal).err,
+        refusal_is_unclear(refusal)
+            ? "see the brokers' log; its events wait in order, and the first is tried again: where it is "
+              "at fault, postbus parked discard gives it up"
+            : "let the relay write to the topic (ACLs); its events wait in order",
+        (long long)table->cfg->topic_retry_ms);
     t->refusal_logged = t->head_alone = true;
     t->state = TOPIC_MISSING;
     t->refusal = refusal;

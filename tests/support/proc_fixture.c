@@ -16,16 +16,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { KILL_DEADLINE_MS = 120000 };
+enum { KILL_DEADLINE_MS = 120000, LAST_WORDS = 6000 };
 
 struct proc_fixture {
+    proc_fixture *next; /* of those that are not released */
     pid_t pid;
     bool ended;
     int code;
     bool owns_log;
     off_t log_seen; /* up to here proc_fixture_wait_log has looked */
     char log_path[PATH_MAX];
+    char name[64];
 };
+
+static proc_fixture *unreleased;
 
 static void put_environment(const char *const *environment)
 {
@@ -64,6 +68,44 @@ static int open_log(proc_fixture *proc, const char *path)
     return fd;
 }
 
+/* Whoever is left belongs to a test that failed, and may know why. */
+static void print_last_words(void)
+{
+    char text[LAST_WORDS + 1];
+    for (const proc_fixture *proc = unreleased; proc; proc = proc->next) {
+        int fd = open(proc->log_path, O_RDONLY | O_CLOEXEC);
+        off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+        ssize_t got = size < 0 ? -1 : pread(fd, text, LAST_WORDS, size > LAST_WORDS ? size - LAST_WORDS : 0);
+        if (fd >= 0)
+            close(fd);
+        text[got < 0 ? 0 : got] = '\0';
+        fprintf(stderr, "the last words of process %d, %s:\n%s\n", (int)proc->pid, proc->name, text);
+    }
+}
+
+static void keep(proc_fixture *proc, const char *const *argv)
+{
+    static bool prints;
+    if (!prints)
+        atexit(print_last_words);
+    prints = true;
+    snprintf(proc->name, sizeof proc->name, "%s %s",
+             strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0], argv[1] ? argv[1] : "");
+    proc->next = unreleased;
+    unreleased = proc;
+}
+
+static void release(proc_fixture *proc)
+{
+    proc_fixture **at = &unreleased;
+    while (*at != proc)
+        at = &(*at)->next;
+    *at = proc->next;
+    if (proc->owns_log)
+        unlink(proc->log_path);
+    free(proc);
+}
+
 proc_fixture *proc_fixture_start(const char *const *argv, const proc_fixture_options *options)
 {
     static const proc_fixture_options defaults = {0};
@@ -83,6 +125,7 @@ proc_fixture *proc_fixture_start(const char *const *argv, const proc_fixture_opt
     if (proc->pid == 0)
         child(argv, options, log_fd, parent);
     close(log_fd);
+    keep(proc, argv);
     return proc;
 }
 
@@ -228,9 +271,7 @@ void proc_fixture_free(proc_fixture *proc)
         return;
     proc_fixture_signal(proc, SIGKILL);
     wait_until(has_ended, proc, KILL_DEADLINE_MS);
-    if (proc->owns_log)
-        unlink(proc->log_path);
-    free(proc);
+    release(proc);
 }
 
 int proc_fixture_run(const char *const *argv, const char *const *environment, char **out_text,

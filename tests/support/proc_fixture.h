@@ -1,4 +1,5 @@
-/* A process of a test: its log in a file, signals, and its end. Fails the running cmocka test where something goes wrong. */
+/* A process of a test: its log in a file, signals, and its end. Fails the running cmocka test where something goes wrong. What a failed test leaves
+ * behind says its last words when the program ends. */
 #ifndef POSTBUS_TEST_PROC_FIXTURE_H
 #define POSTBUS_TEST_PROC_FIXTURE_H
 

@@ -5,6 +5,7 @@
 #include "stage.h"
 
 #include <librdkafka/rdkafka.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,9 +193,40 @@ static void without_the_rights_to_its_position_the_relay_does_not_lead_and_says_
     outbox_free(o);
 }
 
+/* Its brokers do not even say that the topic is there, so that librdkafka remembers it as refused. */
+static void trying_a_refused_topic_again_disturbs_no_other(void **state)
+{
+    const char *delivery = *state;
+    outbox *o = outbox_new();
+    char *denied = kafka_fixture_new_topic(stage_kafka, "denied", 1, NULL);
+    allow("somebody", RD_KAFKA_RESOURCE_TOPIC, denied, RD_KAFKA_ACL_OPERATION_WRITE);
+    proc_fixture *relay = relay_of(o, "a", delivery, "--log-level=debug");
+    publish(o->conn, o->topic, NULL, 20);
+    publish(o->conn, denied, NULL, 20);
+    proc_fixture_expect_log(relay, "lane.open", SOON_MS);
+    for (int attempt = 0; attempt < 10; attempt++)
+        proc_fixture_expect_log(relay, "topic.refused", SOON_MS);
+    publish(o->conn, o->topic, NULL, 20);
+    expect_sql(o->conn, "SELECT (pending = 0 AND parked = 20)::int FROM postbus.backlog()");
+    allow("a", RD_KAFKA_RESOURCE_TOPIC, denied, RD_KAFKA_ACL_OPERATION_WRITE);
+    expect_drained(o);
+    expect_each_committed_once(o, denied);
+    proc_fixture_signal(relay, SIGTERM);
+    assert_int_equal(proc_fixture_wait_exit(relay, SOON_MS), 0);
+    assert_in_range(relay_counted(relay, "producers_recreated"), 0,
+                    2); /* when it was refused first, and at worst when it is granted */
+    proc_fixture_free(relay);
+    free(denied);
+    outbox_free(o);
+}
+
 int main(void)
 {
     const struct CMUnitTest when_all_is_free[] = {
+        cmocka_unit_test_prestate(trying_a_refused_topic_again_disturbs_no_other,
+                                  (void *)(uintptr_t) "--delivery=at_least_once"),
+        cmocka_unit_test_prestate(trying_a_refused_topic_again_disturbs_no_other,
+                                  (void *)(uintptr_t) "--delivery=exactly_once"),
         cmocka_unit_test(without_the_rights_to_its_position_the_relay_does_not_lead_and_says_which),
     };
     const struct CMUnitTest tests[] = {
@@ -208,6 +240,7 @@ int main(void)
         cmocka_unit_test_prestate(without_a_right_to_transactions_the_relay_does_not_lead_and_says_which,
                                   (void *)(uintptr_t)users[4]),
     };
+    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     int n_failed = cmocka_run_group_tests(when_all_is_free, open_free_group, stage_close);
     return n_failed + cmocka_run_group_tests(tests, open_group, stage_close);
 }

@@ -394,6 +394,7 @@ static void after_it_was_abandoned_a_handler_gets_no_further_session(void **stat
     assert_int_equal(status, PBUS_OK);
     if (stage_notices(s, PBUS_NOTICE_DATABASE) > 0)
         fail_msg("%s", s->last_message[PBUS_NOTICE_DATABASE]);
+    pbus_worker_free(s->worker);
     stage_start(s, &sub, 1);
     stage_expect_soon(s, 1, "SELECT count(*) FROM effect");
 }
