@@ -72,14 +72,15 @@ static int open_log(proc_fixture *proc, const char *path)
 static void print_last_words(void)
 {
     char text[LAST_WORDS + 1];
-    for (const proc_fixture *proc = unreleased; proc; proc = proc->next) {
+    for (proc_fixture *proc = unreleased; proc; proc = proc->next) {
         int fd = open(proc->log_path, O_RDONLY | O_CLOEXEC);
         off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
         ssize_t got = size < 0 ? -1 : pread(fd, text, LAST_WORDS, size > LAST_WORDS ? size - LAST_WORDS : 0);
         if (fd >= 0)
             close(fd);
         text[got < 0 ? 0 : got] = '\0';
-        fprintf(stderr, "the last words of process %d, %s:\n%s\n", (int)proc->pid, proc->name, text);
+        fprintf(stderr, "the last words of process %d, %s, which %s %d:\n%s\n", (int)proc->pid, proc->name,
+                proc_fixture_running(proc) ? "still runs," : "has ended with", proc->code, text);
     }
 }
 
