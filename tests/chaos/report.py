@@ -2,6 +2,8 @@
 import os
 import platform
 import re
+import shutil
+import subprocess
 
 MARKS = {"relays": ("<!-- chaos: begin -->", "<!-- chaos: end -->"),
          "subscribers": ("<!-- chaos of subscribers: begin -->", "<!-- chaos of subscribers: end -->")}
@@ -9,6 +11,13 @@ HEADINGS = {"relays": "| fault | what is done | times | events | transactions/s 
                       "recovered in s: median / longest | bound |",
             "subscribers": "| fault | what is done | times | events | twice in the topics | effects | missing | repeated | foreign | misordered | "
                            "dead letters, of those expected | recovered in s: median / longest | bound |"}
+
+
+def commit(root):
+    """Of which state of the sources; nothing where that cannot be known."""
+    command = ["git", "-C", root, "describe", "--always", "--dirty", "--abbrev=9", "--exclude=*"]
+    found = shutil.which("git") and subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    return f", commit {found.stdout.strip()}" if found and found.returncode == 0 else ""
 
 
 def machine():
@@ -58,7 +67,7 @@ def table(run):
     kind = run["kind"]
     begin, end = MARKS[kind]
     lines = [begin, f"`{run['command']}`, {run['date']}, {run['minutes']:.0f} minutes on {run['machine']}; PostgreSQL {run['postgresql']}, "
-             f"Kafka {run['kafka']}. Seed {run['seed']}.", "", HEADINGS[kind], "|---" * (HEADINGS[kind].count("|") - 1) + "|"]
+             f"Kafka {run['kafka']}. Seed {run['seed']}{run['commit']}.", "", HEADINGS[kind], "|---" * (HEADINGS[kind].count("|") - 1) + "|"]
     lines += ["| " + " | ".join((subscribers_row if kind == "subscribers" else row)(result)) + " |" for result in run["rows"]]
     return "\n".join([*lines, end])
 
