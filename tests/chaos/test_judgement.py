@@ -89,8 +89,8 @@ class Judgement(unittest.TestCase):
         self.check_table("subscribers", [row for row in rows if row.get("subscribers") or "skipped" in row])
 
     def check_table(self, kind, rows):
-        said = report.table({"kind": kind, "command": "scripts/chaos", "date": "2026-11-25", "minutes": 1.0, "machine": "m", "commit": "", "postgresql": "15",
-                             "kafka": "3", "seed": 1, "rows": rows})
+        said = report.table({"kind": kind, "command": "scripts/chaos", "date": "2026-11-25", "minutes": 1.0, "machine": "m", "postgresql": "15",
+                             "kafka": "3", "commit": "", "seed": 1, "rows": rows})
         lines = [line for line in said.splitlines() if line.startswith("| `forged`")]
         self.assertEqual(len(lines), len(rows))
         self.assertEqual(len({line.count(" | ") for line in lines}), 1)
