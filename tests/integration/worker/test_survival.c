@@ -9,6 +9,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "proc_fixture.h"
+#include "scrape.h"
 
 enum { N_KEYS = 23 };
 
@@ -254,6 +255,34 @@ static void so_does_the_example_with_a_batch_handler(void **state)
               "SELECT string_agg(key || ' ' || n, ', ' ORDER BY key) FROM seen WHERE key NOT LIKE 'k%%'");
 }
 
+static void the_example_with_an_endpoint_says_how_it_is(void **state)
+{
+    stage *s = *state;
+    const char *argv[] = {POSTBUS_TEST_EXAMPLES "monitored_subscriber",
+                          s->conninfo,
+                          kafka_fixture_brokers(stage_kafka),
+                          s->topic,
+                          "0",
+                          NULL};
+    pg_run(s->conn,
+           "CREATE TABLE seen (key text PRIMARY KEY, n bigint NOT NULL); GRANT ALL ON seen TO billing_app");
+    stage_produce_many(s->topic, 20, 4);
+    proc_fixture *example = proc_fixture_start(argv, NULL);
+    int port = scrape_port(example);
+    scrape_expect_answer(port, "/readyz", 200, "count");
+    scrape_expect_answer(port, "/healthz", 200, "");
+    scrape_expect_answer(port, "/other", 404, "/metrics");
+    scrape_expect_sample(
+        port,
+        "postbus_subscriber_events_total{application=\"example\",subscription=\"count\",outcome=\"handled\"}",
+        20);
+    char *text = scrape(port);
+    assert_string_equal(text + strlen(text) - strlen("\n# EOF\n"), "\n# EOF\n");
+    free(text);
+    assert_int_equal(proc_fixture_end(example, SIGTERM, STAGE_DEADLINE_MS), 0);
+    proc_fixture_free(example);
+}
+
 static void what_kafka_deleted_unread_is_told_and_written_down(void **state)
 {
     stage *s = *state;
@@ -384,6 +413,7 @@ int main(void)
         STAGE_TEST(a_restored_database_replays_what_it_lacks),
         STAGE_TEST(the_example_counts_each_event_once_and_ends_when_it_is_told),
         STAGE_TEST(so_does_the_example_with_a_batch_handler),
+        STAGE_TEST(the_example_with_an_endpoint_says_how_it_is),
         STAGE_TEST(what_kafka_deleted_unread_is_told_and_written_down),
         STAGE_TEST(a_topic_that_was_made_anew_is_read_from_its_beginning),
         STAGE_TEST(what_another_member_did_meanwhile_makes_no_topic_anew),
