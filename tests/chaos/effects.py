@@ -38,6 +38,7 @@ class Evidence:
     dead: tuple        # all dead letters that there ever were
     poison: frozenset  # tokens of events that must have died, once each, and were redriven
     attempts: int      # after so many attempts
+    repeats: str = "never"  # which repetitions are promised to be none: fault.py
 
 
 def verdict(evidence):
@@ -45,11 +46,16 @@ def verdict(evidence):
     counts = Counter(effect.token for effect in evidence.effects)
     ordered = [e for e in evidence.effects if e.token in events and events[e.token].seq is not None and e.token not in evidence.poison]
     died = Counter(letter.token for letter in evidence.dead)
+    again = sum(n - 1 for n in counts.values())
+    allowed = evidence.repeats != "never"
+    order = broken_stretches if evidence.repeats == "stretch" else misordered
+    healthy = {token: event for token, event in events.items() if token not in evidence.poison}
     return {"events": len(events), "effects": len(evidence.effects), "poison": len(evidence.poison), "dead": len(evidence.dead),
-            "unhandled": sum(token not in counts for token in events), "repeated": sum(n - 1 for n in counts.values()),
+            "unhandled": sum(token not in counts for token in events), "repeated": 0 if allowed else again,
+            "repetitions": again if allowed else 0,
             "foreign": sum(effect.token not in events for effect in evidence.effects),
             "altered": sum(e.token in events and (e.topic, e.key) != (events[e.token].topic, events[e.token].key) for e in evidence.effects),
-            "misordered": misordered(events, ordered), "passed": passed(events, ordered, evidence),
+            "misordered": order(healthy, ordered), "passed": passed(events, ordered, evidence),
             "dead_missing": sum(died[token] != 1 for token in evidence.poison),
             "dead_unexpected": sum(letter.token not in evidence.poison or letter.attempts != evidence.attempts or letter.reason != "exhausted"
                                    for letter in evidence.dead)}
@@ -64,6 +70,27 @@ def misordered(events, effects):
         n += event.seq < highest[place]
         highest[place] = max(highest[place], event.seq)
     return n
+
+
+def broken_stretches(events, effects):
+    """Effects that neither go on where the last one of their key was, nor go back to one that was there."""
+    following, last, n = followers(events), {}, 0
+    for effect in effects:
+        event = events[effect.token]
+        place = (event.topic, event.key)
+        before = last.get(place, 0)
+        n += event.seq > before and following[place].get(before) != event.seq
+        last[place] = event.seq
+    return n
+
+
+def followers(events):
+    """Of each key: which number comes after which; after 0, the first."""
+    numbers = defaultdict(list)
+    for event in events.values():
+        if event.seq is not None:
+            numbers[event.topic, event.key].append(event.seq)
+    return defaultdict(dict, {place: dict(zip([0, *sorted(all_of_it)], sorted(all_of_it))) for place, all_of_it in numbers.items()})
 
 
 def passed(events, effects, evidence):
@@ -89,7 +116,9 @@ def without(things, i):
 
 def swapped(evidence):
     """Two effects of one key change their places; None where no key has two."""
-    places = {event.token: (event.topic, event.key) for event in evidence.events if event.seq is not None and event.token not in evidence.poison}
+    counts = Counter(effect.token for effect in evidence.effects)
+    places = {event.token: (event.topic, event.key) for event in evidence.events
+              if event.seq is not None and event.token not in evidence.poison and counts[event.token] == 1}
     last = {}
     for i, effect in enumerate(evidence.effects):
         if effect.token not in places:
@@ -119,10 +148,11 @@ def forgeries(evidence, dice=None):
     """The evidence with one fault each, by name."""
     dice = dice or random.Random(1)
     effects, dead = evidence.effects, evidence.dead
-    i = dice.randrange(len(effects))
+    counts = Counter(effect.token for effect in effects)
+    i = dice.choice([i for i, effect in enumerate(effects) if counts[effect.token] == 1])
     stranger = DeadLetter(effects[i].token, evidence.attempts, "exhausted", effects[i].at)
     forged = {"an effect is missing": replace(evidence, effects=without(effects, i)),
-              "an effect is there twice": replace(evidence, effects=(*effects, effects[i])),
+              "an effect is there twice": replace(evidence, effects=(*effects, effects[i])) if evidence.repeats == "never" else None,
               "an effect of what never committed": replace(evidence, effects=(*effects, replace(effects[i], token=-1))),
               "an effect under another key": replace(evidence, effects=(*effects[:i], replace(effects[i], key="forged"), *effects[i + 1:])),
               "two effects of a key are swapped": swapped(evidence),

@@ -30,6 +30,9 @@ class Fault:
     exactly_once: bool = False    # also where the other rows' relays deliver at least once
     needs_mount: bool = False     # can be run only where file systems may be mounted
     n_members: int = 0            # subscribers that are there from the beginning: their effects are judged, too
-    habits: tuple = ()            # of their handlers: flags of postbus_chaos_subscriber
+    habits: tuple = ()            # of their handlers: flags of postbus_chaos_subscriber, or of postbus_chaos_command
+    member: str = "library"       # what a subscriber is: library, work (postbus work with commands), or kafka (no database but the effects')
+    repeats: str = "never"        # how often an event may have its effect: never more than once; event: it may again until the next of its key
+                                  # has its; stretch: it may again together with those behind it
     member_may_end: bool = False  # a handler ends its process; it is started again
     duplicates_needed: bool = False      # a row whose topics hold no event twice proves nothing

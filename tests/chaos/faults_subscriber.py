@@ -98,6 +98,16 @@ def kill_or_move(row):
     row.dice.choice([kill, come_and_go])(row)
 
 
+def crashes_of_commands(row):
+    """What waits for a further attempt, and what they died of."""
+    return row.effects_sql("SELECT coalesce(max(n), 0) FROM effect WHERE attempt > 1")[0][0]
+
+
+def disturb_work(row):
+    kill_or_move(row)
+    return seen(row, "an event to be handled after its command had died or failed", crashes_of_commands)
+
+
 def everything(row):
     """One of all these, while the handlers have all their habits."""
     return row.dice.choice([kill, come_and_go, freeze, crash_database, duplicate, poison, faults_postgres.crash, faults_kafka.kill_only])(row)
@@ -130,6 +140,13 @@ FAULTS = [
     subscribers("subscriber-crash", "one handler in 2,000 ends its process (SIGSEGV), which is started again",
                 lambda row: seen(row, "a handler to end its process", lambda r: r.n_crashes), habits=("--crash", "2000"), member_may_end=True,
                 bound_ms=60000, bounded_by=GROUP + "; while what waits is handled, further ones end their processes"),
+    subscribers("subscriber-work", "two `postbus work` with a command for each thread and, for one topic, for each event; one in 200 commands dies of "
+                "SIGSEGV, before or after its effect, one in 50 fails; the workers are killed, join and leave", disturb_work,
+                habits=("--crash", "200", "--retry", "50"), member="work", repeats="event", rate=70,
+                bound_ms=60000, bounded_by=GROUP + ", and a process for each event to catch up with one topic"),
+    subscribers("subscriber-kafka-positions", "positions are in Kafka, without a database; one handler in 50 fails, one in 3,000 ends its process (SIGSEGV); "
+                "subscribers are killed, join and leave", kill_or_move, habits=("--retry", "50", "--crash", "3000"), member="kafka", repeats="stretch",
+                member_may_end=True, bound_ms=60000, bounded_by=GROUP + "; while what waits is handled, further ones end their processes"),
     subscribers("subscriber-everything", "all of these at once, one after the other at random, with handlers of all these habits", everything,
                 habits=("--slow", "500", "--very-slow", "5000", "--retry", "10", "--deadlock", "20", "--crash", "5000"), member_may_end=True, rate=150,
                 share=1.5, bound_ms=60000, bounded_by="all of the above"),

@@ -64,5 +64,5 @@ def summary(result):
 def summary_of_effects(e):
     if not e:
         return ""
-    return (f"; effects {e['effects']}: missing {e['unhandled']}, repeated {e['repeated']}, foreign {e['foreign'] + e['altered']}, misordered "
-            f"{e['misordered'] + e['passed']}, dead letters {e['dead']} of {e['poison']}, forgeries found {e['forgeries_caught']} of {e['forgeries']}")
+    return (f"; effects {e['effects']}: missing {e['unhandled']}, repeated {e['repeated']} (and {e['repetitions']} allowed), "
+            f"foreign {e['foreign'] + e['altered']}, misordered {e['misordered'] + e['passed']}, dead letters {e['dead']} of {e['poison']}, forgeries found {e['forgeries_caught']} of {e['forgeries']}")

@@ -22,6 +22,7 @@ typedef struct habits {
     int retry;     /* fails, though never so often that the event dies of it */
     int deadlock;  /* locks two rows in the order of its whim */
     int crash;     /* ends the process */
+    const char *database;
 } habits;
 
 static bool now_and_then(int one_in)
@@ -132,6 +133,33 @@ static pbus_outcome behave(const habits *h, const pbus_delivery *event, PGconn *
     return ok ? pbus_ack() : pbus_retry(NULL, -1);
 }
 
+/* Positions are in Kafka: a thread has a connection of its own, each effect is a transaction, and only an event of which that failed is tried again. */
+static pthread_key_t connections;
+
+static void disconnect(void *conn)
+{
+    PQfinish(conn);
+}
+
+static PGconn *own_connection(const char *database)
+{
+    PGconn *conn = pthread_getspecific(connections);
+    if (conn && PQstatus(conn) == CONNECTION_OK)
+        return conn;
+    PQfinish(conn);
+    conn = PQconnectdb(database);
+    pthread_setspecific(connections, conn);
+    return conn;
+}
+
+static pbus_outcome handle_alone(const pbus_delivery *event, PGconn *tx, void *arg)
+{
+    (void)tx;
+    habits *h = arg;
+    PGconn *conn = own_connection(h->database);
+    return behave(h, event, conn, note_effect(event, conn));
+}
+
 static pbus_outcome handle(const pbus_delivery *event, PGconn *tx, void *arg)
 {
     return behave(arg, event, tx, note_effect(event, tx));
@@ -206,7 +234,7 @@ int main(int argc, const char **argv)
                                                {"heartbeat.interval.ms", "500"}};
     static habits h;
     char *database = NULL, *brokers = NULL, *application = NULL, *topic = NULL;
-    int threads = 4, together = 0;
+    int threads = 4, together = 0, without = 0;
     const struct poptOption flags[] = {
         {"database", 0, POPT_ARG_STRING, &database, 0, "where the effects go", "CONNINFO"},
         {"brokers", 0, POPT_ARG_STRING, &brokers, 0, "where the events are", "HOST:PORT"},
@@ -214,6 +242,7 @@ int main(int argc, const char **argv)
         {"topics", 0, POPT_ARG_STRING, &topic, 0, "three topics", "NAME,NAME,NAME"},
         {"threads", 0, POPT_ARG_INT, &threads, 0, "that handle", "N"},
         {"together", 0, POPT_ARG_INT, &together, 0, "so many events are handled by one call, at most", "N"},
+        {"positions-in-kafka", 0, POPT_ARG_NONE, &without, 0, "effects are at least once", NULL},
         {"slow", 0, POPT_ARG_INT, &h.slow, 0, "one handler in so many takes up to a second", "N"},
         {"very-slow", 0, POPT_ARG_INT, &h.very_slow, 0, "likewise, eight seconds", "N"},
         {"retry", 0, POPT_ARG_INT, &h.retry, 0, "one in so many fails", "N"},
@@ -233,7 +262,9 @@ int main(int argc, const char **argv)
         .key = "main",
         .topics = topics,
         .n_topics = n_topics,
-        .handler = together ? NULL : handle,
+        .handler = together  ? NULL
+                   : without ? handle_alone
+                             : handle,
         .batch_handler = together ? handle_all : NULL,
         .batch_size = together,
         .arg = &h,
@@ -242,13 +273,17 @@ int main(int argc, const char **argv)
     };
     const pbus_worker_options options = {.size = sizeof options,
                                          .application = application,
-                                         .conninfo = database,
+                                         .positions =
+                                             without ? PBUS_POSITIONS_KAFKA : PBUS_POSITIONS_DATABASE,
+                                         .conninfo = without ? NULL : database,
                                          .brokers = brokers,
                                          .kafka = kafka,
                                          .n_kafka = sizeof kafka / sizeof *kafka,
                                          .subscriptions = &subscription,
                                          .n_subscriptions = 1,
                                          .notice = tell};
+    h.database = database;
+    pthread_key_create(&connections, disconnect);
     sigemptyset(&ends);
     sigaddset(&ends, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &ends, NULL);

@@ -23,7 +23,8 @@ class Member(Process):
     def __init__(self, row, i):
         super().__init__(row.path(f"member-{i}.log"))
         self.command = [os.path.join(row.stage.build, "postbus_chaos_subscriber"), "--database", row.effects_database(), "--brokers",
-                        row.kafka.addresses, "--application", row.name, "--topics", ",".join(row.topics), *row.fault.habits]
+                        row.kafka.addresses, "--application", row.name, "--topics", ",".join(row.topics), *row.fault.habits,
+                        *(["--positions-in-kafka"] if row.fault.member == "kafka" else [])]
 
     def start(self):
         self.spawn(*self.command)
@@ -37,6 +38,40 @@ class Member(Process):
         code = self.end(signal.SIGTERM, 60)
         self.child = None
         return code
+
+
+WORK = """application = "{application}"
+consumer = {{"session.timeout.ms=6000", "heartbeat.interval.ms=500"}}
+subscription lines {{
+    topics = "{lines}"
+    exec_lines = '{command} --lines'
+    threads = 4
+    retry_first_ms = 20
+    retry_most_ms = 200
+}}
+subscription each {{
+    topics = "{each}"
+    exec = '{command}'
+    threads = 4
+    retry_first_ms = 20
+    retry_most_ms = 200
+}}
+"""
+
+
+class Work(Member):
+    """`postbus work` with commands: one process for each thread that answers lines, and for one topic a process for each event."""
+
+    def __init__(self, row, i):
+        super().__init__(row, i)
+        command = [os.path.join(row.stage.build, "postbus_chaos_command"), "--database", f'"{row.effects_database()}"', *row.fault.habits]
+        with open(row.path("work.conf"), "w", encoding="utf-8") as out:
+            out.write(WORK.format(application=row.name, lines=",".join(row.topics[:-1]), each=row.topics[-1], command="exec " + " ".join(command)))
+        self.command = [os.path.join(row.stage.build, "postbus"), "work", "--database", row.effects_database(), "--brokers", row.kafka.addresses,
+                        row.path("work.conf")]
+
+
+MEMBERS = {"library": Member, "kafka": Member, "work": Work}
 
 
 class SubscriberRow(Row):
@@ -57,11 +92,14 @@ class SubscriberRow(Row):
     def effects_sql(self, text, *values):
         return self.sql_at(self.effects_database(), text, *values)
 
+    def has_inbox(self):
+        return self.fault.member != "kafka"
+
     # -- members
 
     def add_member(self):
         self.n_members += 1
-        member = Member(self, self.n_members)
+        member = MEMBERS[self.fault.member](self, self.n_members)
         member.start()
         self.members.append(member)
         return member
@@ -98,7 +136,8 @@ class SubscriberRow(Row):
         self.effects_server = self.stage.subscribers_server()
         self.effects_server.admin(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
         self.effects_server.admin(f"CREATE DATABASE {self.name}")
-        run(os.path.join(self.stage.build, "postbus"), "migrate", "--subscriber", "--database", self.effects_database())
+        if self.has_inbox():
+            run(os.path.join(self.stage.build, "postbus"), "migrate", "--subscriber", "--database", self.effects_database())
         self.effects_sql(TABLES)
         for _ in range(self.fault.n_members):
             self.add_member()
@@ -144,15 +183,17 @@ class SubscriberRow(Row):
         if not super().drain():
             return False
         self.wait_handled([token for token, in self.sql("SELECT token FROM torture.truth")], DRAIN_S)
-        wait_for(lambda: self.effects_sql("SELECT count(*) FROM postbus_inbox.waiting")[0][0] == 0, "nothing to wait for another attempt", DRAIN_S)
+        if self.has_inbox():
+            wait_for(lambda: self.effects_sql("SELECT count(*) FROM postbus_inbox.waiting")[0][0] == 0, "nothing to wait for another attempt", DRAIN_S)
         for member in self.members:
             self.end_member(member)
-        return self.look_at_dead() == 0 and self.effects_sql("SELECT count(*) FROM postbus_inbox.gap")[0][0] == 0
+        return not self.has_inbox() or (self.look_at_dead() == 0 and self.effects_sql("SELECT count(*) FROM postbus_inbox.gap")[0][0] == 0)
 
     def further_verdicts(self):
         events = tuple(Event(*row) for row in self.sql("SELECT token, topic, key, seq FROM torture.truth"))
         effects = tuple(Effect(*row) for row in self.effects_sql("SELECT token, topic, key, extract(epoch FROM at)::float8 FROM effect ORDER BY n"))
-        return {"effects": judged(Evidence(events, effects, tuple(self.dead.values()), frozenset(self.poison), ATTEMPTS))}
+        return {"effects": judged(Evidence(events, effects, tuple(self.dead.values()), frozenset(self.poison), ATTEMPTS,
+                                           self.fault.repeats))}
 
     def end(self):
         for member in self.members:

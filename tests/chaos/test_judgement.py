@@ -110,6 +110,14 @@ def evidence():
 POISON = 1 << 59
 
 
+def reordered(tokens, repeats):
+    """The same events with effects of these, one after the other."""
+    whole = evidence()
+    of = {effect.token: effect for effect in whole.effects}
+    written = tuple(dataclasses.replace(of[token], at=4.6 + i) for i, token in enumerate(tokens))
+    return dataclasses.replace(whole, effects=written, repeats=repeats)
+
+
 class Effects(unittest.TestCase):
     """The verdict on effects over forged evidence."""
 
@@ -128,6 +136,26 @@ class Effects(unittest.TestCase):
         for name, field in expected.items():
             with self.subTest(name):
                 self.assertGreaterEqual(effects.verdict(forged[name])[field], 1)
+
+    def test_repetitions_that_are_allowed_are_counted_and_no_fault(self):
+        for repeats, order in (("event", [1, 1, 4, 3, 2, 6, 6, 5, POISON]), ("stretch", [1, 4, 3, 2, 1, 2, 6, 2, 6, 5, POISON])):
+            with self.subTest(repeats):
+                found = effects.judged(reordered(order, repeats))
+                self.assertTrue(effects.is_clean(found), found)
+                self.assertEqual((found["repeated"], found["repetitions"]), (0, len(order) - 7))
+                self.assertGreater(found["forgeries"], 0)
+                self.assertEqual(found["forgeries_caught"], found["forgeries"])
+
+    def test_repetitions_are_faults_where_the_promise_is_less(self):
+        for repeats, order in (("never", [1, 1, 4, 3, 2, 6, 5, POISON]), ("event", [1, 4, 3, 2, 1, 6, 5, POISON]),
+                               ("stretch", [1, 4, 3, 2, 1, 6, 5, POISON]), ("stretch", [2, 1, 2, 4, 3, 6, 5, POISON])):
+            with self.subTest(repeats=repeats, order=order):
+                self.assertFalse(effects.is_clean(effects.verdict(reordered(order, repeats))))
+
+    def test_what_is_lost_is_lost_where_repetitions_are_allowed(self):
+        for repeats in ("event", "stretch"):
+            with self.subTest(repeats):
+                self.assertEqual(effects.verdict(reordered([1, 4, 3, 3, 2, 2, 5, POISON], repeats))["unhandled"], 1)
 
     def test_every_fault_of_the_verdict_is_judged(self):
         self.assertEqual(set(effects.CLEAN), set(judgement.EFFECTS_ZERO))
