@@ -1,9 +1,11 @@
 /* Asks the database and the brokers how much there is to do; must never be waited for by who handles events or by who scrapes. */
 #include "census.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "bytes.h"
 #include "failure.h"
@@ -24,7 +26,7 @@ enum {
 
 bool census_init(census *c, const worker_config *cfg, feed *feeds, size_t n_feeds)
 {
-    *c = (census){.cfg = cfg, .feeds = feeds, .n_feeds = n_feeds};
+    *c = (census){.cfg = cfg, .feeds = feeds, .n_feeds = n_feeds, .socket = -1};
     pthread_mutex_init(&c->lock, NULL);
     c->answers = calloc(n_feeds + 1, sizeof *c->answers);
     c->ask_from = calloc(n_feeds + 1, sizeof *c->ask_from);
@@ -38,6 +40,9 @@ static void census_close(census *c)
     pthread_mutex_lock(&c->lock);
     cancel_leave(c->cancel);
     c->cancel = NULL;
+    if (c->socket >= 0)
+        close(c->socket);
+    c->socket = -1;
     pthread_mutex_unlock(&c->lock);
     session_close(&c->session);
 }
@@ -46,15 +51,18 @@ static pbus_status census_open(census *c, pbus_error *err)
 {
     if (c->session.conn)
         return PBUS_OK;
-    pbus_status status = session_open(&c->session, c->cfg->conninfo,
-                                      feed_session_name(&c->feeds[0], "census").text, STATEMENT_MS, err);
+    pbus_status status = session_connect(&c->session, c->cfg->conninfo, err);
     if (status != PBUS_OK)
         return status;
+    /* Before anything is asked: whoever is silent from now on can be left. */
     pthread_mutex_lock(&c->lock);
     c->cancel = cancel_new(c->session.conn);
-    c->socket = PQsocket(c->session.conn);
+    c->socket = fcntl(PQsocket(c->session.conn), F_DUPFD_CLOEXEC, 0);
+    bool can_be_left = c->socket >= 0;
     pthread_mutex_unlock(&c->lock);
-    return PBUS_OK;
+    if (!can_be_left)
+        return failure(err, PBUS_ERROR_CONNECTION, "no descriptor for a connection");
+    return session_configure(&c->session, feed_session_name(&c->feeds[0], "census").text, STATEMENT_MS, err);
 }
 
 static void note_answer(census *c, const PGresult *rows, int row)
@@ -261,7 +269,7 @@ static void end_query(census *c, int n_tries)
     pthread_mutex_lock(&c->lock);
     if (n_tries < CANCEL_TRIES)
         cancel_send(c->cancel);
-    else if (c->cancel)
+    else if (c->socket >= 0)
         shutdown(c->socket, SHUT_RDWR);
     pthread_mutex_unlock(&c->lock);
 }

@@ -25,9 +25,9 @@ typedef struct census {
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t changed;
     bool started, stopping, ended;
-    int64_t wanted_at_ms;   /* when somebody asked last; 0: nobody has */
-    cancel *cancel;         /* of the session, which is open while there is one */
-    int socket;             /* likewise */
+    int64_t wanted_at_ms; /* when somebody asked last; 0: nobody has */
+    cancel *cancel;       /* of the session, which is open while there is one */
+    int socket; /* its own descriptor of the session's socket: libpq may close the other at any time; -1 */
     census_answer *answers; /* one for each feed */
     size_t *ask_from;       /* likewise, the thread's: with which partition the brokers are asked first */
 } census;

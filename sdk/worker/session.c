@@ -66,8 +66,7 @@ static PGconn *connect(const char *conninfo)
     return PQconnectdbParams(keywords, values, 1);
 }
 
-static pbus_status session_configure(session *s, const char *name, int64_t statement_timeout_ms,
-                                     pbus_error *err)
+pbus_status session_configure(session *s, const char *name, int64_t statement_timeout_ms, pbus_error *err)
 {
     char limit[64], label[200];
     snprintf(label, sizeof label, "SET application_name = '%s'", name);
@@ -77,11 +76,14 @@ static pbus_status session_configure(session *s, const char *name, int64_t state
     pbus_status status = session_execute(s, subscriber_sql_query("session"), err);
     if (status == PBUS_OK)
         status = session_execute(s, label, err);
-    return status == PBUS_OK ? session_execute(s, limit, err) : status;
+    if (status == PBUS_OK)
+        status = session_execute(s, limit, err);
+    if (status != PBUS_OK)
+        session_close(s);
+    return status;
 }
 
-pbus_status session_open(session *s, const char *conninfo, const char *name, int64_t statement_timeout_ms,
-                         pbus_error *err)
+pbus_status session_connect(session *s, const char *conninfo, pbus_error *err)
 {
     char message[800];
     session_close(s);
@@ -93,10 +95,14 @@ pbus_status session_open(session *s, const char *conninfo, const char *name, int
         session_close(s);
         return failure_sql(err, PBUS_ERROR_CONNECTION, NULL, true, "%s", message);
     }
-    pbus_status status = session_configure(s, name, statement_timeout_ms, err);
-    if (status != PBUS_OK)
-        session_close(s);
-    return status;
+    return PBUS_OK;
+}
+
+pbus_status session_open(session *s, const char *conninfo, const char *name, int64_t statement_timeout_ms,
+                         pbus_error *err)
+{
+    pbus_status status = session_connect(s, conninfo, err);
+    return status == PBUS_OK ? session_configure(s, name, statement_timeout_ms, err) : status;
 }
 
 void session_close(session *s)

@@ -26,6 +26,10 @@ typedef struct statement {
 /* Connects and sets what a worker needs. name: the application_name, of letters that need no quotes. statement_timeout_ms 0: none. A failure leaves it closed. */
 PBUS_MUST_USE pbus_status session_open(session *s, const char *conninfo, const char *name,
                                        int64_t statement_timeout_ms, pbus_error *err);
+/* The same in two steps, for who wants to be able to shut the connection before it has answered anything. A failure leaves it closed. */
+PBUS_MUST_USE pbus_status session_connect(session *s, const char *conninfo, pbus_error *err);
+PBUS_MUST_USE pbus_status session_configure(session *s, const char *name, int64_t statement_timeout_ms,
+                                            pbus_error *err);
 void session_close(session *s);
 
 /* Prepares n statements, which run for less by their names from then on. */
