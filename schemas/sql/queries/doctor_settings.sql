@@ -1,5 +1,5 @@
 -- Settings, of this session or set for a role or database, under which a commit is less than it seems.
--- Two of them are so only beside synchronous standbys.
+-- Three of them are so only beside synchronous standbys.
 WITH known (name, value, level, beside_standbys, why, remedy) AS (VALUES
     ('fsync', 'off', 'error', false, 'A crash of the machine can lose or damage anything that was committed.', 'Set fsync = on.'),
     ('full_page_writes', 'off', 'error', false, 'A crash of the machine while a page is written can damage committed rows.', 'Set full_page_writes = on.'),
@@ -7,6 +7,7 @@ WITH known (name, value, level, beside_standbys, why, remedy) AS (VALUES
     ('ignore_checksum_failure', 'on', 'error', false, 'Damaged pages are read as if they were sound.', 'Set ignore_checksum_failure = off.'),
     ('synchronous_commit', 'off', 'warning', false, 'A crash loses the last commits that applications were told of, and their events with them. (The relay makes durable what it publishes.)', 'Set synchronous_commit = on, or accept it knowingly.'),
     ('synchronous_commit', 'local', 'warning', true, 'Commits do not wait for the standbys of synchronous_standby_names: a failover can lose the last ones that applications were told of, and their events with them.', 'Set synchronous_commit = on, or accept it knowingly.'),
+    ('synchronous_commit', 'remote_write', 'warning', true, 'Commits wait until a standby has written them, not until it has flushed them. They survive the loss of the primary alone, also where PostgreSQL crashes on the standby; if the standby''s machine fails at the same time, the last ones that applications were told of can be lost, and their events with them.', 'Set synchronous_commit = on, or accept it knowingly.'),
     ('synchronous_commit', 'remote_apply', 'warning', true, 'Commits wait until a standby has replayed all that came before, and there the TRUNCATE of an emptied leaf of the outbox waits for queries that read it, up to max_standby_streaming_delay.', 'Set synchronous_commit = on for those who publish, or keep queries of the outbox off that standby.'),
     ('session_replication_role', 'replica', 'warning', false, 'Triggers do not fire: publishers do not ring, and the relay finds their events at its next safety poll.', 'Set session_replication_role = origin.')
 ), bad AS (

@@ -171,6 +171,9 @@ static void commits_that_wait_too_little_or_too_long_for_standbys_are_told(void 
     EXAMINE(0, "--older-than", "60");
     expect_finding("server.settings", "warning", "synchronous_commit is local for the database standbys");
     expect_finding("server.settings", "warning", "synchronous_commit is remote_apply for the role looker");
+    pg_run(owner, "SET synchronous_commit = local; ALTER ROLE looker SET synchronous_commit = remote_write");
+    EXAMINE(0, "--older-than", "60");
+    expect_finding("server.settings", "warning", "synchronous_commit is remote_write for the role looker");
     pg_run(owner, "ALTER SYSTEM RESET synchronous_standby_names");
     pg_run(owner, "SELECT pg_reload_conf()");
     assert_true(wait_until(is_set, &(server_setting){"synchronous_standby_names", ""}, SOON_MS));
