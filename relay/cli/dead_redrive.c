@@ -55,6 +55,8 @@ static int choose(const call *c, PGconn *conn, const char *id, const char *reaso
     out->n = strtoll(PQgetvalue(row, 0, 0), NULL, 10);
     snprintf(out->highest, sizeof out->highest, "%s", PQgetvalue(row, 0, 1));
     PQclear(row);
+    if (out->key)
+        key_param_tell(out->key);
     return id && out->n == 0 ? unknown(c, out) : EXIT_OK;
 }
 

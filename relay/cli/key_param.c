@@ -1,6 +1,8 @@
 /* Reads a key from the command line; must never take it for another key than a list would print that way. */
 #include "key_param.h"
 
+#include "row_json.h"
+
 #include <ctype.h>
 #include <jansson.h>
 #include <stdbool.h>
@@ -40,4 +42,14 @@ char *key_param(const char *text)
         quoted ? hex_of(json_string_value(quoted), json_string_length(quoted)) : hex_of(text, strlen(text));
     json_decref(quoted);
     return out;
+}
+
+/* "42" in quotes may have been meant as four characters: the bytes are beyond doubt. */
+void key_param_tell(const char *key)
+{
+    char *text = row_bytes_text(key);
+    fputs("with the key ", stdout);
+    row_print_text(text ? text : key);
+    printf(text && strcmp(text, key) != 0 ? ", which is %s in hex:\n" : ":\n", key);
+    free(text);
 }

@@ -6,4 +6,7 @@
  * free. NULL: text is NULL, or there is no memory. */
 char *key_param(const char *text);
 
+/* Prints which key was meant: one of key_param's, as lists print it, and in hex. */
+void key_param_tell(const char *key);
+
 #endif

@@ -34,6 +34,8 @@ static int redrive_chosen(const call *c, PGconn *conn, const char *const *params
     char behind[40], question[200];
     snprintf(behind, sizeof behind, n_behind > MOST_COUNTED ? "more than %lld" : "%lld",
              n_behind > MOST_COUNTED ? MOST_COUNTED : n_behind);
+    if (params[1])
+        key_param_tell(params[1]);
     printf("%lld refused events, and %s that wait behind them\n", n, behind);
     if (call_has(c, "dry-run") || n == 0)
         return EXIT_OK;

@@ -59,16 +59,21 @@ void row_print_json(const PGresult *rows, int row)
     json_decref(all);
 }
 
+char *row_bytes_text(const char *hex)
+{
+    json_t *text = utf8_json(hex);
+    char *out = text ? json_dumps(text, JSON_ENCODE_ANY) : strdup(hex);
+    json_decref(text);
+    return out;
+}
+
 char *row_text(const PGresult *rows, int row, int column)
 {
     if (PQgetisnull(rows, row, column))
         return strdup("-");
     if (PQftype(rows, column) != OID_BYTEA)
         return strdup(PQgetvalue(rows, row, column));
-    json_t *text = utf8_json(PQgetvalue(rows, row, column));
-    char *out = text ? json_dumps(text, JSON_ENCODE_ANY) : strdup(PQgetvalue(rows, row, column));
-    json_decref(text);
-    return out;
+    return row_bytes_text(PQgetvalue(rows, row, column));
 }
 
 /* Control characters must not command the terminal. The connection's text is UTF-8, in which those above U+007F begin with 0xC2. */

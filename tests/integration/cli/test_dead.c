@@ -240,6 +240,8 @@ static void many_are_discarded_as_they_were_chosen(void **state)
     stage_says("Discard 12 dead letters for good?");
     assert_int_equal(count("dead"), 13);
     assert_int_equal(count("audit"), 0);
+    stage_expect(2, POSTBUS("dead", "discard", "--key", "\"key 1\"", "--why", "by hand"));
+    stage_says("with the key \"key 1\", which is \\x6b65792031 in hex:");
     stage_expect(0, POSTBUS("dead", "discard", "--key", "\\xff01", "--why", "by hand", "--yes"));
     stage_says("1 dead letters are discarded");
     stage_expect(0, POSTBUS("dead", "discard", "--subscription", "invoices", "--reason", "exhausted", "--key",

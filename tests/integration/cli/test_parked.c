@@ -162,6 +162,29 @@ static void a_key_is_named_as_the_list_prints_it(void **state)
     PQfinish(conn);
 }
 
+/* "42" may be two characters or four. */
+static void which_key_was_meant_is_said_before_anything_is_done(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *given, *told;
+    } cases[] = {
+        {"\"42\"", "with the key \"42\", which is \\x3432 in hex:\n1 refused events"},
+        {"42", "with the key \"42\", which is \\x3432 in hex:\n1 refused events"},
+        {"\"\\\"42\\\"\"", "with the key \"\\\"42\\\"\", which is \\x22343222 in hex:\n0 refused events"},
+        {"\\xff00", "with the key \\xff00:\n0 refused events"},
+    };
+    some_are_parked("meant");
+    pg_run(conn, "UPDATE postbus.parked SET key = '42' WHERE id = 1");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        stage_expect(0, POSTBUS("parked", "redrive", "--key", cases[i].given, "--dry-run"));
+        stage_says(cases[i].told);
+    }
+    stage_expect(0, POSTBUS("parked", "redrive", "--key", "\"42\""));
+    stage_says(cases[0].told);
+    PQfinish(conn);
+}
+
 static void what_was_done_is_shown_with_who_and_why(void **state)
 {
     (void)state;
@@ -339,6 +362,7 @@ int main(void)
         cmocka_unit_test(a_redrive_of_one_that_is_not_chosen_says_why),
         cmocka_unit_test(what_waits_behind_one_counts_for_the_question_too),
         cmocka_unit_test(a_key_is_named_as_the_list_prints_it),
+        cmocka_unit_test(which_key_was_meant_is_said_before_anything_is_done),
         cmocka_unit_test(what_was_done_is_shown_with_who_and_why),
         cmocka_unit_test(what_grows_for_ever_is_trimmed_as_the_runbook_says),
         cmocka_unit_test(many_events_need_a_second_word),
