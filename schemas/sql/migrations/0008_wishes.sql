@@ -1,6 +1,22 @@
 -- Wishes: a later one takes the place of an earlier one that was not carried out yet.
 SET LOCAL search_path = pg_catalog, pg_temp;
 
+-- Never queued for: the relay reads the wishes between its batches, and would stand behind the migration and whoever that waits for, such as an
+-- operator's open transaction.
+DO $$
+BEGIN
+    FOR attempt IN 1..600 LOOP
+        BEGIN
+            LOCK TABLE postbus.wish IN ACCESS EXCLUSIVE MODE NOWAIT;
+            RETURN;
+        EXCEPTION WHEN lock_not_available THEN
+            PERFORM pg_sleep(0.1);
+        END;
+    END LOOP;
+    RAISE EXCEPTION 'postbus: for a minute other transactions have held postbus.wish'
+        USING ERRCODE = '55P03', HINT = 'End them (pg_locks shows which they are), and run the migration again.';
+END $$;
+
 -- An event may have several: the newest counts. They are only ever added to, so that an operator's open transaction holds no lock the relay needs.
 ALTER TABLE postbus.wish DROP CONSTRAINT wish_pkey, DROP CONSTRAINT wish_n_key, ADD PRIMARY KEY (n);
 CREATE INDEX wish_id ON postbus.wish (id, n);
@@ -60,11 +76,16 @@ COMMENT ON FUNCTION postbus.discard(bigint, text) IS
 COMMENT ON COLUMN postbus.audit.what IS 'What was chosen: topic, key (as hex), id, reason, older_than. outcome, published: a row of the relay''s, of an event that a broker took before its discard was carried out.';
 COMMENT ON COLUMN postbus.audit.n_events IS 'For how many events the wish was recorded; 0 in a row of the relay''s.';
 
--- No role writes to the audit by itself. The first thousand are enough: what is discarded in the same commit makes room for the next.
+-- No role writes to the audit by itself. The first thousand are enough: what is discarded in the same commit makes room for the next. An event that the
+-- newest intent took from postbus.parked is not known to be published yet: it may come back.
 CREATE FUNCTION postbus.end_late_discards() RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH first AS MATERIALIZED (SELECT w.n, w.id FROM postbus.wish w WHERE w.action = 'discard' ORDER BY w.n LIMIT 1000),
+    WITH doubted AS MATERIALIZED (SELECT u.id FROM postbus.undo u
+                                   WHERE u.table_name = 'parked'
+                                     AND u.intent = (SELECT p.intent FROM postbus.progress p ORDER BY p.n DESC LIMIT 1)),
+         first AS MATERIALIZED (SELECT w.n, w.id FROM postbus.wish w
+                                 WHERE w.action = 'discard' AND w.id NOT IN (SELECT d.id FROM doubted d) ORDER BY w.n LIMIT 1000),
          late AS (DELETE FROM postbus.wish w
                    WHERE w.n = ANY (ARRAY(SELECT f.n FROM first f WHERE (SELECT k.id FROM postbus.parked k WHERE k.id = f.id) IS NULL))
                   RETURNING w.n, w.id, w.wished_by, w.why)

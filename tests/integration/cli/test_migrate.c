@@ -8,6 +8,7 @@
 #include "postbus_sql.h"
 #include "proc_fixture.h"
 #include "stage.h"
+#include "wait_until.h"
 
 static int newest(void)
 {
@@ -219,6 +220,38 @@ static void a_filled_database_of_the_first_version_is_brought_on(void **state)
     PQfinish(conn);
 }
 
+static bool migration_waits(void *arg)
+{
+    PGconn *conn = arg;
+    return pg_number(conn, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid "
+                           "<> pg_backend_pid() AND wait_event IN ('PgSleep', 'relation')") > 0;
+}
+
+/* An operator's open transaction holds postbus.wish. The relay, which reads it all the time, must not stand behind the migration that waits for that. */
+static void nobody_stands_behind_a_migration_that_waits(void **state)
+{
+    (void)state;
+    PGconn *conn = filled_database_of_version_1("waiting"), *operator= stage_connect();
+    for (const sql_migration *m = &sql_migrations[1]; m->version < 8; m++)
+        pg_run(conn,
+               "BEGIN; SET LOCAL search_path = pg_catalog, pg_temp; %s; INSERT INTO postbus.migration VALUES "
+               "(%d, '%s', "
+               "encode(sha256(convert_to($migration$%s$migration$, 'UTF8')), 'hex')); COMMIT",
+               m->text, m->version, m->name, m->text);
+    pg_run(operator, "BEGIN; SELECT postbus.redrive()");
+    proc_fixture *migrate = proc_fixture_start_postbus((const char *const[]){"migrate", NULL}, NULL);
+    assert_true(wait_until(migration_waits, conn, 120000));
+    pg_run(conn, "SET lock_timeout = '10s'");
+    for (int i = 0; i < 20; i++)
+        pg_run(conn, "SELECT count(*) FROM postbus.wish");
+    pg_run(operator, "COMMIT");
+    assert_int_equal(proc_fixture_wait_exit(migrate, 120000), 0);
+    assert_int_equal(pg_number(conn, "SELECT max(version) FROM postbus.migration"), newest());
+    proc_fixture_free(migrate);
+    PQfinish(operator);
+    PQfinish(conn);
+}
+
 static void a_database_of_another_encoding_is_migrated(void **state)
 {
     (void)state;
@@ -271,6 +304,7 @@ int main(void)
         cmocka_unit_test(a_migration_that_fails_leaves_nothing),
         cmocka_unit_test(settings_of_the_role_do_not_matter),
         cmocka_unit_test(a_filled_database_of_the_first_version_is_brought_on),
+        cmocka_unit_test(nobody_stands_behind_a_migration_that_waits),
         cmocka_unit_test(a_database_of_another_encoding_is_migrated),
         cmocka_unit_test(the_subscribers_side_is_migrated_by_itself_or_beside_the_outbox),
     };
