@@ -23,7 +23,7 @@
 #define WIRE_MOST_MS 5000
 #define BACKOFF_LEAST_US 100000
 #define BACKOFF_MOST_US 5000000
-#define LOOK_EVERY_US 2000000 /* each look may take 0.1 s */
+#define LOOK_EVERY_US 2000000
 
 /* One request in flight with the gapless guarantee: with more, librdkafka 2.0.2 can report a record as delivered that was never written
  * (first request of a new producer id refused, second accepted), and lets later records overtake one that is refused for good. */
@@ -494,16 +494,24 @@ static void note_up(ship *s)
     s->down_logged = false;
 }
 
+/* Nobody waits for the answer. */
 int64_t ship_look(ship *s, int64_t now_us)
 {
-    if (!s->down_logged || !s->producer)
+    if (!s->down_logged || !s->producer || s->looking)
         return CLOCK_NEVER;
     if (now_us < s->look_at_us)
         return s->look_at_us;
-    if (topic_table_look(&s->topics, s->producer))
-        note_up(s);
+    s->looking = true;
     s->look_at_us = now_us + LOOK_EVERY_US;
-    return s->down_logged ? s->look_at_us : CLOCK_NEVER;
+    topic_table_ping(&s->topics, s->producer, s->queue, s);
+    return CLOCK_NEVER;
+}
+
+static void looked(ship *s, rd_kafka_event_t *event)
+{
+    s->looking = false;
+    if (topic_table_pong(&s->topics, event))
+        note_up(s);
 }
 
 static void take_reports(ship *s, rd_kafka_event_t *event)
@@ -537,6 +545,8 @@ static void take_event(ship *s, rd_kafka_event_t *event, int64_t now_us)
         take_reports(s, event);
     else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR)
         take_error(s, event);
+    else if (rd_kafka_event_opaque(event) == s)
+        looked(s, event);
     else if (!s->purging)
         topic_table_answer(&s->topics, s->producer, s->queue, event, now_us);
     fit_batches(s);
@@ -652,7 +662,7 @@ void ship_reset(ship *s, int wait_ms, int64_t now_us)
     topic_table_ended(&s->topics);
     s->producer = NULL;
     s->queue = NULL;
-    s->purging = false;
+    s->purging = s->looking = false;
     s->restart_at_us = now_us;
     if (s->broken) {
         s->n_resets++;

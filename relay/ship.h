@@ -39,6 +39,7 @@ typedef struct ship {
     int64_t now_us;      /* when ship_start or ship_serve was called last */
     int64_t answered_us; /* when a broker was last heard of */
     int64_t look_at_us;  /* while all brokers are down: when to ask again whether one is there */
+    bool looking;        /* the answer has not come yet */
     uint64_t n_acked, n_resets;
     uint64_t n_outages;  /* times that no broker could be reached */
     uint64_t n_doubtful; /* records that failed and may be in the topic all the same */

@@ -9,6 +9,8 @@
 #include "refusal.h"
 
 #define ASK_TIMEOUT_MS 5000
+#define PING_TIMEOUT_MS 5000
+#define PING_TOPIC "postbus-relay" /* where no topic is known yet; whether there is one does not matter */
 /* The one wait of this file: at the first question, after one that nobody answered, and while a topic seems to stall. */
 #define BROKERS_TIMEOUT_MS 100
 #define ASK_AGAIN_US 100000          /* after a failure that says nothing about the topic */
@@ -172,6 +174,37 @@ bool topic_table_look(topic_table *t, rd_kafka_t *rk)
     return true;
 }
 
+/* Asks about a topic's settings. The answer comes on queue, as an event with that opaque. */
+static void describe(topic_table *table, rd_kafka_t *rk, rd_kafka_queue_t *queue, const char *name,
+                     int timeout_ms, void *opaque)
+{
+    char errstr[256];
+    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+    rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, errstr, sizeof errstr);
+    rd_kafka_AdminOptions_set_opaque(options, opaque);
+    find_broker(table, rk);
+    if (table->knows_broker)
+        rd_kafka_AdminOptions_set_broker(options, table->broker_id, errstr, sizeof errstr);
+    rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name);
+    rd_kafka_DescribeConfigs(rk, &resource, 1, options, queue);
+    rd_kafka_ConfigResource_destroy(resource);
+    rd_kafka_AdminOptions_destroy(options);
+}
+
+void topic_table_ping(topic_table *t, rd_kafka_t *rk, rd_kafka_queue_t *queue, void *opaque)
+{
+    describe(t, rk, queue, t->last ? t->last->name : PING_TOPIC, PING_TIMEOUT_MS, opaque);
+}
+
+bool topic_table_pong(topic_table *t, rd_kafka_event_t *event)
+{
+    rd_kafka_resp_err_t err = rd_kafka_event_error(event);
+    bool answered = err >= 0 || err == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE;
+    if (!answered)
+        t->knows_broker = false; /* ask another one */
+    return answered;
+}
+
 typedef struct asking {
     topic_table *table;
     rd_kafka_t *rk;
@@ -189,17 +222,7 @@ static void ask(topic *t, void *arg)
             a->next_us = t->ask_at_us;
         return;
     }
-    char errstr[256];
-    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(a->rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
-    rd_kafka_AdminOptions_set_request_timeout(options, ASK_TIMEOUT_MS, errstr, sizeof errstr);
-    rd_kafka_AdminOptions_set_opaque(options, t);
-    find_broker(a->table, a->rk);
-    if (a->table->knows_broker)
-        rd_kafka_AdminOptions_set_broker(options, a->table->broker_id, errstr, sizeof errstr);
-    rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, t->name);
-    rd_kafka_DescribeConfigs(a->rk, &resource, 1, options, a->queue);
-    rd_kafka_ConfigResource_destroy(resource);
-    rd_kafka_AdminOptions_destroy(options);
+    describe(a->table, a->rk, a->queue, t->name, ASK_TIMEOUT_MS, t);
     t->asking = true;
 }
 

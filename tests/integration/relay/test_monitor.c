@@ -1,6 +1,7 @@
 /* What a relay tells over HTTP and to systemd is true: of a leader, of a standby, of one without a database, of one without brokers. */
 #include "cmocka_all.h"
 #include "http_client.h"
+#include "net_proxy.h"
 #include "pg_query.h"
 #include "scrape.h"
 #include "stage.h"
@@ -8,6 +9,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -127,6 +129,30 @@ static void an_idle_leader_says_that_its_brokers_are_away_and_back(void **state)
     relay_stop(relay);
     outbox_free(o);
     kafka_fixture_free(kafka);
+}
+
+/* No answer comes in less than 0.6 s. */
+static void an_idle_leader_on_a_slow_link_says_that_its_brokers_are_back(void **state)
+{
+    (void)state;
+    net_proxy *proxy = net_proxy_new();
+    kafka_fixture *kafka = kafka_fixture_new_behind(proxy, NULL);
+    const char *const flags[] = {"--http-listen", "0", "--brokers", net_proxy_address(proxy), NULL};
+    outbox *o = outbox_new();
+    proc_fixture *relay = relay_start_leading(o, flags);
+    int port = scrape_port(relay);
+    scrape_expect_sample(port, "postbus_brokers_up", 1);
+    net_proxy_refuse(proxy);
+    net_proxy_reset(proxy);
+    scrape_expect_answer(port, "/readyz", 503, "no broker can be reached for 1");
+    net_proxy_heal(proxy);
+    net_proxy_delay(proxy, NET_BOTH_WAYS, 300);
+    scrape_expect_answer(port, "/readyz", 200, "leading");
+    scrape_expect_sample(port, "postbus_brokers_up", 1);
+    relay_stop(relay);
+    outbox_free(o);
+    kafka_fixture_free(kafka);
+    net_proxy_free(proxy);
 }
 
 /* Nobody listens at port 1. The relay leads, reads, and cannot publish: the backlog is what the database says. */
@@ -432,12 +458,14 @@ static void systemd_is_told_of_start_progress_and_end(void **state)
 
 int main(void)
 {
+    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_leader_is_ready_and_says_so),
         cmocka_unit_test(a_standby_is_ready_and_does_not_claim_to_lead),
         cmocka_unit_test(a_standby_tells_the_backlog_while_nobody_publishes),
         cmocka_unit_test(without_its_database_it_is_alive_and_not_ready_and_counters_do_not_fall),
         cmocka_unit_test(an_idle_leader_says_that_its_brokers_are_away_and_back),
+        cmocka_unit_test(an_idle_leader_on_a_slow_link_says_that_its_brokers_are_back),
         cmocka_unit_test(without_brokers_it_is_not_ready_and_tells_the_backlog),
         cmocka_unit_test(parked_events_are_told_by_topic_and_reason),
         cmocka_unit_test(leaves_are_told_as_they_are_closed_emptied_and_refused),
