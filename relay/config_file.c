@@ -136,21 +136,15 @@ static void add_option(cfg_opt_t *options, size_t *n, const char *name)
     options[(*n)++] = (cfg_opt_t)CFG_STR_CB(name, NULL, CFGF_NODEFAULT, on_value);
 }
 
-/* Every setting of the table, and kafka.NAME for every setting of librdkafka; names holds what has to be freed. */
-static cfg_opt_t *options_new(const kafka_names *kafka, char **names)
+/* Every setting of the table, and kafka.NAME for every setting of librdkafka. */
+static cfg_opt_t *options_new(const kafka_names *kafka)
 {
     cfg_opt_t *options = calloc(CONFIG_N_SETTINGS + kafka->n + 1, sizeof *options);
     size_t n = 0;
     for (size_t i = 0; options && i < CONFIG_N_SETTINGS; i++)
         add_option(options, &n, config_table[i].name);
-    for (size_t i = 0; options && i < kafka->n; i++) {
-        if (asprintf(&names[i], "kafka.%s", kafka->names[i]) < 0) {
-            names[i] = NULL;
-            free(options);
-            return NULL;
-        }
-        add_option(options, &n, names[i]);
-    }
+    for (size_t i = 0; options && i < kafka->n; i++)
+        add_option(options, &n, kafka->settings[i]);
     if (options)
         options[n] = (cfg_opt_t)CFG_END();
     return options;
@@ -230,15 +224,11 @@ static char *slurp(FILE *file, size_t *out_size)
 bool config_file_read(config_load_state *state, FILE *file, const char *name)
 {
     reading = (struct reading){.state = state, .name = name};
-    char **names = calloc(state->kafka->n + 1, sizeof *names);
-    cfg_opt_t *options = names ? options_new(state->kafka, names) : NULL;
+    cfg_opt_t *options = options_new(state->kafka);
     size_t size = 0;
     char *text = options ? slurp(file, &size) : NULL;
     bool ok = text ? parse_either_way(options, text, size) : config_fault(state, "%s: out of memory", name);
     free(text);
     free(options);
-    for (size_t i = 0; names && i < state->kafka->n; i++)
-        free(names[i]);
-    free(names);
     return ok;
 }

@@ -2,6 +2,7 @@
 #include "config_kafka.h"
 
 #include "config.h"
+#include "config_load.h"
 #include "nearest.h"
 
 #include <pthread.h>
@@ -77,22 +78,32 @@ bool config_kafka_is_secret(const char *name)
     return false;
 }
 
-static bool names_add(kafka_names *names, const char *name, char role)
+static bool names_grow(kafka_names *names)
 {
-    if (kafka_names_find(names, name) < names->n)
-        return true;
-    char **grown = realloc(names->names, (names->n + 1) * sizeof *grown);
-    if (!grown)
+    char **settings = realloc(names->settings, (names->n + 1) * sizeof *settings);
+    if (!settings)
         return false;
-    names->names = grown;
+    names->settings = settings;
+    char **only_names = realloc(names->names, (names->n + 1) * sizeof *only_names);
+    if (!only_names)
+        return false;
+    names->names = only_names;
     char *roles = realloc(names->roles, names->n + 1);
     if (!roles)
         return false;
     names->roles = roles;
-    char *copy = strdup(name);
-    if (!copy)
+    return true;
+}
+
+static bool names_add(kafka_names *names, const char *name, char role)
+{
+    if (kafka_names_find(names, name) < names->n)
+        return true;
+    char *setting;
+    if (!names_grow(names) || asprintf(&setting, CONFIG_KAFKA_PREFIX "%s", name) < 0)
         return false;
-    names->names[names->n] = copy;
+    names->settings[names->n] = setting;
+    names->names[names->n] = setting + strlen(CONFIG_KAFKA_PREFIX);
     names->roles[names->n++] = role;
     return true;
 }

@@ -9,7 +9,8 @@
 
 /* What librdkafka lists of itself. */
 typedef struct kafka_names {
-    char **names;
+    char **settings; /* what each is called here: kafka.NAME */
+    char **names;    /* within settings */
     char *
         roles; /* 'C' for consumers only, 'P' for producers only, '*', and 'F' for the NAME_file that a secret NAME is read from */
     size_t n;
