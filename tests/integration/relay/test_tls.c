@@ -18,25 +18,28 @@
 static char directory[] = "/tmp/postbus-tls.XXXXXX";
 static char texts[12][200]; /* the broker keeps pointers to its settings */
 
-static const char *const arguments[] = {"--listener", "GOOD:SSL",      "--listener", "ELSEWHERE:SSL",
-                                        "--listener", "EXPIRED:SSL",   "--listener", "SELF:SSL",
-                                        "--listener", "SASL:SASL_SSL", "--scram",    "relay:" PASSWORD,
-                                        NULL};
+static const char *const arguments[] = {"--listener", "GOOD:SSL",        "--listener", "ELSEWHERE:SSL",
+                                        "--listener", "EXPIRED:SSL",     "--listener", "SELF:SSL",
+                                        "--listener", "SASL:SASL_SSL",   "--listener", "MUTUAL:SSL",
+                                        "--scram",    "relay:" PASSWORD, NULL};
 
 static void start_broker(void)
 {
-    static const char *const stores[][2] = {{"good", "good"},
-                                            {"elsewhere", "elsewhere"},
-                                            {"expired", "expired"},
-                                            {"self", "self"},
-                                            {"sasl", "good"}};
-    static const char *settings[16];
+    static const char *const stores[][2] = {{"good", "good"},       {"elsewhere", "elsewhere"},
+                                            {"expired", "expired"}, {"self", "self"},
+                                            {"sasl", "good"},       {"mutual", "good"}};
+    static const char *settings[20];
     size_t n = 0;
     settings[n++] = "ssl.keystore.type=PEM";
     settings[n++] = "sasl.enabled.mechanisms=SCRAM-SHA-512";
     settings[n++] = "listener.name.sasl.scram-sha-512.sasl.jaas.config="
                     "org.apache.kafka.common.security.scram.ScramLoginModule required;";
-    for (size_t i = 0; i < 5; i++) {
+    settings[n++] = "listener.name.mutual.ssl.client.auth=required";
+    settings[n++] = "listener.name.mutual.ssl.truststore.type=PEM";
+    snprintf(texts[11], sizeof texts[11], "listener.name.mutual.ssl.truststore.location=%s/ca.crt",
+             directory);
+    settings[n++] = texts[11];
+    for (size_t i = 0; i < sizeof stores / sizeof stores[0]; i++) {
         snprintf(texts[i], sizeof texts[i], "listener.name.%s.ssl.keystore.location=%s/%s.pem", stores[i][0],
                  directory, stores[i][1]);
         settings[n++] = texts[i];
@@ -44,20 +47,21 @@ static void start_broker(void)
     stage_kafka = kafka_fixture_new_listening(arguments, settings);
 }
 
-/* Over TCP the relay comes with a password and over TLS, or not at all. */
+/* Over TCP the relay comes over TLS, with a password or, as the role certified, with a certificate, or not at all. */
 static void guard_the_server(PGconn *conn)
 {
     char path[200];
-    pg_run(conn, "CREATE ROLE relay LOGIN PASSWORD '" PASSWORD "'");
+    pg_run(conn, "CREATE ROLE relay LOGIN PASSWORD '" PASSWORD "'; CREATE ROLE certified LOGIN");
     snprintf(path, sizeof path, "%s/data/pg_hba.conf", pg_fixture_directory(stage_pg));
     text_file_write(path, "local all all trust\nhostssl all relay 127.0.0.1/32 scram-sha-256\n"
+                          "hostssl all certified 127.0.0.1/32 cert\n"
                           "host all postgres 127.0.0.1/32 trust\n");
 }
 
 static int open_group(void **state)
 {
     (void)state;
-    char certificate[100], key[100];
+    char certificate[100], key[100], authority[100];
     if (!mkdtemp(directory))
         return -1;
     assert_int_equal(
@@ -66,8 +70,9 @@ static int open_group(void **state)
         0);
     snprintf(certificate, sizeof certificate, "ssl_cert_file=%s/good.crt", directory);
     snprintf(key, sizeof key, "ssl_key_file=%s/good.key", directory);
-    stage_pg = pg_fixture_new(
-        (const char *const[]){"ssl=on", "password_encryption=scram-sha-256", certificate, key, NULL});
+    snprintf(authority, sizeof authority, "ssl_ca_file=%s/ca.crt", directory);
+    stage_pg = pg_fixture_new((const char *const[]){"ssl=on", "password_encryption=scram-sha-256",
+                                                    certificate, key, authority, NULL});
     PGconn *conn = pg_fixture_connect(stage_pg, NULL, NULL);
     guard_the_server(conn);
     pg_run(conn, "SELECT pg_reload_conf()");
@@ -237,6 +242,69 @@ static void a_wrong_sasl_password_is_told_and_gets_nothing_through(void **state)
     outbox_free(o);
 }
 
+/* ---- certificates of both sides ---- */
+
+static char *with_certificate_of(const outbox *o, const char *name)
+{
+    char *text = NULL;
+    if (asprintf(&text,
+                 "host=localhost hostaddr=127.0.0.1 port=%d dbname=%s user=certified sslmode=verify-full "
+                 "sslrootcert=%s/ca.crt sslcert=%s/%s.crt sslkey=%s/%s.key",
+                 pg_fixture_port(stage_pg), o->database, directory, directory, name, directory, name) < 0)
+        fail_msg("no memory");
+    return text;
+}
+
+/* Of name, or of nobody. */
+static proc_fixture *relay_certified(const outbox *o, const char *conninfo, const char *name)
+{
+    char certificate[200], key[200];
+    snprintf(certificate, sizeof certificate, "ssl.certificate.location=%s/%s.crt", directory, name);
+    snprintf(key, sizeof key, "ssl.key.location=%s/%s.key", directory, name);
+    const char *const flags[] = {"--database", conninfo, "-X", certificate, "-X", key, NULL};
+    static const char *const none[] = {NULL};
+    return relay_over(o, "MUTUAL", name[0] ? flags : none);
+}
+
+static void a_broker_that_asks_for_a_certificate_gets_nothing_from_who_has_none_or_a_bad_one(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"", "self", "expired"};
+    outbox *o = outbox_new();
+    publish(o->conn, o->topic, NULL, 1);
+    for (size_t i = 0; i < 3; i++) {
+        proc_fixture *relay = relay_certified(o, o->conninfo, names[i]);
+        for (int attempt = 0; attempt < 2; attempt++)
+            proc_fixture_expect_log(relay, "alert", SOON_MS);
+        assert_int_equal(pg_number(o->conn, "SELECT pending FROM postbus.backlog()"), 1);
+        relay_kill(relay);
+    }
+    outbox_free(o);
+}
+
+static void an_event_flows_where_both_sides_show_certificates(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    pg_run(o->conn, "GRANT postbus_relay TO certified");
+    char *bad = with_certificate_of(o, "good"), *good = with_certificate_of(o, "certified");
+    publish(o->conn, o->topic, NULL, 100);
+    proc_fixture *relay = relay_certified(o, bad, "certified");
+    proc_fixture_expect_log(relay, "certificate authentication failed for user", SOON_MS);
+    relay_kill(relay);
+    relay = relay_certified(o, good, "certified");
+    expect_drained(o);
+    expect_each_arrived_once(o, o->topic);
+    assert_int_equal(pg_number(o->conn,
+                               "SELECT count(*) FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid) WHERE "
+                               "s.client_dn = '/CN=certified' AND a.datname = current_database()"),
+                     1);
+    relay_stop(relay);
+    free(good);
+    free(bad);
+    outbox_free(o);
+}
+
 static void an_event_flows_over_tls_and_sasl_with_secrets_from_a_file(void **state)
 {
     (void)state;
@@ -271,12 +339,15 @@ static void an_event_flows_over_tls_and_sasl_with_secrets_from_a_file(void **sta
 
 int main(void)
 {
+    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_event_flows_over_tls_and_sasl_with_secrets_from_a_file),
         cmocka_unit_test(a_server_with_a_bad_certificate_is_refused_and_tried_again),
         cmocka_unit_test(a_wrong_password_is_named_by_its_user_and_tried_again),
         cmocka_unit_test(a_broker_with_a_bad_certificate_gets_no_event),
         cmocka_unit_test(a_wrong_sasl_password_is_told_and_gets_nothing_through),
+        cmocka_unit_test(a_broker_that_asks_for_a_certificate_gets_nothing_from_who_has_none_or_a_bad_one),
+        cmocka_unit_test(an_event_flows_where_both_sides_show_certificates),
     };
     return cmocka_run_group_tests(tests, open_group, close_group);
 }
