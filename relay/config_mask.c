@@ -53,5 +53,10 @@ char *config_mask_conninfo(const char *conninfo)
     if (to)
         fclose(to);
     PQconninfoFree(options);
+    if (text && size == 0 &&
+        *conninfo) { /* it leaves all to libpq's defaults; as "" it would be no setting */
+        free(text);
+        return strdup("postgresql://");
+    }
     return text;
 }

@@ -45,6 +45,8 @@ static void the_rest_of_it_shows(void **state)
         {"user='o''x' ", "(a connection string that cannot be read)"},
         {"user='o\\'x'", "user='o\\'x'"},
         {"", ""},
+        {"postgresql://", "postgresql://"},
+        {" ", "postgresql://"}, /* as "" it would be no setting */
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char *masked = config_mask_conninfo(cases[i][0]);
