@@ -49,6 +49,21 @@ PGconn *shop_connect(const pg_fixture *pg)
     return pg_fixture_connect(pg, "shop", NULL);
 }
 
+pg_fixture *shop_follow(const pg_fixture *primary)
+{
+    pg_fixture *standby = pg_fixture_new_standby(primary);
+    PGconn *conn = shop_connect(primary);
+    expect_sql(conn, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'");
+    PQfinish(conn);
+    return standby;
+}
+
+void expect_caught_up(PGconn *primary)
+{
+    expect_sql(primary,
+               "SELECT bool_and(replay_lsn >= pg_current_wal_flush_lsn())::int FROM pg_stat_replication");
+}
+
 char *topic_new(void)
 {
     return kafka_fixture_new_topic(stage_kafka, "t", 1, NULL);
@@ -92,18 +107,34 @@ void publish(PGconn *conn, const char *topic, int n)
 
 /* ---- relays ---- */
 
-proc_fixture *relay_start(const pg_fixture *pg, const pg_fixture *or_else)
+proc_fixture *relay_start_with(const pg_fixture *pg, const pg_fixture *or_else, const char *const *flags)
 {
     char database[400];
+    const char *argv[16];
     const pg_fixture *other = or_else ? or_else : pg;
     snprintf(database, sizeof database,
              "host=%s,%s port=%d,%d dbname=shop user=relay target_session_attrs=read-write",
              pg_fixture_directory(pg), pg_fixture_directory(other), pg_fixture_port(pg),
              pg_fixture_port(other));
-    return proc_fixture_start_postbus((const char *const[]){"relay", "--database", database, "--brokers",
-                                                            kafka_fixture_brokers(stage_kafka),
-                                                            "--reconnect-max-ms", "200", NULL},
-                                      NULL);
+    size_t n = 0;
+    argv[n++] = "relay";
+    argv[n++] = "--database";
+    argv[n++] = database;
+    argv[n++] = "--brokers";
+    argv[n++] = kafka_fixture_brokers(stage_kafka);
+    argv[n++] = "--reconnect-max-ms";
+    argv[n++] = "200";
+    for (; flags && *flags; flags++) {
+        assert_true(n + 1 < sizeof argv / sizeof argv[0]);
+        argv[n++] = *flags;
+    }
+    argv[n] = NULL;
+    return proc_fixture_start_postbus(argv, NULL);
+}
+
+proc_fixture *relay_start(const pg_fixture *pg, const pg_fixture *or_else)
+{
+    return relay_start_with(pg, or_else, NULL);
 }
 
 void relay_expect_leading(proc_fixture *relay)

@@ -22,6 +22,10 @@ pg_fixture *shop_new(const char *const *settings);
 /* The role relay on a server where "shop" was restored: roles are not part of a dump. */
 void shop_roles(const pg_fixture *pg);
 PGconn *shop_connect(const pg_fixture *pg);
+/* A streaming standby of a server with "shop", once it streams. */
+pg_fixture *shop_follow(const pg_fixture *primary);
+/* All standbys have replayed what the primary has flushed. */
+void expect_caught_up(PGconn *primary);
 /* A topic of the test's own, for the caller to free. */
 char *topic_new(void);
 
@@ -29,8 +33,9 @@ char *topic_new(void);
  * in turn. */
 void publish(PGconn *conn, const char *topic, int n);
 
-/* A relay on one server, or on whichever of two takes writes. */
+/* A relay on one server, or on whichever of two takes writes; flags: further ones, ends with NULL (NULL: none). */
 proc_fixture *relay_start(const pg_fixture *pg, const pg_fixture *or_else);
+proc_fixture *relay_start_with(const pg_fixture *pg, const pg_fixture *or_else, const char *const *flags);
 void relay_expect_leading(proc_fixture *relay);
 void relay_stop(proc_fixture *relay);
 void relay_kill(proc_fixture *relay);

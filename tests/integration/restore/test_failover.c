@@ -10,21 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static pg_fixture *follow(const pg_fixture *primary)
-{
-    pg_fixture *standby = pg_fixture_new_standby(primary);
-    PGconn *conn = shop_connect(primary);
-    expect_sql(conn, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'");
-    PQfinish(conn);
-    return standby;
-}
-
-static void expect_caught_up(PGconn *primary)
-{
-    expect_sql(primary,
-               "SELECT bool_and(replay_lsn >= pg_current_wal_flush_lsn())::int FROM pg_stat_replication");
-}
-
 /* From now on the standby lacks what the primary commits. */
 static void cut_off(const pg_fixture *standby)
 {
@@ -64,7 +49,7 @@ static void a_synchronous_standby_is_promoted_under_load_and_nobody_is_needed(vo
 {
     (void)state;
     char *topic = topic_new(), sql[200];
-    pg_fixture *primary = shop_new(NULL), *standby = follow(primary);
+    pg_fixture *primary = shop_new(NULL), *standby = shop_follow(primary);
     PGconn *conn = shop_connect(primary);
     pg_run(conn, "ALTER SYSTEM SET synchronous_standby_names = '*'");
     pg_run(conn, "SELECT pg_reload_conf()");
@@ -107,7 +92,7 @@ static void a_synchronous_standby_is_promoted_under_load_and_nobody_is_needed(vo
 /* 40 events that the standby has, 60 that it lacks; all of them are in Kafka. */
 static pg_fixture *lose_commits(pg_fixture *primary, const char *topic, proc_fixture **out_relay)
 {
-    pg_fixture *standby = follow(primary);
+    pg_fixture *standby = shop_follow(primary);
     PGconn *conn = shop_connect(primary);
     *out_relay = relay_start(primary, standby);
     relay_expect_leading(*out_relay);
@@ -214,7 +199,7 @@ static void transactions_that_outlast_the_change_keep_unique_ids(void **state)
 {
     (void)state;
     char *topic = topic_new();
-    pg_fixture *primary = shop_new(NULL), *standby = follow(primary);
+    pg_fixture *primary = shop_new(NULL), *standby = shop_follow(primary);
     PGconn *conn = shop_connect(primary);
     pg_run(conn,
            "SET postbus.ring = off; BEGIN; SELECT postbus.publish('%s', 'v0', 'prepared'); PREPARE "
