@@ -107,6 +107,8 @@ static void on_error(cfg_t *cfg, const char *format, va_list ap)
     va_copy(rest, ap);
     const char *name = strstr(format, "'%s'") ? va_arg(rest, const char *) : "";
     va_end(rest);
+    if (!name) /* of a file that ends behind a NUL */
+        name = "";
     if (strcmp(name, END) == 0) {
         refuse(cfg, "a section is not closed; write } behind its last line");
     } else if (strcmp(format, "no such option '%s'") == 0) {
