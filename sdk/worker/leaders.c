@@ -80,29 +80,18 @@ static void group_up(leaders *l, int first, group *g)
         learn(l, p[first].topic);
     g->leader = leader_of(l, p[first].partition);
     g->n = 0;
-    for (int i = 0; i < l->of->cnt; i++)
+    for (int k = 0; k < l->of->cnt; k++) {
+        int i = (first + k) % l->of->cnt;
         if (!l->seen[i] && strcmp(p[i].topic, l->topic) == 0 && leader_of(l, p[i].partition) == g->leader) {
             l->seen[i] = true;
             g->at[g->n++] = i;
         }
-}
-
-/* One that refuses to tell of one partition has told of none: each is asked about by itself then. */
-static void ask_singly(leaders *l, rd_kafka_topic_partition_list_t *list)
-{
-    for (int i = 0, left_ms; i < list->cnt; i++) {
-        rd_kafka_topic_partition_t *p = &list->elems[i];
-        int64_t offset;
-        p->err = RD_KAFKA_RESP_ERR__TIMED_OUT;
-        if ((left_ms = time_left(l)) > 0)
-            p->err = kafka_offset(l->rk, p->topic, p->partition, p->offset, left_ms, &offset);
-        if (p->err == RD_KAFKA_RESP_ERR_NO_ERROR)
-            p->offset = offset;
     }
 }
 
-/* false: nobody has answered. */
-static bool ask_list(leaders *l, int32_t leader, rd_kafka_topic_partition_list_t *list)
+typedef enum asked { ASKED_TOLD, ASKED_REFUSED, ASKED_IN_VAIN } asked;
+
+static asked ask_list(leaders *l, int32_t leader, rd_kafka_topic_partition_list_t *list)
 {
     int left_ms = time_left(l);
     rd_kafka_resp_err_t code =
@@ -110,15 +99,13 @@ static bool ask_list(leaders *l, int32_t leader, rd_kafka_topic_partition_list_t
     if (code == RD_KAFKA_RESP_ERR__TIMED_OUT) {
         if (left_ms > 0)
             l->silent[l->n_silent++] = leader;
-        return false;
+        return ASKED_IN_VAIN;
     }
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-        ask_singly(l, list);
-    return true;
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR ? ASKED_TOLD : ASKED_REFUSED;
 }
 
 /* Of each of the group as kafka_offset, -1 where that is not known; since: one for all, or RD_KAFKA_OFFSET_INVALID: the time that its own offset says. */
-static bool ask(leaders *l, const group *g, int64_t since, int64_t *out)
+static asked ask(leaders *l, const group *g, int64_t since, int64_t *out)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(g->n);
     for (int i = 0; i < g->n; i++) {
@@ -126,28 +113,73 @@ static bool ask(leaders *l, const group *g, int64_t since, int64_t *out)
         rd_kafka_topic_partition_list_add(list, p->topic, p->partition)->offset =
             since == RD_KAFKA_OFFSET_INVALID ? p->offset : since;
     }
-    bool answered = ask_list(l, g->leader, list);
+    asked how = ask_list(l, g->leader, list);
     for (int i = 0; i < g->n; i++) {
         const rd_kafka_topic_partition_t *p = &list->elems[i];
-        out[i] = answered && p->err == RD_KAFKA_RESP_ERR_NO_ERROR ? p->offset : RD_KAFKA_OFFSET_INVALID;
+        out[i] =
+            how == ASKED_TOLD && p->err == RD_KAFKA_RESP_ERR_NO_ERROR ? p->offset : RD_KAFKA_OFFSET_INVALID;
     }
     rd_kafka_topic_partition_list_destroy(list);
-    return answered;
+    return how;
+}
+
+/* start: NULL where low is meant. */
+static void note(leaders *l, int at, int64_t high, int64_t low, const int64_t *start)
+{
+    int64_t begin = !start ? low : *start == RD_KAFKA_OFFSET_END ? high /* none yet */ : *start;
+    if (low >= 0 && high >= 0 && begin >= 0)
+        l->out[at] = (leaders_ends){.low = low, .high = high, .start = begin};
+}
+
+/* -1: it is not known. */
+static int64_t ask_one(const leaders *l, const rd_kafka_topic_partition_t *p, int64_t what)
+{
+    int64_t offset;
+    int left_ms = time_left(l);
+    bool told = left_ms > 0 && kafka_offset(l->rk, p->topic, p->partition, what, left_ms, &offset) ==
+                                   RD_KAFKA_RESP_ERR_NO_ERROR;
+    return told ? offset : RD_KAFKA_OFFSET_INVALID;
+}
+
+/* Who refuses to tell of one partition has told of none. Each is asked about by itself then, and wholly: what there is no time for is left to the next
+ * look. */
+static void ask_singly(leaders *l, const group *g)
+{
+    for (int i = 0; i < g->n; i++) {
+        const rd_kafka_topic_partition_t *p = &l->of->elems[g->at[i]];
+        if (i > 0 && time_left(l) == 0) {
+            l->seen[g->at[i]] = false;
+            continue;
+        }
+        bool since = p->offset >= 0;
+        int64_t high = ask_one(l, p, RD_KAFKA_OFFSET_END);
+        int64_t low = high >= 0 ? ask_one(l, p, RD_KAFKA_OFFSET_BEGINNING) : RD_KAFKA_OFFSET_INVALID;
+        int64_t start = since && low >= 0 ? ask_one(l, p, p->offset) : RD_KAFKA_OFFSET_INVALID;
+        note(l, g->at[i], high, low, since ? &start : NULL);
+        if (i > 0 && l->out[g->at[i]].low < 0 && time_left(l) == 0)
+            l->seen[g->at[i]] = false; /* its time ended between the questions */
+    }
 }
 
 /* The end is asked first: a record that comes between the questions is then not passed over. */
+static asked ask_together(leaders *l, const group *g, bool since, int64_t *high, int64_t *low, int64_t *start)
+{
+    asked how = ask(l, g, RD_KAFKA_OFFSET_END, high);
+    if (how == ASKED_TOLD)
+        how = ask(l, g, RD_KAFKA_OFFSET_BEGINNING, low);
+    if (how == ASKED_TOLD && since)
+        how = ask(l, g, RD_KAFKA_OFFSET_INVALID, start);
+    return how;
+}
+
 static void ask_group(leaders *l, const group *g, int64_t *high, int64_t *low, int64_t *start)
 {
-    if (!ask(l, g, RD_KAFKA_OFFSET_END, high) || !ask(l, g, RD_KAFKA_OFFSET_BEGINNING, low))
-        return;
     bool since = l->of->elems[g->at[0]].offset >= 0; /* of one topic all or none are */
-    if (since && !ask(l, g, RD_KAFKA_OFFSET_INVALID, start))
-        return;
-    for (int i = 0; i < g->n; i++) {
-        int64_t begin = !since ? low[i] : start[i] == RD_KAFKA_OFFSET_END ? high[i] /* none yet */ : start[i];
-        if (low[i] >= 0 && high[i] >= 0 && begin >= 0)
-            l->out[g->at[i]] = (leaders_ends){.low = low[i], .high = high[i], .start = begin};
-    }
+    asked how = ask_together(l, g, since, high, low, start);
+    for (int i = 0; how == ASKED_TOLD && i < g->n; i++)
+        note(l, g->at[i], high[i], low[i], since ? &start[i] : NULL);
+    if (how == ASKED_REFUSED)
+        ask_singly(l, g);
 }
 
 static int next_unseen(const leaders *l, int from)
@@ -158,7 +190,8 @@ static int next_unseen(const leaders *l, int from)
     return 0;
 }
 
-/* Where it was broken off, the next look begins: but behind what took a whole one, or were silent, or it would never come further. */
+/* Where it was broken off, the next look begins: but behind what took a whole one, or were silent, or it would never come further. Where nobody told of a
+ * topic, another broker may be asked about it the next time. */
 static void look(leaders *l, int *from, group *g, int64_t *room)
 {
     bool first = true;
@@ -169,6 +202,10 @@ static void look(leaders *l, int *from, group *g, int64_t *room)
             continue;
         if (time_left(l) > 0) {
             group_up(l, i, g);
+            if (l->none) {
+                *from = i;
+                return;
+            }
             if (g->leader >= 0)
                 ask_group(l, g, room, room + n, room + 2 * n);
         }
