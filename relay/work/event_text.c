@@ -11,7 +11,7 @@
 #include "bytes_json.h"
 
 enum {
-    N_VARIABLES = 12,
+    N_VARIABLES = 13,
     LONGEST_VARIABLE = 32768, /* execve refuses one above 128 KiB, and all of them above a few MiB */
 };
 
@@ -157,7 +157,7 @@ static bool fits(const void *bytes, size_t size)
     return bytes && size <= LONGEST_VARIABLE && !memchr(bytes, '\0', size);
 }
 
-static bool add_event(char **environment, size_t *n, const pbus_delivery *e)
+static bool add_event(char **environment, size_t *n, const pbus_delivery *e, int64_t deadline_ms)
 {
     char identity[EVENT_IDENTITY_SIZE];
     event_identity(e, identity);
@@ -173,10 +173,13 @@ static bool add_event(char **environment, size_t *n, const pbus_delivery *e)
         ok = add(environment, n, "POSTBUS_TYPE=%s", e->type);
     if (ok && e->timestamp_ms >= 0)
         ok = add(environment, n, "POSTBUS_TIMESTAMP_MS=%" PRId64, e->timestamp_ms);
+    if (ok && deadline_ms)
+        ok = add(environment, n, "POSTBUS_DEADLINE_MS=%" PRId64, deadline_ms);
     return ok;
 }
 
-char **event_environment(const char *application, const char *subscription, const pbus_delivery *event)
+char **event_environment(const char *application, const char *subscription, const pbus_delivery *event,
+                         int64_t deadline_ms)
 {
     size_t n_own = 0, n = 0;
     while (environ[n_own])
@@ -188,7 +191,7 @@ char **event_environment(const char *application, const char *subscription, cons
             ok = add(environment, &n, "%s", environ[i]);
     ok = ok && add(environment, &n, "POSTBUS_APPLICATION=%s", application) &&
          add(environment, &n, "POSTBUS_SUBSCRIPTION=%s", subscription) &&
-         (!event || add_event(environment, &n, event));
+         (!event || add_event(environment, &n, event, deadline_ms));
     if (ok)
         return environment;
     event_environment_free(environment);

@@ -31,8 +31,9 @@ char *event_text_join(const json_t *object, const char *name, const pbus_deliver
                       size_t *out_size);
 
 /* The environment of a program: that of this process without what configures postbus, then POSTBUS_APPLICATION and
- * POSTBUS_SUBSCRIPTION, and with an event all of its metadata. Ends with NULL; for event_environment_free. NULL: no memory. */
-char **event_environment(const char *application, const char *subscription, const pbus_delivery *event);
+ * POSTBUS_SUBSCRIPTION, and with an event all of its metadata; deadline_ms 0: there is none. Ends with NULL; for event_environment_free. NULL: no memory. */
+char **event_environment(const char *application, const char *subscription, const pbus_delivery *event,
+                         int64_t deadline_ms);
 void event_environment_free(char **environment);
 
 #endif

@@ -47,11 +47,10 @@ static pbus_outcome not_started(int error)
     return pbus_retry(why, -1);
 }
 
-/* NULL: no memory. */
-static char *document(const executor *x, const pbus_delivery *event, size_t *out_size)
+/* Of an attempt that begins now; 0: it has none. */
+static int64_t deadline_of(const executor *x)
 {
-    int64_t deadline_ms = x->time_limit_ms < 0 ? 0 : clock_wall_ms() + x->time_limit_ms;
-    return event_document(event, deadline_ms, out_size);
+    return x->time_limit_ms < 0 ? 0 : clock_wall_ms() + x->time_limit_ms;
 }
 
 /* Ends a program that has not answered; how it ends then says nothing. */
@@ -68,9 +67,9 @@ static pbus_outcome cut_short(const executor *x, child *c, talk_end end)
     return outcome_retry(why, c->tail, c->n_tail);
 }
 
-static bool start(const executor *x, child *c, const pbus_delivery *event, bool reads)
+static bool start(const executor *x, child *c, const pbus_delivery *event, int64_t deadline_ms, bool reads)
 {
-    char **environment = event_environment(x->application, x->subscription, event);
+    char **environment = event_environment(x->application, x->subscription, event, deadline_ms);
     errno = ENOMEM;
     bool ok = environment && child_start(c, x->command, environment, reads);
     int error = errno;
@@ -85,8 +84,9 @@ pbus_outcome executor_run(const pbus_delivery *event, PGconn *tx, void *arg)
     child c;
     size_t size = 0;
     (void)tx;
-    char *text = document(x, event, &size);
-    if (!text || !start(x, &c, event, false)) {
+    int64_t deadline_ms = deadline_of(x);
+    char *text = event_document(event, deadline_ms, &size);
+    if (!text || !start(x, &c, event, deadline_ms, false)) {
         int error = text ? errno : ENOMEM;
         free(text);
         return not_started(error);
@@ -115,7 +115,7 @@ static child *take_seat(executor *x)
     /* What it says without having been asked would be taken for the next answer. */
     if (s->c.pid > 0 && (child_talk(&s->c, "", 0, 0, -1) != TALK_TIMEOUT || s->c.n_line > 0))
         child_end(&s->c, x->grace_ms);
-    if (s->c.pid == 0 && !start(x, &s->c, NULL, true))
+    if (s->c.pid == 0 && !start(x, &s->c, NULL, 0, true))
         return NULL;
     s->c.n_tail = 0;
     return &s->c;
@@ -150,7 +150,7 @@ pbus_outcome executor_ask(const pbus_delivery *event, PGconn *tx, void *arg)
     child *c = take_seat(x);
     if (!c)
         return not_started(errno);
-    char *text = document(x, event, &size);
+    char *text = event_document(event, deadline_of(x), &size);
     if (!text)
         return not_started(ENOMEM);
     talk_end end = child_talk(c, text, size, x->time_limit_ms, x->stop_fd);

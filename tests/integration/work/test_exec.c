@@ -45,6 +45,22 @@ static void check_document(const working *w, const json_t *d)
     assert_int_equal(json_array_size(json_object_get(d, "headers")), 2);
 }
 
+static void the_deadline_of_the_document_is_in_the_environment_too(void **state)
+{
+    working *w = *state;
+    stage_produce(w->s->topic, "k", "{}", NULL, NULL);
+    working_start(w,
+                  (const char *const[]){"--exec",
+                                        "read -r document; case $document in"
+                                        " *'\"deadline_ms\":'\"$POSTBUS_DEADLINE_MS\",*) echo same;;"
+                                        " *) echo \"other $POSTBUS_DEADLINE_MS\";; esac >> $WORK/variables",
+                                        NULL});
+    stage_expect_soon(w->s, 1, "SELECT count(*) FROM postbus_inbox.inbox");
+    char *variables = working_read(w, "variables");
+    assert_string_equal(variables, "same\n");
+    free(variables);
+}
+
 static void an_event_is_a_document_on_standard_input_and_metadata_in_the_environment(void **state)
 {
     working *w = *state;
@@ -303,6 +319,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WORKING_TEST(an_event_is_a_document_on_standard_input_and_metadata_in_the_environment),
+        WORKING_TEST(the_deadline_of_the_document_is_in_the_environment_too),
         WORKING_TEST(the_exit_status_decides),
         WORKING_TEST(what_takes_too_long_is_killed_with_all_its_processes),
         WORKING_TEST(sigterm_lets_what_runs_finish_and_takes_up_nothing_more),
