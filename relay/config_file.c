@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "file_text.h"
+
 #define DATABASE "database"
-#define END                                                                                                  \
-    "end of file" /* what stands behind a file with sections: in a section that nobody closed it is no option */
 
 /* libconfuse hands its callbacks no argument of ours. */
 static _Thread_local struct reading {
@@ -107,9 +107,7 @@ static void on_error(cfg_t *cfg, const char *format, va_list ap)
     va_copy(rest, ap);
     const char *name = strstr(format, "'%s'") ? va_arg(rest, const char *) : "";
     va_end(rest);
-    if (!name) /* of a file that ends behind a NUL */
-        name = "";
-    if (strcmp(name, END) == 0) {
+    if (strcmp(name, FILE_TEXT_END) == 0) {
         refuse(cfg, "a section is not closed; write } behind its last line");
     } else if (strcmp(format, "no such option '%s'") == 0) {
         char source[512];
@@ -152,13 +150,13 @@ static cfg_opt_t *options_new(const kafka_names *kafka)
     return options;
 }
 
-/* The same options, DATABASE being sections that have all of them, and END. */
+/* The same options, DATABASE being sections that have all of them, and what stands behind a file with sections. */
 static cfg_opt_t *with_sections(cfg_opt_t *options)
 {
     cfg_opt_t *outer = calloc(n_options() + 1, sizeof *outer);
     if (!outer)
         return NULL;
-    outer[0] = (cfg_opt_t)CFG_STR_CB(END, NULL, CFGF_NODEFAULT, on_end);
+    outer[0] = (cfg_opt_t)CFG_STR_CB(FILE_TEXT_END, NULL, CFGF_NODEFAULT, on_end);
     memcpy(outer + 1, options, n_options() * sizeof *outer);
     for (size_t i = 0; i <= CONFIG_N_SETTINGS; i++)
         if (strcmp(outer[i].name, DATABASE) == 0)
@@ -192,45 +190,37 @@ static bool parse(cfg_opt_t *options, char *text, size_t size)
     return !reading.told;
 }
 
-#define LAST_LINE "\n'" END "' = ''\n"
-
 /* Whether DATABASE begins a section or is a setting, libconfuse has to be told before: where the one is wrong, it reads again. */
-static bool parse_either_way(cfg_opt_t *options, char *text, size_t size)
+static bool parse_either_way(cfg_opt_t *options, const file_text *f)
 {
-    if (parse(options, text, size - strlen(LAST_LINE) + 1) || !reading.found_sections)
+    if (parse(options, f->text, f->size_without) || !reading.found_sections)
         return !reading.told;
     config_lines_done(&reading.state->lines);
     reading.told = false;
     reading.sections = true;
     cfg_opt_t *outer = with_sections(options);
-    bool ok = outer ? parse(outer, text, size) : refuse(NULL, "out of memory") == 0;
+    bool ok = outer ? parse(outer, f->text, f->size) : refuse(NULL, "out of memory") == 0;
     free(outer);
     return ok;
 }
 
-/* All of it, with LAST_LINE behind; a pipe can be read once only. NULL: not to be had. */
-static char *slurp(FILE *file, size_t *out_size)
+static bool is_text(const file_text *f)
 {
-    char *text = NULL, part[4096];
-    size_t n;
-    FILE *to = open_memstream(&text, out_size);
-    while (to && (n = fread(part, 1, sizeof part, file)) > 0)
-        fwrite(part, 1, n, to);
-    if (to) {
-        fputs(LAST_LINE, to);
-        fclose(to);
-    }
-    return text;
+    if (!f->text)
+        return config_fault(reading.state, "%s: out of memory", reading.name);
+    return f->nul_line == 0 ||
+           config_fault(reading.state,
+                        "%s:%d: there is a byte of zero; take it out: a configuration file is text",
+                        reading.name, f->nul_line);
 }
 
 bool config_file_read(config_load_state *state, FILE *file, const char *name)
 {
     reading = (struct reading){.state = state, .name = name};
     cfg_opt_t *options = options_new(state->kafka);
-    size_t size = 0;
-    char *text = options ? slurp(file, &size) : NULL;
-    bool ok = text ? parse_either_way(options, text, size) : config_fault(state, "%s: out of memory", name);
-    free(text);
+    file_text f = options ? file_text_read(file) : (file_text){NULL};
+    bool ok = is_text(&f) && parse_either_way(options, &f);
+    free(f.text);
     free(options);
     return ok;
 }

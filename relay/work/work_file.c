@@ -6,12 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "file_text.h"
 #include "nearest.h"
-
-/* libconfuse takes the file's end for that of every section: a last line of our own, which stands outside of them, tells. It begins behind a line feed, so
- * that it is no part of a comment. */
-#define END "end of the file"
-#define LAST_LINE "\n'" END "' = ''\n"
 
 enum { MOST_OPTIONS = 40, MOST_SEEN = 4000 };
 
@@ -60,7 +56,7 @@ static void on_error(cfg_t *cfg, const char *format, va_list ap)
     char text[300];
     if (strcmp(format, "no such option '%s'") == 0) {
         const char *name = va_arg(ap, const char *);
-        if (strcmp(name, END) == 0)
+        if (strcmp(name, FILE_TEXT_END) == 0)
             refuse(NULL, "a section is not closed; write } behind its last line");
         else
             refuse_name(cfg, name);
@@ -144,24 +140,11 @@ static void tell_all(cfg_t *cfg, work_file_told *told, void *arg)
     }
 }
 
-/* All of it, with LAST_LINE behind; NULL: no memory. */
-static char *slurp(FILE *file, size_t *out_size)
+static void read_text(cfg_opt_t *options, const file_text *f, work_file_told *told, void *arg)
 {
-    char *text = NULL, part[4096];
-    size_t n;
-    FILE *to = open_memstream(&text, out_size);
-    while (to && (n = fread(part, 1, sizeof part, file)) > 0)
-        fwrite(part, 1, n, to);
-    if (to) {
-        fputs(LAST_LINE, to);
-        fclose(to);
-    }
-    return text;
-}
-
-static void read_text(cfg_opt_t *options, char *text, size_t size, work_file_told *told, void *arg)
-{
-    FILE *file = text ? fmemopen(text, size, "r") : NULL;
+    if (f->nul_line > 0)
+        refuse(NULL, "there is a byte of zero in line %d; take it out: this file is text", f->nul_line);
+    FILE *file = f->text && f->nul_line == 0 ? fmemopen(f->text, f->size, "r") : NULL;
     cfg_t *cfg = file ? cfg_init(options, CFGF_NONE) : NULL;
     if (cfg)
         cfg_set_error_function(cfg, on_error);
@@ -184,7 +167,7 @@ bool work_file_read(const char *path, work_file_told *told, void *arg, char *mes
     n = add_table(outer, work_process_table);
     outer[n++] = (cfg_opt_t)CFG_STR_LIST("consumer", NULL, CFGF_NODEFAULT);
     outer[n++] = (cfg_opt_t)CFG_SEC("subscription", within, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
-    outer[n++] = (cfg_opt_t)CFG_STR(END, NULL, CFGF_NODEFAULT);
+    outer[n++] = (cfg_opt_t)CFG_STR(FILE_TEXT_END, NULL, CFGF_NODEFAULT);
     outer[n] = (cfg_opt_t)CFG_END();
     memset(&reading, 0, sizeof reading);
     reading.path = path;
@@ -195,10 +178,9 @@ bool work_file_read(const char *path, work_file_told *told, void *arg, char *mes
         refuse(NULL, "cannot be opened: %s", strerror(errno));
         return false;
     }
-    size_t size = 0;
-    char *text = slurp(file, &size);
-    read_text(outer, text, size, told, arg);
-    free(text);
+    file_text f = file_text_read(file);
+    read_text(outer, &f, told, arg);
+    free(f.text);
     fclose(file);
     return !reading.failed;
 }

@@ -340,6 +340,24 @@ static void malformed_files_are_refused_with_the_line(void **state)
     REFUSED(G(.file = "page_rows = 5\npage_rows = 6\n"), ":2:", "twice");
 }
 
+static void a_file_with_a_byte_of_zero_is_refused(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"database=#", "page_rows = 5\n", ""};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        config cfg;
+        char message[1024], line[8];
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        fwrite(texts[i], 1, strlen(texts[i]) + 1, file);
+        fclose(file);
+        assert_false(config_load(&cfg, &(config_input){.file = path}, message, sizeof message));
+        snprintf(line, sizeof line, ":%d: ", i == 1 ? 2 : 1);
+        assert_non_null(strstr(message, line));
+        assert_non_null(strstr(message, "a byte of zero"));
+    }
+}
+
 static void a_file_that_is_not_there_is_refused(void **state)
 {
     (void)state;
@@ -545,6 +563,7 @@ int main(void)
         cmocka_unit_test(names_that_are_none_are_refused_with_the_nearest),
         cmocka_unit_test(variables_of_other_software_are_left_alone),
         cmocka_unit_test(malformed_files_are_refused_with_the_line),
+        cmocka_unit_test(a_file_with_a_byte_of_zero_is_refused),
         cmocka_unit_test(a_file_that_is_not_there_is_refused),
         cmocka_unit_test(headers_of_one_name_are_refused),
         cmocka_unit_test(connection_strings_that_cannot_be_read_are_refused_without_their_secrets),

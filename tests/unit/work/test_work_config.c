@@ -8,16 +8,21 @@
 
 static char message[1024];
 
-static bool load(work_config *cfg, const char *text, const work_flag *flags, size_t n)
+static bool load_bytes(work_config *cfg, const char *text, size_t size, const work_flag *flags, size_t n)
 {
     char path[] = "/tmp/postbus-work-config-XXXXXX";
     int fd = mkstemp(path);
     assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), (int)strlen(text));
+    assert_int_equal(write(fd, text, size), (int)size);
     close(fd);
     bool ok = work_config_load(cfg, path, flags, n, message, sizeof message);
     unlink(path);
     return ok;
+}
+
+static bool load(work_config *cfg, const char *text, const work_flag *flags, size_t n)
+{
+    return load_bytes(cfg, text, strlen(text), flags, n);
 }
 
 static void a_file_is_read_with_defaults_for_what_it_leaves_out(void **state)
@@ -62,6 +67,15 @@ static void a_file_is_read_with_defaults_for_what_it_leaves_out(void **state)
     assert_string_equal(b->conditions[2].field, "header:h");
     assert_null(b->conditions[2].text);
     work_config_done(&cfg);
+}
+
+static void a_file_with_a_byte_of_zero_is_refused(void **state)
+{
+    (void)state;
+    static const char text[] = "application = a\nthreads#";
+    work_config cfg;
+    assert_false(load_bytes(&cfg, text, sizeof text, NULL, 0));
+    assert_non_null(strstr(message, "a byte of zero in line 2"));
 }
 
 static void a_bad_file_is_refused_with_the_place_and_the_remedy(void **state)
@@ -221,6 +235,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_is_read_with_defaults_for_what_it_leaves_out),
+        cmocka_unit_test(a_file_with_a_byte_of_zero_is_refused),
         cmocka_unit_test(a_bad_file_is_refused_with_the_place_and_the_remedy),
         cmocka_unit_test(a_bad_setting_of_http_is_refused_and_no_secret_shown),
         cmocka_unit_test(flags_describe_one_subscription_or_none),
