@@ -19,16 +19,23 @@ struct alone_entry {
     row *row;
 };
 
+/* Of a row that was refused one time after the other, and it is not clear why. */
+typedef struct doubt {
+    int n_refusals;
+    int64_t since_us;
+    int32_t partition;
+    bool roams;         /* another partition refused it later */
+    answers there, all; /* by that partition, and by all, when that began */
+} doubt;
+
 struct alone_key {
     alone_key *next_in_slot, *next_ready;
     uint64_t hash;
     alone_entry *first, **end;
     bool in_flight;
-    bool counted;  /* of those in flight at once; not where the topic has stalled */
-    int flight;    /* the slot of its topic's flights */
-    int n_unclear; /* how often its first row was refused one after the other, and it is not clear why */
-    int64_t unclear_since_us;
-    uint64_t n_took, n_refused; /* by its partition, when that began */
+    bool counted; /* of those in flight at once; not where the topic has stalled */
+    int flight;   /* the slot of its topic's flights */
+    doubt doubt;  /* of its first row */
 };
 
 void alone_start(alone *a, ship *out, batch_queue *queue)
@@ -84,7 +91,7 @@ static row *pop(alone *a, alone_key *k)
     alone_entry *e = k->first;
     row *r = e->row;
     k->first = e->next;
-    k->n_unclear = 0;
+    k->doubt = (doubt){0};
     if (!k->first)
         k->end = &k->first;
     free(e);
@@ -255,45 +262,63 @@ void alone_acked(alone *a, row *r)
     note_back(a, k);
     topic *t = k->first->topic;
     flights_answered(&t->flights, k->flight, a->ship->now_us);
-    flights_took(&t->flights, r->partition, k->n_unclear == 0);
+    flights_took(&t->flights, r->partition, k->doubt.n_refusals == 0);
     if (a->ship->now_us - t->doubted_us >= DOUBT_US)
         t->doubted_us = 0;
     pop(a, k);
     go_on(a, k);
 }
 
-static void note_unclear(alone_key *k, const flight *partition, int64_t now_us)
+static void note_unclear(doubt *d, const flights *f, int32_t partition, int64_t now_us)
 {
-    if (k->n_unclear++ > 0)
-        return;
-    k->unclear_since_us = now_us;
-    k->n_took = partition ? partition->n_took : 0;
-    k->n_refused = partition ? partition->n_refused : 0;
+    const answers *there = flights_answers(f, partition);
+    if (d->n_refusals == 0)
+        *d = (doubt){.since_us = now_us,
+                     .partition = partition,
+                     .there = there ? *there : (answers){0},
+                     .all = f->all};
+    d->n_refusals++;
+    d->roams |= partition != d->partition;
 }
 
-/* Of the records that came to the partition since for the first time it took more than it refused. */
-static bool takes_others(const alone_key *k, const flight *partition)
+static bool took_more_than_it_refused(const answers *then, const answers *now)
 {
-    return partition && partition->n_took - k->n_took > partition->n_refused - k->n_refused;
+    return now && now->n_took - then->n_took > now->n_refused - then->n_refused;
+}
+
+/* Of the records that came since for the first time: to its partition, or to any, where it went to several itself. What one partition has counted says nothing of
+ * another. */
+static bool takes_others(const doubt *d, const flights *f)
+{
+    if (d->roams)
+        return took_more_than_it_refused(&d->all, &f->all);
+    return took_more_than_it_refused(&d->there, flights_answers(f, d->partition));
+}
+
+/* Without a key it may go elsewhere the next time: nothing is to be expected only where all partitions refuse. */
+static bool takes_nothing(const doubt *d, const flights *f, const row *r, int64_t until_us)
+{
+    bool may_go_elsewhere = d->roams || event_of(r).key.size == 0;
+    const answers *by = may_go_elsewhere ? &f->all : flights_answers(f, r->partition);
+    return by && by->refused_since_us > 0 && by->refused_since_us <= until_us;
 }
 
 /* What a broker refuses again and again while its partition takes others is to blame itself; else its topic is, which waits in order, and for no
- * person: at once where its partition has taken nothing for that long, whichever record finds it out. -1: it is too early to tell. What leads a lane that
+ * person: at once where nothing has been taken for that long, whichever record finds it out. -1: it is too early to tell. What leads a lane that
  * waits already has no time of its own. */
 static int judge(const alone *a, alone_key *k, const row *r, int unclear, int64_t now_us)
 {
     topic *t = k->first->topic;
-    int64_t patience_us = a->ship->cfg->lane_timeout_ms * 1000;
-    const flight *partition = flights_refused(&t->flights, r->partition, k->n_unclear == 0, now_us);
-    note_unclear(k, partition, now_us);
+    doubt *d = &k->doubt;
+    int64_t until_us = now_us - a->ship->cfg->lane_timeout_ms * 1000;
+    flights_refused(&t->flights, r->partition, d->n_refusals == 0, now_us);
+    note_unclear(d, &t->flights, r->partition, now_us);
     t->doubted_us = now_us;
-    if (t->head_alone && r->page->lane == t)
+    if ((t->head_alone && r->page->lane == t) || takes_nothing(d, &t->flights, r, until_us))
         return refusal_of_whole_topic(unclear);
-    if (partition && now_us - partition->refused_since_us >= patience_us)
-        return refusal_of_whole_topic(unclear);
-    if (k->n_unclear < UNCLEAR_LEAST || now_us - k->unclear_since_us < patience_us)
+    if (d->n_refusals < UNCLEAR_LEAST || d->since_us > until_us)
         return -1;
-    return takes_others(k, partition) ? unclear : refusal_of_whole_topic(unclear);
+    return takes_others(d, &t->flights) ? unclear : refusal_of_whole_topic(unclear);
 }
 
 static void note_failed(const alone *a, alone_key *k, const row *r, bool answered)
@@ -305,7 +330,7 @@ static void note_failed(const alone *a, alone_key *k, const row *r, bool answere
     }
     flights_failed(&t->flights, k->flight, a->ship->now_us);
     flights_forget_refusals(&t->flights, r->partition);
-    k->n_unclear = 0;
+    k->doubt = (doubt){0};
 }
 
 void alone_failed(alone *a, row *r, int refusal, int64_t now_us)

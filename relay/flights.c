@@ -49,31 +49,47 @@ static flight *of_partition(flights *f, int32_t partition)
     return partition >= 0 && make_room(f, slot) ? &f->slots[slot] : NULL;
 }
 
+static void took(answers *by, bool first_time)
+{
+    by->refused_since_us = 0;
+    by->n_took += first_time;
+}
+
 void flights_took(flights *f, int32_t partition, bool first_time)
 {
     flight *one = of_partition(f, partition);
-    if (!one)
-        return;
-    one->refused_since_us = 0;
-    one->n_took += first_time;
+    took(&f->all, first_time);
+    if (one)
+        took(&one->answers, first_time);
 }
 
-const flight *flights_refused(flights *f, int32_t partition, bool first_time, int64_t now_us)
+static void refused(answers *by, bool first_time, int64_t now_us)
+{
+    if (by->refused_since_us == 0)
+        by->refused_since_us = now_us;
+    by->n_refused += first_time;
+}
+
+void flights_refused(flights *f, int32_t partition, bool first_time, int64_t now_us)
 {
     flight *one = of_partition(f, partition);
-    if (!one)
-        return NULL;
-    if (one->refused_since_us == 0)
-        one->refused_since_us = now_us;
-    one->n_refused += first_time;
-    return one;
+    refused(&f->all, first_time, now_us);
+    if (one)
+        refused(&one->answers, first_time, now_us);
+}
+
+const answers *flights_answers(const flights *f, int32_t partition)
+{
+    int slot = FLIGHT_PLACED + (int)partition;
+    return partition >= 0 && slot < f->n_slots ? &f->slots[slot].answers : NULL;
 }
 
 void flights_forget_refusals(flights *f, int32_t partition)
 {
     flight *one = of_partition(f, partition);
+    f->all.refused_since_us = 0;
     if (one)
-        one->refused_since_us = 0;
+        one->answers.refused_since_us = 0;
 }
 
 void flights_failed(flights *f, int slot, int64_t now_us)

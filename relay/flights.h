@@ -13,21 +13,27 @@ enum {
     FLIGHT_PLACED,   /* partition 0 */
 };
 
+/* What became of records, in a partition or in all of the topic's. */
+typedef struct answers {
+    int64_t
+        refused_since_us; /* since when records have been refused unclearly (refusal.h), and none taken; 0: none was */
+    uint64_t n_took, n_refused; /* of those that came for the first time */
+} answers;
+
 typedef struct flight {
     size_t n;         /* records on their way */
     bool failed;      /* the last ones came back without an answer of a broker; since_us still counts */
     bool stuck;       /* why its topic stalled */
     int64_t since_us; /* when the partition was last heard of, or when a record went to it that had none */
     int64_t failed_us;
-    int64_t
-        refused_since_us; /* since when the partition has refused records unclearly (refusal.h), and taken none; 0: it has not */
-    uint64_t n_took, n_refused; /* records, of those that came for the first time */
+    answers answers;
 } flight;
 
 typedef struct flights {
     flight *slots;
     int n_slots;
     int n_stuck; /* partitions */
+    answers all;
 } flights;
 
 /* Without memory nothing is noted: the topic does not count as stalled then. Returns the slot the record is noted in, for the two functions below; -1: in none. */
@@ -36,8 +42,10 @@ int flights_sent(flights *f, int slot, int64_t now_us);
 void flights_answered(flights *f, int slot, int64_t now_us);
 /* A partition took a record, which came for the first time or again. */
 void flights_took(flights *f, int32_t partition, bool first_time);
-/* It refused one, and it is not clear why. What is known of it now; NULL: nothing. */
-const flight *flights_refused(flights *f, int32_t partition, bool first_time, int64_t now_us);
+/* It refused one, and it is not clear why. */
+void flights_refused(flights *f, int32_t partition, bool first_time, int64_t now_us);
+/* NULL: nothing is known of that partition. */
+const answers *flights_answers(const flights *f, int32_t partition);
 /* What it has refused unclearly says nothing any more. */
 void flights_forget_refusals(flights *f, int32_t partition);
 /* It came back, and may be sent again: that is not an answer. */

@@ -10,7 +10,14 @@
 #include <librdkafka/rdkafka_mock.h>
 #include <string.h>
 
-enum { SOON_MS = 120000, N_ROWS = 12, PRODUCE = 0, LANE_TIMEOUT_MS = 1000, STEP_US = 200000 };
+enum {
+    SOON_MS = 120000,
+    N_ROWS = 12,
+    PRODUCE = 0,
+    KEYLESS = N_ROWS - 1,
+    LANE_TIMEOUT_MS = 1000,
+    STEP_US = 200000
+};
 
 typedef struct stage {
     rd_kafka_t *host;
@@ -22,6 +29,7 @@ typedef struct stage {
     page *page;      /* as of a lane: nothing before its rows has to come back first */
     int64_t told_us; /* the time that the room is told */
     int refusal;     /* of the first row; -1: it was not refused */
+    int roams_over;  /* so many partitions refuse a row in turn; 0: the one that does */
     int n_failed, n_acked;
 } stage;
 
@@ -36,6 +44,8 @@ static void on_acked(void *arg, row *r)
 static void on_alone_failed(void *arg, row *r, int refusal)
 {
     stage *s = arg;
+    if (s->roams_over > 0)
+        r->partition = s->n_failed % s->roams_over;
     s->n_failed++;
     alone_failed(&s->alone, r, refusal, s->told_us);
 }
@@ -92,6 +102,7 @@ static int open_stage(void **state)
         rows[i] = made_row_plain(i + 1);
         rows[i].key = &"abcdefghijkl"[i];
     }
+    rows[KEYLESS].key_size = -1;
     s->page = page_new(made_result(rows, N_ROWS));
     assert_non_null(s->page);
     s->page->lane = s;
@@ -209,6 +220,97 @@ static void an_error_that_is_of_no_record_begins_the_time_anew(void **state)
     assert_int_equal(s->n_acked, 1);
 }
 
+static flights *flights_of(stage *s)
+{
+    return &topic_find(&s->ship.topics, "t", 1)->flights;
+}
+
+static void note_taken(stage *s, int32_t partition, int n)
+{
+    for (int i = 0; i < n; i++)
+        flights_took(flights_of(s), partition, true);
+}
+
+/* Each partition but the first, and it has taken one since. */
+static void note_refused_by_others(stage *s)
+{
+    for (int i = 1; i < N_ROWS; i++) {
+        flights_refused(flights_of(s), i, true, s->told_us);
+        note_taken(s, i, 1);
+    }
+}
+
+static void refuse_the_first_until_that_has_an_end(stage *s)
+{
+    add(s, 0);
+    for (int i = 0; i < N_ROWS && s->refusal < 0; i++)
+        send_once(s, RD_KAFKA_RESP_ERR_UNKNOWN);
+    assert_int_equal(s->told_us, 1 + 6 * STEP_US);
+    assert_true(s->refusal >= 0);
+}
+
+/* What each partition took before it says nothing, be it more than the one has taken that refused it first, or less. */
+static void what_roams_and_is_taken_nowhere_has_its_topic_to_blame(void **state)
+{
+    stage *s = *state;
+    s->roams_over = N_ROWS;
+    note_refused_by_others(s);
+    note_taken(s, 5, 100);
+    refuse_the_first_until_that_has_an_end(s);
+    assert_true(refusal_get(s->refusal).of_topic);
+}
+
+static void what_roams_from_where_most_was_taken_has_its_topic_to_blame(void **state)
+{
+    stage *s = *state;
+    s->roams_over = N_ROWS;
+    note_refused_by_others(s);
+    note_taken(s, 0, 100);
+    refuse_the_first_until_that_has_an_end(s);
+    assert_true(refusal_get(s->refusal).of_topic);
+}
+
+static void what_roams_while_others_are_taken_is_to_blame(void **state)
+{
+    stage *s = *state;
+    s->roams_over = N_ROWS;
+    add(s, 0);
+    for (int i = 1; i < N_ROWS && s->refusal < 0; i++) {
+        send_once(s, RD_KAFKA_RESP_ERR_UNKNOWN);
+        note_taken(s, 11, 1);
+    }
+    assert_int_equal(s->told_us, 1 + 6 * STEP_US);
+    assert_true(s->refusal >= 0);
+    assert_false(refusal_get(s->refusal).of_topic);
+}
+
+/* With a key it goes to one partition, whatever others do. */
+static void what_others_take_does_not_excuse_its_partition(void **state)
+{
+    stage *s = *state;
+    add(s, 0);
+    for (int i = 0; i < 6; i++) {
+        send_once(s, RD_KAFKA_RESP_ERR_UNKNOWN);
+        note_taken(s, 1, 1);
+    }
+    assert_true(s->refusal >= 0);
+    assert_true(refusal_get(s->refusal).of_topic);
+}
+
+/* It may go elsewhere the next time. */
+static void one_partition_that_takes_nothing_is_not_the_topic_for_what_has_no_key(void **state)
+{
+    stage *s = *state;
+    flights_refused(flights_of(s), 0, true, 1);
+    note_taken(s, 1, 1);
+    s->told_us += LANE_TIMEOUT_MS * 1000;
+    add(s, KEYLESS);
+    send_once(s, RD_KAFKA_RESP_ERR_UNKNOWN);
+    assert_int_equal(s->refusal, -1);
+    send_once(s, RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(s->n_acked, 1);
+}
+
 /* It has had its time in the flow; while it is tried, no wish could be carried out. */
 static void the_first_of_a_lane_that_waits_gets_no_time_of_its_own(void **state)
 {
@@ -236,6 +338,16 @@ int main(void)
                                         close_stage),
         cmocka_unit_test_setup_teardown(an_error_that_is_of_no_record_begins_the_time_anew, open_stage,
                                         close_stage),
+        cmocka_unit_test_setup_teardown(what_roams_and_is_taken_nowhere_has_its_topic_to_blame, open_stage,
+                                        close_stage),
+        cmocka_unit_test_setup_teardown(what_roams_from_where_most_was_taken_has_its_topic_to_blame,
+                                        open_stage, close_stage),
+        cmocka_unit_test_setup_teardown(what_roams_while_others_are_taken_is_to_blame, open_stage,
+                                        close_stage),
+        cmocka_unit_test_setup_teardown(what_others_take_does_not_excuse_its_partition, open_stage,
+                                        close_stage),
+        cmocka_unit_test_setup_teardown(one_partition_that_takes_nothing_is_not_the_topic_for_what_has_no_key,
+                                        open_stage, close_stage),
         cmocka_unit_test_setup_teardown(the_first_of_a_lane_that_waits_gets_no_time_of_its_own, open_stage,
                                         close_stage),
     };
