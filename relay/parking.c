@@ -194,7 +194,9 @@ static void refused(void *arg, topic *t, row *r, uint64_t hash, int refusal)
         topic_refused(&p->alone.ship->topics, t, refusal, clock_now_us());
     else
         log_refused(p, t, r, refusal);
-    if (r->page->lane == p->redrive)
+    if (r->page->lane == p->redrive && refusal_get(refusal).of_topic)
+        redrive_keeps(p->redrive, t, r, true);
+    else if (r->page->lane == p->redrive)
         redrive_refused(p->redrive, t, r, refusal);
     else if (!refusal_get(refusal).of_topic)
         park_refused(p, t, r, hash, refusal);

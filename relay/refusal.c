@@ -81,6 +81,14 @@ int refusal_of_answer(rd_kafka_resp_err_t err)
     return UNCLEAR + (int)err - CODE_LEAST;
 }
 
+int refusal_at_once(rd_kafka_resp_err_t err)
+{
+    if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
+        return REFUSAL_TOPIC_MISSING;
+    int refusal = refusal_of_answer(err);
+    return refusal_is_unclear(refusal) ? refusal_of_whole_topic(refusal) : refusal;
+}
+
 int refusal_of(rd_kafka_resp_err_t err)
 {
     for (size_t i = REFUSAL_FIRST_ERROR; i < sizeof refusals / sizeof refusals[0]; i++)

@@ -16,6 +16,7 @@
 
 #define REPORTS_NAP_MS 1
 #define ASK_MS 1
+#define ASK_AGAIN_US 100000
 #define FUTURE_MOST_MS 60000 /* brokers refuse times too far ahead of their clock */
 #define BATCH_OVERHEAD_BYTES 1024
 #define BATCH_LEAST_BYTES 1024
@@ -206,25 +207,25 @@ static void ask_about_topics(rd_kafka_t *rk)
         rd_kafka_metadata_destroy(metadata);
 }
 
-/* Left to itself librdkafka repeats for a minute what brokers said of the topic last. */
+/* Of what the brokers said last librdkafka is sure, until it happens to ask them again: it is asked to, for the next time. */
 static ship_answer topic_not_taken(ship *s, topic *t, row *r, int refusal)
 {
-    ask_about_topics(s->producer);
-    ask_about_topics(s->alone);
-    if (r->alone) {
-        r->refusal_at = refusal;
-        return SHIP_SUSPECT;
+    if (s->now_us >= s->ask_again_us) {
+        s->ask_again_us = s->now_us + ASK_AGAIN_US;
+        ask_about_topics(s->producer);
+        ask_about_topics(s->alone);
     }
+    r->refusal_at = refusal;
+    if (r->alone)
+        return SHIP_SUSPECT;
     topic_refused(&s->topics, t, refusal, clock_now_us());
-    s->refused |= !s->broken;
-    mark_broken(s, "record refused", rd_kafka_err2name(refusal_get(refusal).err));
-    return SHIP_WAIT;
+    return SHIP_PARK;
 }
 
 /* What librdkafka says at once. */
 static ship_answer not_taken(ship *s, topic *t, row *r, rd_kafka_resp_err_t err)
 {
-    int refusal = refusal_of(err);
+    int refusal = refusal_at_once(err);
     if (refusal >= 0)
         return refusal_get(refusal).of_topic ? topic_not_taken(s, t, r, refusal) : never(r, refusal);
     if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL)
@@ -403,7 +404,7 @@ static void suspect(ship *s, row *r, const rd_kafka_message_t *m, int refusal)
 static void failed_in_transaction(ship *s, row *r, const rd_kafka_message_t *m)
 {
     transaction *x = &s->transaction;
-    int refusal = refusal_of(m->err);
+    int refusal = m->partition < 0 ? refusal_at_once(m->err) : refusal_of(m->err);
     bool first = !x->failed && !s->purging;
     transaction_reported(x, false, refusal);
     r->state = ROW_WAITING;
@@ -444,7 +445,7 @@ static void report(ship *s, const rd_kafka_message_t *m)
         acknowledged(s, r, m);
         return;
     }
-    int refusal = refusal_of_answer(m->err);
+    int refusal = m->partition < 0 ? refusal_at_once(m->err) : refusal_of_answer(m->err);
     r->state = ROW_WAITING;
     note_flight(s, r, m, refusal >= 0);
     if (refusal >= 0)

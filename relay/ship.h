@@ -36,10 +36,11 @@ typedef struct ship {
     int64_t backoff_us;
     int64_t
         wall_ms; /* the time of day when ship_start was called last: often enough for the age of a record */
-    int64_t now_us;      /* when ship_start or ship_serve was called last */
-    int64_t answered_us; /* when a broker was last heard of */
-    int64_t look_at_us;  /* while all brokers are down: when to ask again whether one is there */
-    bool looking;        /* the answer has not come yet */
+    int64_t now_us;       /* when ship_start or ship_serve was called last */
+    int64_t answered_us;  /* when a broker was last heard of */
+    int64_t look_at_us;   /* while all brokers are down: when to ask again whether one is there */
+    int64_t ask_again_us; /* what librdkafka remembers of topics: when to make it ask again */
+    bool looking;         /* the answer has not come yet */
     uint64_t n_acked, n_resets;
     uint64_t n_outages;  /* times that no broker could be reached */
     uint64_t n_doubtful; /* records that failed and may be in the topic all the same */

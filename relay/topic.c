@@ -301,7 +301,7 @@ static void note_limits(topic_table *table, topic *t, const rd_kafka_ConfigResou
 static void become_ready(const topic_table *table, topic *t, rd_kafka_t *rk, int64_t oldest_ms)
 {
     if (t->state == TOPIC_MISSING && t->refusal == REFUSAL_TOPIC_MISSING)
-        log_event(LOG_LEVEL_INFO, "topic.found", "topic=%s", t->name);
+        log_event(t->refusal_logged ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "topic.found", "topic=%s", t->name);
     if (!t->handle)
         t->handle = first_flight_open(&t->first, rk, t->name, t, !table->transactional);
     t->oldest_ms = oldest_ms;
@@ -313,7 +313,8 @@ static void become_missing(topic_table *table, topic *t, const char *reason, int
 {
     if (t->state != TOPIC_MISSING)
         log_event(
-            LOG_LEVEL_ERROR, "topic.missing", "topic=%s reason=%s remedy=%s retry_ms=%lld", t->name, reason,
+            t->refusal_logged ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR, "topic.missing",
+            "topic=%s reason=%s remedy=%s retry_ms=%lld", t->name, reason,
             "create the topic, or let the relay do it with create_topics = true; its events wait in order",
             (long long)table->cfg->topic_retry_ms);
     t->state = TOPIC_MISSING;
@@ -322,7 +323,7 @@ static void become_missing(topic_table *table, topic *t, const char *reason, int
     t->ask_at_us = now_us + table->cfg->topic_retry_ms * 1000;
 }
 
-void topic_refused(topic_table *table, topic *t, int refusal, int64_t now_us)
+static void become_refused(topic_table *table, topic *t, int refusal, int64_t now_us)
 {
     log_event(
         t->refusal_logged ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR, "topic.refused",
@@ -333,10 +334,18 @@ void topic_refused(topic_table *table, topic *t, int refusal, int64_t now_us)
               "at fault, postbus parked discard gives it up"
             : "let the relay write to the topic (ACLs); its events wait in order",
         (long long)table->cfg->topic_retry_ms);
-    t->refusal_logged = t->head_alone = true;
     t->state = TOPIC_MISSING;
     t->refusal = refusal;
     t->ask_at_us = now_us + table->cfg->topic_retry_ms * 1000;
+}
+
+void topic_refused(topic_table *table, topic *t, int refusal, int64_t now_us)
+{
+    if (refusal == REFUSAL_TOPIC_MISSING)
+        become_missing(table, t, "no such topic", now_us);
+    else
+        become_refused(table, t, refusal, now_us);
+    t->refusal_logged = t->head_alone = true;
 }
 
 static void described(topic_table *table, topic *t, rd_kafka_t *rk, rd_kafka_queue_t *queue,

@@ -51,6 +51,7 @@ static proc_fixture *start_relay_of(const outbox *o, const char *user, const cha
                                  "-X",        "sasl.mechanism=PLAIN",
                                  "-X",        name,
                                  "-X",        "sasl.password=geheim",
+                                 "-X",        "topic.metadata.propagation.max.ms=500",
                                  flag,        value,
                                  NULL};
     proc_fixture *relay = relay_start(o, flags);
@@ -193,6 +194,29 @@ static void without_the_rights_to_its_position_the_relay_does_not_lead_and_says_
     outbox_free(o);
 }
 
+/* Events of a topic that is tried again and again, each time with these words in the log. */
+static proc_fixture *expect_tried_beside_others(const outbox *o, const char *topic, const char *said,
+                                                const char *delivery)
+{
+    proc_fixture *relay = relay_of(o, "a", delivery, "--log-level=debug");
+    publish(o->conn, o->topic, NULL, 20);
+    publish(o->conn, topic, NULL, 20);
+    proc_fixture_expect_log(relay, "lane.open", SOON_MS);
+    for (int attempt = 0; attempt < 10; attempt++)
+        proc_fixture_expect_log(relay, said, SOON_MS);
+    publish(o->conn, o->topic, NULL, 20);
+    expect_sql(o->conn, "SELECT (pending = 0 AND parked = 20)::int FROM postbus.backlog()");
+    return relay;
+}
+
+static void expect_rarely_made_anew(proc_fixture *relay)
+{
+    proc_fixture_signal(relay, SIGTERM);
+    assert_int_equal(proc_fixture_wait_exit(relay, SOON_MS), 0);
+    assert_in_range(relay_counted(relay, "producers_recreated"), 0, 2);
+    proc_fixture_free(relay);
+}
+
 /* Its brokers do not even say that the topic is there, so that librdkafka remembers it as refused. */
 static void trying_a_refused_topic_again_disturbs_no_other(void **state)
 {
@@ -200,29 +224,38 @@ static void trying_a_refused_topic_again_disturbs_no_other(void **state)
     outbox *o = outbox_new();
     char *denied = kafka_fixture_new_topic(stage_kafka, "denied", 1, NULL);
     allow("somebody", RD_KAFKA_RESOURCE_TOPIC, denied, RD_KAFKA_ACL_OPERATION_WRITE);
-    proc_fixture *relay = relay_of(o, "a", delivery, "--log-level=debug");
-    publish(o->conn, o->topic, NULL, 20);
-    publish(o->conn, denied, NULL, 20);
-    proc_fixture_expect_log(relay, "lane.open", SOON_MS);
-    for (int attempt = 0; attempt < 10; attempt++)
-        proc_fixture_expect_log(relay, "topic.refused", SOON_MS);
-    publish(o->conn, o->topic, NULL, 20);
-    expect_sql(o->conn, "SELECT (pending = 0 AND parked = 20)::int FROM postbus.backlog()");
+    proc_fixture *relay = expect_tried_beside_others(o, denied, "topic.refused", delivery);
     allow("a", RD_KAFKA_RESOURCE_TOPIC, denied, RD_KAFKA_ACL_OPERATION_WRITE);
     expect_drained(o);
     expect_each_committed_once(o, denied);
-    proc_fixture_signal(relay, SIGTERM);
-    assert_int_equal(proc_fixture_wait_exit(relay, SOON_MS), 0);
-    assert_in_range(relay_counted(relay, "producers_recreated"), 0,
-                    2); /* when it was refused first, and at worst when it is granted */
-    proc_fixture_free(relay);
+    expect_rarely_made_anew(relay);
     free(denied);
+    outbox_free(o);
+}
+
+/* Whoever may not read a topic's settings learns from the first record that there is none. */
+static void trying_a_missing_topic_again_disturbs_no_other(void **state)
+{
+    const char *delivery = *state;
+    outbox *o = outbox_new();
+    char *wanted = kafka_fixture_new_name("wanted");
+    allow("somebody", RD_KAFKA_RESOURCE_TOPIC, wanted, RD_KAFKA_ACL_OPERATION_DESCRIBE_CONFIGS);
+    allow("a", RD_KAFKA_RESOURCE_TOPIC, wanted, RD_KAFKA_ACL_OPERATION_WRITE);
+    proc_fixture *relay = expect_tried_beside_others(o, wanted, "topic.missing", delivery);
+    kafka_fixture_create_topic(stage_kafka, wanted, 1, NULL);
+    expect_drained(o);
+    expect_rarely_made_anew(relay);
+    free(wanted);
     outbox_free(o);
 }
 
 int main(void)
 {
     const struct CMUnitTest when_all_is_free[] = {
+        cmocka_unit_test_prestate(trying_a_missing_topic_again_disturbs_no_other,
+                                  (void *)(uintptr_t) "--delivery=at_least_once"),
+        cmocka_unit_test_prestate(trying_a_missing_topic_again_disturbs_no_other,
+                                  (void *)(uintptr_t) "--delivery=exactly_once"),
         cmocka_unit_test_prestate(trying_a_refused_topic_again_disturbs_no_other,
                                   (void *)(uintptr_t) "--delivery=at_least_once"),
         cmocka_unit_test_prestate(trying_a_refused_topic_again_disturbs_no_other,
