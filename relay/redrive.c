@@ -15,10 +15,17 @@
 
 #define LOOK_EVERY_US 10000000 /* operators also ring; this is for a ring that was lost with its session */
 #define PAUSE_US 1000000       /* after a page of which nothing could leave */
+#define DISCARD_PAUSE_MOST_US                                                                                \
+    30000000 /* lanes stand still while a discard is tried: one that waits for an event on the wire must not hold them up all the time */
 #define RECALL_US 300000 /* for what the producer has not sent yet; what is on the wire can take for ever */
 #define MOST_QUEUES 1000
 #define QUEUES_PAGE 10000 /* as queues.sql has it */
 #define MOST_ROWS 1000
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
 enum page_column { EXTRA_STOPS = 9, EXTRA_HELD };
 
@@ -35,6 +42,7 @@ void redrive_start(redrive *rd, const config *cfg, session *pg, topic_table *top
                     .account = account,
                     .look = true,
                     .most_rows = MOST_ROWS,
+                    .discard_pause_us = PAUSE_US,
                     .n_redriven = rd->n_redriven};
     static const char *const names[] = {"wishes",       "discard",     "redrive_stale",
                                         "redrive_page", "redriven",    "queues_empty",
@@ -91,11 +99,6 @@ int64_t redrive_load(redrive *rd, PGresult *res)
     return n < QUEUES_PAGE ? INT64_MAX : last;
 }
 
-void redrive_wake(redrive *rd)
-{
-    rd->look = true;
-}
-
 /* ---- wishes ---- */
 
 /* All wishes have been looked at once: those that are left could not be fulfilled. */
@@ -108,6 +111,21 @@ static void end_round(redrive *rd)
     rd->round_moved = false;
 }
 
+/* The next attempt is at once, and those after it are a second apart at first. */
+static void hurry_discards(redrive *rd)
+{
+    rd->discard_at_us = 0;
+    rd->discard_pause_us = PAUSE_US;
+}
+
+/* An operator may have deleted the last one while it was carried out. */
+static void no_discards(redrive *rd)
+{
+    hurry_discards(rd);
+    rd->lanes->paused = false;
+    rd->recall_until_us = 0;
+}
+
 static void on_wishes(void *arg, PGresult *res)
 {
     redrive *rd = arg;
@@ -116,7 +134,15 @@ static void on_wishes(void *arg, PGresult *res)
     if (!rd->wants_redrive && rd->after_n > 0)
         end_round(rd);
     rd->wants_discard = PQgetvalue(res, 0, 1)[0] == 't';
+    if (!rd->wants_discard)
+        no_discards(rd);
     PQclear(res);
+}
+
+void redrive_wake(redrive *rd)
+{
+    rd->look = true;
+    hurry_discards(rd);
 }
 
 static void look(redrive *rd, int64_t now_us)
@@ -148,6 +174,13 @@ static void on_discarded(void *arg, PGresult *res)
     PQclear(res);
 }
 
+/* Those that are wished are on their way. */
+static void put_off_discards(redrive *rd)
+{
+    rd->discard_at_us = clock_now_us() + rd->discard_pause_us;
+    rd->discard_pause_us = earlier(2 * rd->discard_pause_us, DISCARD_PAUSE_MOST_US);
+}
+
 static void on_discards_committed(void *arg)
 {
     redrive *rd = arg;
@@ -155,8 +188,10 @@ static void on_discards_committed(void *arg)
     rd->recall_until_us = 0;
     rd->wants_discard = false;
     rd->look = true;
-    if (rd->n_taken == 0) /* those that are wished are on their way */
-        rd->discard_at_us = clock_now_us() + PAUSE_US;
+    if (rd->n_taken == 0)
+        put_off_discards(rd);
+    else
+        hurry_discards(rd);
     failpoint("after_discard");
 }
 
@@ -473,11 +508,6 @@ static void settle_page(redrive *rd)
     free(acked);
     free(tried);
     free(queues);
-}
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
 }
 
 int64_t redrive_step(redrive *rd, int64_t now_us)

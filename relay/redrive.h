@@ -37,6 +37,7 @@ typedef struct redrive {
     bool wants_redrive, wants_discard;
     bool closing; /* an empty queue is about to be let go of: no new batch should be opened */
     int64_t look_at_us, next_us, discard_at_us;
+    int64_t discard_pause_us; /* after the next attempt in vain */
     int64_t
         recall_until_us; /* what was taken back from the producer may take as long to come; 0: nothing was */
     int64_t n_taken;     /* wishes to discard, by the statement under way */
@@ -54,7 +55,7 @@ void redrive_drop(redrive *rd);
 void redrive_ask_queues(redrive *rd, int64_t after, session_result_cb *cb, void *arg);
 /* Frees res. Returns the queue to go on behind; INT64_MAX: that was the last page. */
 int64_t redrive_load(redrive *rd, PGresult *res);
-/* Somebody wished something. */
+/* Somebody wished something: it is looked at now, whatever had to wait. */
 void redrive_wake(redrive *rd);
 /* CLOCK_NEVER or when it is to be called again. */
 int64_t redrive_step(redrive *rd, int64_t now_us);

@@ -218,6 +218,35 @@ static void a_discard_that_came_too_late_is_told(void **state)
     finish(o, relay);
 }
 
+/* The server counts the calls of a session when that ends. */
+static void finish_after_attempts(outbox *o, proc_fixture *relay, int most)
+{
+    expect_sql(o->conn, "SELECT count(*) FROM postbus.audit WHERE what->>'outcome' = 'published'");
+    expect_drained(o);
+    relay_stop(relay);
+    expect_sql(o->conn, "SELECT coalesce(sum(calls), 0)::int FROM pg_stat_user_functions WHERE funcname = "
+                        "'end_late_discards'");
+    int64_t n =
+        pg_number(o->conn, "SELECT calls FROM pg_stat_user_functions WHERE funcname = 'end_late_discards'");
+    assert_in_range(n, 1, most);
+    outbox_free(o);
+}
+
+/* Lanes stand still for each attempt. The function is called by each. */
+static void a_discard_that_has_to_wait_is_tried_less_and_less_often(void **state)
+{
+    (void)state;
+    enum { FOR_MS = 12000, MOST_ATTEMPTS = 8 };
+    outbox *o = mocked_outbox();
+    pg_run(o->conn, "ALTER ROLE relay SET track_functions = 'all'");
+    proc_fixture *relay = stall(o, 50);
+    delay_answers_to_producers(1, FOR_MS);
+    set_leader(o, THE_BROKER);
+    assert_true(wait_until(reached, &(end_of_topic){.topic = o->topic, .at_least = 101}, SOON_MS));
+    pg_run(o->conn, "SELECT postbus.discard(id, 'not wanted') FROM postbus.parked ORDER BY n LIMIT 1");
+    finish_after_attempts(o, relay, MOST_ATTEMPTS);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1)
@@ -229,6 +258,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(stops_in_the_middle_of_a_drain_repeat_nothing),
         cmocka_unit_test(the_first_of_a_stalled_lane_can_be_discarded),
         cmocka_unit_test(a_discard_that_came_too_late_is_told),
+        cmocka_unit_test(a_discard_that_has_to_wait_is_tried_less_and_less_often),
     };
     return cmocka_run_group_tests(tests, open_stage, close_stage);
 }
