@@ -2,6 +2,7 @@
 #include "alone.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "key_set.h"
 #include "refusal.h"
@@ -18,15 +19,6 @@ struct alone_entry {
     topic *topic;
     row *row;
 };
-
-/* Of a row that was refused one time after the other, and it is not clear why. */
-typedef struct doubt {
-    int n_refusals;
-    int64_t since_us;
-    int32_t partition;
-    bool roams;         /* another partition refused it later */
-    answers there, all; /* by that partition, and by all, when that began */
-} doubt;
 
 struct alone_key {
     alone_key *next_in_slot, *next_ready;
@@ -121,6 +113,7 @@ void alone_drop(alone *a)
     a->ready = NULL;
     a->ready_end = &a->ready;
     a->n = a->n_in_flight = 0;
+    memset(a->given_back, 0, sizeof a->given_back);
 }
 
 uint64_t alone_hash(const row *r, const page_event *e)
@@ -159,6 +152,26 @@ static alone_key *new_key(alone *a, uint64_t hash)
     return k;
 }
 
+static void keep_doubt(alone *a, const doubt *d)
+{
+    size_t most = sizeof a->given_back / sizeof a->given_back[0];
+    if (d->n_refusals > 0)
+        a->given_back[a->n_given_back++ % most] = *d;
+}
+
+/* Producers that are renewed more often than lane_timeout_ms must not put off the verdict for ever. */
+static doubt take_doubt(alone *a, const row *r)
+{
+    doubt found = {0};
+    size_t most = sizeof a->given_back / sizeof a->given_back[0];
+    for (size_t i = 0; i < most && !r->page->lane; i++)
+        if (a->given_back[i].n_refusals > 0 && a->given_back[i].id == r->id) {
+            found = a->given_back[i];
+            a->given_back[i] = (doubt){0};
+        }
+    return found;
+}
+
 bool alone_add(alone *a, topic *t, row *r, uint64_t hash)
 {
     alone_entry *e = calloc(1, sizeof *e);
@@ -170,6 +183,8 @@ bool alone_add(alone *a, topic *t, row *r, uint64_t hash)
         return false;
     }
     *e = (alone_entry){.topic = t, .row = r};
+    if (!k->first)
+        k->doubt = take_doubt(a, r);
     *k->end = e;
     k->end = &e->next;
     r->state = ROW_HELD;
@@ -269,11 +284,13 @@ void alone_acked(alone *a, row *r)
     go_on(a, k);
 }
 
-static void note_unclear(doubt *d, const flights *f, int32_t partition, int64_t now_us)
+static void note_unclear(doubt *d, const flights *f, const row *r, int64_t now_us)
 {
+    int32_t partition = r->partition;
     const answers *there = flights_answers(f, partition);
     if (d->n_refusals == 0)
-        *d = (doubt){.since_us = now_us,
+        *d = (doubt){.id = r->id,
+                     .since_us = now_us,
                      .partition = partition,
                      .there = there ? *there : (answers){0},
                      .all = f->all};
@@ -312,7 +329,7 @@ static int judge(const alone *a, alone_key *k, const row *r, int unclear, int64_
     doubt *d = &k->doubt;
     int64_t until_us = now_us - a->ship->cfg->lane_timeout_ms * 1000;
     flights_refused(&t->flights, r->partition, d->n_refusals == 0, now_us);
-    note_unclear(d, &t->flights, r->partition, now_us);
+    note_unclear(d, &t->flights, r, now_us);
     t->doubted_us = now_us;
     if ((t->head_alone && r->page->lane == t) || takes_nothing(d, &t->flights, r, until_us))
         return refusal_of_whole_topic(unclear);
@@ -366,6 +383,10 @@ static void give_back(alone *a, alone_key *k)
         if (stays(k, e)) {
             at = &e->next;
             continue;
+        }
+        if (e == k->first) {
+            keep_doubt(a, &k->doubt);
+            k->doubt = (doubt){0};
         }
         *at = e->next;
         e->row->state = ROW_WAITING;

@@ -8,6 +8,16 @@
 typedef struct alone_entry alone_entry;
 typedef struct alone_key alone_key;
 
+/* Of a row that was refused one time after the other, and it is not clear why. */
+typedef struct doubt {
+    int64_t id; /* of the row */
+    int n_refusals;
+    int64_t since_us;
+    int32_t partition;
+    bool roams;         /* another partition refused it later */
+    answers there, all; /* by that partition, and by all, when that began */
+} doubt;
+
 typedef struct alone {
     ship *ship;
     batch_queue *queue;
@@ -16,6 +26,8 @@ typedef struct alone {
     size_t n;                      /* rows held or in flight */
     size_t n_in_flight;
     int64_t retry_at_us;
+    doubt given_back[64]; /* of rows that were given back and have not come again; the oldest give way */
+    size_t n_given_back;  /* ever */
     /* Asked before each row is sent: whether it was set aside meanwhile, and is not to be sent any more. */
     bool (*aside)(void *arg, topic *t, row *r, const page_event *e, uint64_t hash);
     /* A row was refused for good (refusal.h). */

@@ -311,6 +311,24 @@ static void one_partition_that_takes_nothing_is_not_the_topic_for_what_has_no_ke
     assert_int_equal(s->n_acked, 1);
 }
 
+/* The other producer is renewed all the time, and each time the rows of the outbox that wait are handed over again. */
+static void what_is_given_back_keeps_what_is_known_of_it(void **state)
+{
+    stage *s = *state;
+    s->page->lane = NULL;
+    for (int i = 1; i < N_ROWS && s->refusal < 0; i++) {
+        s->page->rows[0].clear = s->page->rows[i].clear = true;
+        add(s, 0);
+        add(s, i);
+        send_once(s, RD_KAFKA_RESP_ERR_UNKNOWN);
+        alone_rewind(&s->alone);
+        assert_false(s->page->rows[0].alone);
+    }
+    assert_int_equal(s->told_us, 1 + 6 * STEP_US);
+    assert_true(s->refusal >= 0);
+    assert_false(refusal_get(s->refusal).of_topic);
+}
+
 /* It has had its time in the flow; while it is tried, no wish could be carried out. */
 static void the_first_of_a_lane_that_waits_gets_no_time_of_its_own(void **state)
 {
@@ -348,6 +366,8 @@ int main(void)
                                         close_stage),
         cmocka_unit_test_setup_teardown(one_partition_that_takes_nothing_is_not_the_topic_for_what_has_no_key,
                                         open_stage, close_stage),
+        cmocka_unit_test_setup_teardown(what_is_given_back_keeps_what_is_known_of_it, open_stage,
+                                        close_stage),
         cmocka_unit_test_setup_teardown(the_first_of_a_lane_that_waits_gets_no_time_of_its_own, open_stage,
                                         close_stage),
     };
