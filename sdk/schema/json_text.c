@@ -4,10 +4,23 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "text.h"
+
+/* It quotes the text, which may command a terminal. Behind its NUL jansson keeps the error's code. */
+static void make_harmless(char *why)
+{
+    text_trim_cut(why);
+    for (; *why; why++)
+        if ((unsigned char)*why < ' ' || *why == 0x7F)
+            *why = ' ';
+}
 
 static json_t *json_text_load(const void *text, size_t size, json_error_t *why)
 {
-    return json_loadb(text, size, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, why);
+    json_t *value = json_loadb(text, size, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, why);
+    if (!value)
+        make_harmless(why->text);
+    return value;
 }
 
 /* Behind the string that begins at `at`, or at the end where it does not end. */

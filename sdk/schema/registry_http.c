@@ -176,11 +176,11 @@ void registry_http_quote(const char *text, char *out, size_t out_size)
             memset(out + from, ' ', at - from);
 }
 
-static pbus_status kind_of(long http_status, int code)
+static pbus_status kind_of(long http_status, int code, bool schema_sent)
 {
     switch (http_status) {
-    case 409:
-        return PBUS_ERROR_INCOMPATIBLE;
+    case 409: /* where no schema was sent, it judges none */
+        return schema_sent ? PBUS_ERROR_INCOMPATIBLE : PBUS_ERROR_REGISTRY;
     case 422:
         return PBUS_ERROR_AVRO_SCHEMA;
     case 404: /* without the registry's own code it is of something else that listens there */
@@ -190,12 +190,13 @@ static pbus_status kind_of(long http_status, int code)
     }
 }
 
-static pbus_status refused(registry_http *http, long http_status, const json_t *said, pbus_error *err)
+static pbus_status refused(registry_http *http, long http_status, bool schema_sent, const json_t *said,
+                           pbus_error *err)
 {
     const char *message = json_string_value(json_object_get(said, "message"));
     json_int_t code = json_integer_value(json_object_get(said, "error_code"));
     int number = code > 0 && code < 1000000 ? (int)code : (int)http_status;
-    pbus_status kind = kind_of(http_status, number);
+    pbus_status kind = kind_of(http_status, number, schema_sent);
     char words[700];
     registry_http_quote(message                                    ? message
                         : http_status == 401 || http_status == 403 ? "user and password do not have the right"
@@ -253,7 +254,7 @@ pbus_status registry_http_ask(registry_http *http, int64_t until_ms, const char 
         *out = said;
         return PBUS_OK;
     }
-    status = refused(http, http_status, said, err);
+    status = refused(http, http_status, body != NULL, said, err);
     json_decref(said);
     return status;
 }

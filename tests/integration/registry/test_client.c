@@ -361,11 +361,14 @@ static void no_redirection_is_followed_and_a_stranger_is_told_from_a_registry(vo
 {
     (void)state;
     pbus_registry *registry = client();
+    pbus_schema *schema;
     const char *said;
     int32_t found;
     registry_fixture_fault(server, 302);
     put(registry, "s", "\"int\"", &said);
     expect(said, "REGISTRY: ", " 30201: ");
+    registry_fixture_fault(server, 409); /* who was sent no schema judges none */
+    expect(get(registry, 7, &schema), "REGISTRY: ", " 40901: ");
     registry_fixture_fault(server, 0);
     pbus_registry_free(registry);
     char url[80];

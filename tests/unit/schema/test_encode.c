@@ -120,6 +120,7 @@ static void what_does_not_fit_is_refused_with_its_path(void **state)
         {"\"double\"", "\"NaN\\u0000\"", "is no double"},
         {"\"long\"", "9223372036854775808", "9223372036854775808 is no long"},
         {"\"double\"", "[18446744073709552000,]", "the value is no JSON"},
+        {"\"double\"", "\x1b", "the value is no JSON: invalid token near ' '"},
         {"\"double\"", "018446744073709552000", "the value is no JSON"},
         {"\"string\"", "[18446744073709552000,\"", "the value is no JSON"},
         {"\"string\"", "[18446744073709552000,\"\\", "the value is no JSON"},
