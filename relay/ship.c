@@ -36,6 +36,7 @@ static const struct {
     {"max.in.flight.requests.per.connection", "1"},
     {"queue.buffering.max.kbytes", "2097151"},
     {"message.timeout.ms", "0"},
+    {"topic.metadata.propagation.max.ms", "2000"}, /* a missing topic holds up a transaction for as long */
     {"partitioner", "murmur2_random"},
     {"socket.nagle.disable", "true"},
     {"linger.ms", "0"},
@@ -408,6 +409,7 @@ static void failed_in_transaction(ship *s, row *r, const rd_kafka_message_t *m)
     bool first = !x->failed && !s->purging;
     transaction_reported(x, false, refusal);
     r->state = ROW_WAITING;
+    r->partition = m->partition;
     note_flight(s, r, m, false);
     if (r->alone)
         s->on_alone_failed(s->on_acked_arg, r, s->purging ? -1 : refusal);

@@ -95,7 +95,7 @@ static void close_lane(topic *t, void *arg)
     (void)arg;
     page_free(t->lane_page);
     t->lane_page = NULL;
-    t->stalled = t->head_alone = t->lane_left = false;
+    t->stalled = t->head_alone = t->lane_left = t->refusal_logged = false;
     t->n_stalls = 0;
     t->unknown_since_us = 0;
     t->lane_open = t->lane_dirty = t->lane_reading = t->lane_unparking = t->lane_closing = false;
@@ -149,7 +149,7 @@ bool topic_is_away(const topic *t)
 /* What was taken back when it stalled would otherwise make it stall at once when it is sent again. */
 void topic_resumes(topic *t)
 {
-    t->head_alone = t->stalled = false;
+    t->head_alone = t->stalled = t->refusal_logged = false;
     flights_begin_anew(&t->flights);
 }
 

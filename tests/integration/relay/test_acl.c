@@ -51,7 +51,6 @@ static proc_fixture *start_relay_of(const outbox *o, const char *user, const cha
                                  "-X",        "sasl.mechanism=PLAIN",
                                  "-X",        name,
                                  "-X",        "sasl.password=geheim",
-                                 "-X",        "topic.metadata.propagation.max.ms=500",
                                  flag,        value,
                                  NULL};
     proc_fixture *relay = relay_start(o, flags);
@@ -244,6 +243,7 @@ static void trying_a_missing_topic_again_disturbs_no_other(void **state)
     proc_fixture *relay = expect_tried_beside_others(o, wanted, "topic.missing", delivery);
     kafka_fixture_create_topic(stage_kafka, wanted, 1, NULL);
     expect_drained(o);
+    expect_each_committed_once(o, wanted);
     expect_rarely_made_anew(relay);
     free(wanted);
     outbox_free(o);
