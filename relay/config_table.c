@@ -20,7 +20,8 @@ const config_setting config_table[] = {
     /* as many as CONFIG_N_SETTINGS, or it does not compile */
     {"database", SETTING_CONNINFO, AT(database), .preset = "", .placeholder = "CONNINFO",
      .effect =
-         "The database with the outbox: a libpq connection string or URI. The relay needs a direct "
+         "The database with the outbox, or, for what is of subscribers, with their inbox: a libpq connection "
+         "string or URI. The relay needs a direct "
          "connection, not a "
          "transaction pooler. A password is better kept in a password file (PGPASSFILE). Where the file has "
          "database sections, a flag or the environment gives the name of one of them instead."},

@@ -129,7 +129,7 @@ int dead_discard(const call *c, PGconn *conn)
     bool is_why = id && !call_has(c, "why");
     const char *why = is_why ? reason : call_text(c, "why");
     if (!call_has(c, "dry-run") && (!why || !why[strspn(why, " \t")]))
-        return misuse(c, "discard needs %s TEXT: why %s%s shall never be handled", id ? "--reason" : "--why",
+        return misuse(c, "discard needs --why TEXT: why %s%s shall never be handled",
                       id ? "dead letter " : "these dead letters", id ? id : "");
     choice chosen;
     int code = choose(c, conn, id, is_why ? NULL : reason, &chosen);

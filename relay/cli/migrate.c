@@ -321,7 +321,9 @@ const command command_migrate = {
                    "postbus_operator, postbus_relay).\n\n"
                    "With --subscriber it is the schema postbus_inbox of a database in which an application "
                    "handles events, be it that of a publisher "
-                   "or another; the role that it needs is postbus_subscriber.",
+                   "or another. It makes the roles postbus_subscriber, postbus_viewer and postbus_operator "
+                   "where they are "
+                   "missing, and then needs CREATEROLE, too.",
     .examples = "postbus migrate --database postgresql://admin@db/shop\n"
                 "postbus migrate --database service=shop --dry-run\n"
                 "postbus migrate --database service=billing --subscriber",
