@@ -137,8 +137,9 @@ FAULTS = [
                 habits=("--retry", "5")),
     subscribers("subscriber-deadlock", "every fifth handler locks two of four rows in any order", lambda row: seen(row, "a deadlock", deadlocks),
                 habits=("--deadlock", "5")),
+    # Each end costs the group 6 s. At the rate of the others what comes in meanwhile would bring about the next, and so on for minutes.
     subscribers("subscriber-crash", "one handler in 2,000 ends its process (SIGSEGV), which is started again",
-                lambda row: seen(row, "a handler to end its process", lambda r: r.n_crashes), habits=("--crash", "2000"), member_may_end=True,
+                lambda row: seen(row, "a handler to end its process", lambda r: r.n_crashes), habits=("--crash", "2000"), member_may_end=True, rate=100,
                 bound_ms=60000, bounded_by=GROUP + "; while what waits is handled, further ones end their processes"),
     subscribers("subscriber-work", "two `postbus work` with a command for each thread and, for one topic, for each event; one in 200 commands dies of "
                 "SIGSEGV, before or after its effect, one in 50 fails; the workers are killed, join and leave", disturb_work,
