@@ -208,7 +208,7 @@ static void a_discard_needs_a_reason_and_a_second_word(void **state)
     (void)state;
     some_are_dead("dead_discarded");
     stage_expect(2, POSTBUS("dead", "discard", "3", "--yes"));
-    stage_says("--reason");
+    stage_says("--why");
     stage_expect(2, POSTBUS("dead", "discard", "3", "--reason", "by hand"));
     stage_says("--yes");
     assert_int_equal(count("dead"), 13);
