@@ -7,27 +7,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "cheap_names.h"
 #include "work_config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-const char *__asan_default_options(void);
-void __sanitizer_weak_hook_strcmp(void *caller, const char *a, const char *b, int result);
-
-/* As in fuzz_config.c, and for its reason: libconfuse compares each name with all there are. */
-__attribute__((visibility("hidden"), no_sanitize("address", "undefined", "coverage"))) int strcmp(
-    const char *a, const char *b)
-{
-    const unsigned char *x = (const unsigned char *)a, *y = (const unsigned char *)b;
-    while (*x && *x == *y)
-        x++, y++;
-    __sanitizer_weak_hook_strcmp(__builtin_return_address(0), a, b, *x - *y);
-    return *x - *y;
-}
-
-const char *__asan_default_options(void)
-{
-    return "quarantine_size_mb=4:malloc_context_size=3";
-}
 
 static void must(bool holds)
 {
