@@ -18,6 +18,9 @@
 #define DISCARD_PAUSE_MOST_US                                                                                \
     30000000 /* lanes stand still while a discard is tried: one that waits for an event on the wire must not hold them up all the time */
 #define RECALL_US 300000 /* for what the producer has not sent yet; what is on the wire can take for ever */
+#define WATCH_US 100000
+#define STALLED_MOST_US                                                                                      \
+    5000000 /* a topic that has stalled may be back: a leader that is far away needs a few round trips */
 #define MOST_QUEUES 1000
 #define QUEUES_PAGE 10000 /* as queues.sql has it */
 #define MOST_ROWS 1000
@@ -301,13 +304,14 @@ static void on_page(void *arg, PGresult *res)
 typedef struct topic_list {
     char *text; /* {a,b} once it is closed; NULL: no memory */
     size_t size, capacity;
+    int64_t now_us;
 } topic_list;
 
 static void add_if_away(topic *t, void *arg)
 {
     topic_list *l = arg;
     size_t length = strlen(t->name);
-    if (!topic_is_away(t) || !l->text)
+    if (!topic_is_away(t, l->now_us) || !l->text)
         return;
     if (l->size + length + 5 > l->capacity) {
         l->capacity = 2 * l->capacity + length + 5;
@@ -323,7 +327,7 @@ static void add_if_away(topic *t, void *arg)
 /* Topics that take nothing now, as an array; the caller frees it. Quoted: a topic may be called null. */
 static char *topics_away(redrive *rd)
 {
-    topic_list l = {.text = malloc(256), .capacity = 256};
+    topic_list l = {.text = malloc(256), .capacity = 256, .now_us = clock_now_us()};
     if (l.text)
         l.text[l.size++] = '{';
     topic_table_each(rd->topics, add_if_away, &l);
@@ -365,7 +369,7 @@ bool redrive_keeps(redrive *rd, topic *t, row *r, bool stopping)
 {
     const redrive_row *x = &rd->rows[r - r->page->rows];
     bool ended = x->queue && key_set_has(&rd->ended, x->queue);
-    if (!ended && !stopping && !topic_is_away(t))
+    if (!ended && !stopping && !topic_is_away(t, clock_now_us()))
         return false;
     add(rd, &rd->ended, x->queue);
     leave_parked(r);
@@ -510,15 +514,67 @@ static void settle_page(redrive *rd)
     free(queues);
 }
 
+/* ---- a page that waits ---- */
+
+static bool is_open(const row *r)
+{
+    return r->state != ROW_ACKED && r->state != ROW_PARKED;
+}
+
+static bool waits_for_stalled(const redrive *rd)
+{
+    for (int i = 0; i < rd->page->n_rows; i++)
+        if (is_open(&rd->page->rows[i]) && !rd->rows[i].topic->stalled)
+            return false;
+    return true;
+}
+
+static int64_t stalled_most_us(const redrive *rd)
+{
+    return earlier(STALLED_MOST_US, rd->cfg->lane_timeout_ms * 500);
+}
+
+/* What is on the wire cannot be, and comes back when librdkafka has waited for long enough. */
+static void take_back_stalled(redrive *rd, int64_t now_us)
+{
+    for (int i = 0; i < rd->page->n_rows; i++)
+        if (is_open(&rd->page->rows[i]))
+            rd->rows[i].topic->stop_rests_until_us = now_us + rd->cfg->lane_timeout_ms * 1000;
+    ship_recall_alone(rd->parking->alone.ship);
+}
+
+/* What a stalled topic stops at would stay with the producer for as long as its partition has no leader, and nobody's wish be carried out. */
+static int64_t watch_page(redrive *rd, int64_t now_us)
+{
+    if (now_us < rd->watch_at_us)
+        return rd->watch_at_us;
+    rd->watch_at_us = now_us + WATCH_US;
+    if (!waits_for_stalled(rd)) {
+        rd->stalled_since_us = 0;
+    } else if (rd->stalled_since_us == 0) {
+        rd->stalled_since_us = now_us;
+    } else if (now_us - rd->stalled_since_us >= stalled_most_us(rd)) {
+        rd->stalled_since_us = 0;
+        take_back_stalled(rd, now_us);
+    }
+    return rd->watch_at_us;
+}
+
+static int64_t step_page(redrive *rd, int64_t now_us)
+{
+    if (rd->page->n_open > 0)
+        return watch_page(rd, now_us);
+    rd->stalled_since_us = 0;
+    settle_page(rd);
+    return CLOCK_NEVER;
+}
+
 int64_t redrive_step(redrive *rd, int64_t now_us)
 {
     if (rd->under_way)
         return CLOCK_NEVER;
-    if (rd->page) {
-        if (rd->page->n_open == 0)
-            settle_page(rd);
-        return CLOCK_NEVER;
-    }
+    if (rd->page)
+        return step_page(rd, now_us);
     if (rd->look || now_us >= rd->look_at_us) {
         look(rd, now_us);
         return CLOCK_NEVER;

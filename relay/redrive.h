@@ -45,6 +45,7 @@ typedef struct redrive {
     uint64_t n_marks_at; /* when it was asked which queues are empty */
     size_t n_queued_at;
     uint64_t n_redriven;
+    int64_t watch_at_us, stalled_since_us; /* the page waits for topics that have stalled; 0: or for more */
     const char *fault;
 } redrive;
 

@@ -97,7 +97,7 @@ static void close_lane(topic *t, void *arg)
     t->lane_page = NULL;
     t->stalled = t->head_alone = t->lane_left = t->refusal_logged = false;
     t->n_stalls = 0;
-    t->unknown_since_us = 0;
+    t->unknown_since_us = t->stop_rests_until_us = 0;
     t->lane_open = t->lane_dirty = t->lane_reading = t->lane_unparking = t->lane_closing = false;
     t->n_unsettled = t->n_stops = 0;
     t->n_parked = 0;
@@ -141,9 +141,10 @@ static void find_broker(topic_table *t, rd_kafka_t *rk)
     rd_kafka_metadata_destroy(metadata);
 }
 
-bool topic_is_away(const topic *t)
+bool topic_is_away(const topic *t, int64_t now_us)
 {
-    return t->state == TOPIC_MISSING || (t->stalled && t->n_stops == 0);
+    bool rests = t->n_stops == 0 || now_us < t->stop_rests_until_us;
+    return t->state == TOPIC_MISSING || (t->stalled && rests);
 }
 
 /* What was taken back when it stalled would otherwise make it stall at once when it is sent again. */

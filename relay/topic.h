@@ -49,6 +49,7 @@ typedef struct topic {
     bool stalled;   /* stall.c: nothing goes to it but from the lane, one event at a time */
     int n_stalls;   /* of late */
     int64_t stalled_at_us;
+    int64_t stop_rests_until_us;       /* where it has stalled: what it stops at is not tried before */
     bool lane_dirty;                   /* there may be parked events that have not been read */
     bool lane_reading, lane_unparking; /* statements are on their way */
     bool
@@ -94,9 +95,9 @@ bool topic_table_pong(topic_table *t, rd_kafka_event_t *event);
 bool topic_table_answer(topic_table *t, rd_kafka_t *rk, rd_kafka_queue_t *queue, rd_kafka_event_t *event,
                         int64_t now_us);
 
-/* Nothing of it can leave before that is over: it is missing, refused, or has stalled. Where it stops behind a refused event, that one is tried all the
- * same: the lane, whose first event ends a stall, comes behind it. */
-bool topic_is_away(const topic *t);
+/* Nothing of it can leave before that is over: it is missing, refused, or has stalled. Where it stops behind a refused event, that one is tried now and
+ * then all the same: the lane, whose first event ends a stall, comes behind it. */
+bool topic_is_away(const topic *t, int64_t now_us);
 /* It takes events again, or nothing of it waits any more: neither refused nor stalled from now on. */
 void topic_resumes(topic *t);
 /* Asks any broker which partitions have a leader, and waits for the answer, if only for a moment. False: none answers. */

@@ -120,10 +120,51 @@ static void a_successor_throws_nothing_away_for_a_topic_that_is_still_away(void 
     outbox_free(o);
 }
 
+enum { PRODUCE = 0 /* the protocol's key of the request */ };
+
+/* The next record is refused, and once more alone. */
+static void park_a_refused_one(const outbox *o, const char *topic)
+{
+    rd_kafka_mock_push_request_errors(mock, PRODUCE, 2, RD_KAFKA_RESP_ERR_INVALID_RECORD,
+                                      RD_KAFKA_RESP_ERR_INVALID_RECORD);
+    pg_run(o->conn, "SELECT postbus.publish('%s', 'v', 'k')", topic);
+    char sql[150];
+    snprintf(sql, sizeof sql,
+             "SELECT count(*) FROM postbus.parked WHERE topic = '%s' AND waits_for = 'operator'", topic);
+    expect_sql(o->conn, sql);
+}
+
+/* Nothing of the topic's lane can leave before the event at which it stops: that one is tried again and again. */
+static void what_a_stalled_topic_stops_at_holds_up_no_wish_of_another(void **state)
+{
+    (void)state;
+    char policy[120];
+    outbox *o = mocked_outbox();
+    char *other = kafka_fixture_new_name("other");
+    assert_int_equal(rd_kafka_mock_topic_create(mock, other, 1, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    snprintf(policy, sizeof policy, "%s=stop", o->topic);
+    const char *const stopping[] = {"--lane-timeout-ms", "2500", "--park-policy-of", policy, NULL};
+    proc_fixture *relay = relay_start_leading(o, stopping);
+    park_a_refused_one(o, other);
+    park_a_refused_one(o, o->topic);
+    publish(o->conn, o->topic, NULL, 50);
+    expect_parked(o, 52);
+    set_leader(o, -1);
+    pg_run(o->conn, "SELECT postbus.redrive(topic => '%s')", o->topic);
+    proc_fixture_expect_log(relay, "topic.stalled", SOON_MS);
+    pg_run(o->conn, "SELECT postbus.redrive(topic => '%s')", other);
+    expect_parked(o, 51);
+    pg_expect(o->conn, "1", "SELECT count(*) FROM postbus.wish");
+    set_leader(o, THE_BROKER);
+    expect_drained(o);
+    expect_each_arrived_once(o, other);
+    free(other);
+    finish(o, relay);
+}
+
 /* Of what is produced alone: whoever asks for the end of the topic is answered at once, while a producer still waits. */
 static void delay_answers_to_producers(int n, int ms)
 {
-    enum { PRODUCE = 0 /* the protocol's key of the request */ };
     for (int i = 0; i < n; i++)
         assert_int_equal(rd_kafka_mock_broker_push_request_error_rtts(mock, THE_BROKER, PRODUCE, 1,
                                                                       RD_KAFKA_RESP_ERR_NO_ERROR, ms),
@@ -254,6 +295,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_topic_that_is_back_soon_stalls_once_and_repeats_nothing),
         cmocka_unit_test(a_successor_throws_nothing_away_for_a_topic_that_is_still_away),
+        cmocka_unit_test(what_a_stalled_topic_stops_at_holds_up_no_wish_of_another),
         cmocka_unit_test(a_stop_waits_for_the_answer_to_the_first_of_a_stalled_lane),
         cmocka_unit_test(stops_in_the_middle_of_a_drain_repeat_nothing),
         cmocka_unit_test(the_first_of_a_stalled_lane_can_be_discarded),
