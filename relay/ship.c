@@ -432,6 +432,12 @@ static void report_in_transaction(ship *s, row *r, const rd_kafka_message_t *m)
     acknowledged(s, r, m);
 }
 
+/* Other errors are librdkafka's own: of a record that was taken back, or of a topic as it remembers it. */
+static bool is_of_broker(const rd_kafka_message_t *m)
+{
+    return m->partition >= 0 && m->err >= RD_KAFKA_RESP_ERR_UNKNOWN;
+}
+
 static void report(ship *s, const rd_kafka_message_t *m)
 {
     row *r = m->_private;
@@ -450,7 +456,7 @@ static void report(ship *s, const rd_kafka_message_t *m)
     int refusal = m->partition < 0 ? refusal_at_once(m->err) : refusal_of_answer(m->err);
     r->state = ROW_WAITING;
     note_flight(s, r, m, refusal >= 0);
-    if (refusal >= 0)
+    if (refusal >= 0 && is_of_broker(m))
         s->answered_us = s->now_us;
     s->n_doubtful += rd_kafka_message_status(m) != RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
     if (r->alone) {
@@ -521,10 +527,13 @@ static void take_reports(ship *s, rd_kafka_event_t *event)
 {
     const rd_kafka_message_t *messages[512];
     size_t n;
+    bool answered = false;
     while ((n = rd_kafka_event_message_array(event, messages, 512)) > 0)
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
+            answered |= is_of_broker(messages[i]);
             report(s, messages[i]);
-    if (!s->broken)
+        }
+    if (answered)
         note_up(s);
     failpoint("after_ack");
 }

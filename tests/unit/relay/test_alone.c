@@ -343,6 +343,30 @@ static void the_first_of_a_lane_that_waits_gets_no_time_of_its_own(void **state)
     s->page->lane = s;
 }
 
+static bool is_down(void *arg)
+{
+    stage *s = arg;
+    ship_serve(&s->ship, clock_now_us());
+    return s->ship.down_logged;
+}
+
+/* Both producers have been connected: neither says again that all brokers are down, before one was there. */
+static void what_is_taken_back_tells_of_no_broker(void **state)
+{
+    stage *s = *state;
+    add(s, 1);
+    send_once(s, RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_mock_broker_set_down(s->mock, 1);
+    assert_true(wait_until(is_down, s, SOON_MS));
+    add(s, 0);
+    alone_step(&s->alone, s->told_us);
+    assert_int_equal(s->alone.n_in_flight, 1);
+    ship_recall_alone(&s->ship);
+    assert_true(wait_until(all_reported, s, SOON_MS));
+    assert_int_equal(s->n_failed, 1);
+    assert_true(s->ship.down_logged);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,6 +394,7 @@ int main(void)
                                         close_stage),
         cmocka_unit_test_setup_teardown(the_first_of_a_lane_that_waits_gets_no_time_of_its_own, open_stage,
                                         close_stage),
+        cmocka_unit_test_setup_teardown(what_is_taken_back_tells_of_no_broker, open_stage, close_stage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -196,6 +196,15 @@ static void a_reset_leaves_no_row_with_the_producer(void **state)
     assert_int_equal(topic_find(&s->ship.topics, "t", 1)->state, TOPIC_UNKNOWN);
 }
 
+static void an_acknowledgement_tells_of_a_broker(void **state)
+{
+    stage *s = *state;
+    assert_true(wait_until(is_ready, s, SOON_MS));
+    s->ship.down_logged = true;
+    assert_true(wait_until(all_acknowledged, s, SOON_MS));
+    assert_false(s->ship.down_logged);
+}
+
 static void a_setting_that_librdkafka_refuses_is_refused_with_its_reason(void **state)
 {
     (void)state;
@@ -219,6 +228,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(after_an_error_that_says_nothing_of_a_record_there_is_a_pause,
                                         open_stage, close_stage),
         cmocka_unit_test_setup_teardown(a_reset_leaves_no_row_with_the_producer, open_stage, close_stage),
+        cmocka_unit_test_setup_teardown(an_acknowledgement_tells_of_a_broker, open_stage, close_stage),
         cmocka_unit_test(a_setting_that_librdkafka_refuses_is_refused_with_its_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
