@@ -1,9 +1,11 @@
-"""Checks the written part against the tree: links lead somewhere, named files exist, and what is quoted is what is there.
+"""Checks the written part against the tree: links lead somewhere, named files exist, what is quoted is what is there, and promises have their tests.
 
 Usage: check_docs.py ROOT. Prints one line a fault; exit code 1 if there is any."""
 import pathlib
 import re
 import sys
+
+import promises
 
 # A name in backticks that looks like a path of the tree: it begins with one of its folders.
 TREE_PATH = re.compile(r"`((?:sdk|relay|schemas|tests|docs|examples|scripts)/[^`\s*…{}<>]*)`")
@@ -80,6 +82,8 @@ def faults(root):
             found += quote_faults(root, text)
         if page == root / "docs/runbook.md":
             found += runbook_faults(root, text)
+        if page == root / "docs/testing.md":
+            found += promises.faults(root, text)
         for fault in found:
             yield f"{page.relative_to(root)}: {fault}"
 

@@ -384,6 +384,7 @@ static int64_t n_held(void)
     return pg_number(conn, "SELECT count(*) FROM postbus_inbox.subscription WHERE ended_at IS NULL");
 }
 
+/* Promise E5. */
 static void subscriptions_are_ended_with_a_second_word(void **state)
 {
     (void)state;

@@ -23,6 +23,7 @@ static topic_records read_all(const outbox *o, size_t n)
     return topic_read(kafka_fixture_brokers(stage_kafka), o->topic, n, SOON_MS);
 }
 
+/* Promise E1. */
 static void headers_are_the_callers_then_the_id_and_the_type(void **state)
 {
     (void)state;
@@ -63,6 +64,7 @@ static void headers_are_the_callers_then_the_id_and_the_type(void **state)
     outbox_free(o);
 }
 
+/* Promise E6. */
 static void header_names_are_what_the_configuration_says(void **state)
 {
     (void)state;
@@ -113,6 +115,7 @@ static void null_and_empty_keys_and_values_stay_what_they_are(void **state)
     outbox_free(o);
 }
 
+/* Promise E1. */
 static void a_records_time_is_that_of_its_event(void **state)
 {
     (void)state;

@@ -79,6 +79,7 @@ static void parameters_of_unknown_type_are_taken(void **state)
     PQfinish(conn);
 }
 
+/* Promise E1. */
 static void the_event_id_is_stable_and_derived_from_the_row(void **state)
 {
     (void)state;
@@ -100,6 +101,7 @@ static void the_event_id_is_stable_and_derived_from_the_row(void **state)
     PQfinish(conn);
 }
 
+/* Promise E1. */
 static void an_event_id_of_the_callers_own_is_kept(void **state)
 {
     (void)state;

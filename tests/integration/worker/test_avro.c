@@ -190,6 +190,7 @@ static void expect_dead(stage *s, int batch_size)
     assert_int_equal(stage_notices(s, PBUS_NOTICE_SCHEMA), 0);
 }
 
+/* Promise E7. */
 static void what_cannot_be_read_is_a_dead_letter_that_says_why(void **state)
 {
     expect_dead(*state, 1);
@@ -220,6 +221,7 @@ static void a_redriven_event_is_read_anew(void **state)
     stage_expect_soon(s, 0, "SELECT count(*) FROM postbus_inbox.waiting");
 }
 
+/* Promise E3. */
 static void fields_of_avro_are_filtered(void **state)
 {
     stage *s = *state;

@@ -461,7 +461,7 @@ static char *census_of(inbox *i, const char *subscription)
     return text;
 }
 
-/* The other one reads the same topic, and has keys of the same hash. */
+/* Promise E4. The other one reads the same topic, and has keys of the same hash. */
 static void subscriptions_of_one_application_see_nothing_of_one_another(void **state)
 {
     inbox *i = *state;

@@ -399,6 +399,7 @@ static void a_claim_of_an_event_that_is_to_be_read_again_is_undone(void **state)
     pg_expect(s->conn, "6/6", "SELECT count(*) || '/' || count(DISTINCT value) FROM effect");
 }
 
+/* Promises E3 and E7. */
 static void a_filter_chooses_and_what_it_cannot_read_is_a_dead_letter(void **state)
 {
     stage *s = *state;
@@ -421,6 +422,7 @@ static void a_filter_chooses_and_what_it_cannot_read_is_a_dead_letter(void **sta
               "postbus_inbox.dead");
 }
 
+/* Promise E4. */
 static void a_subscription_that_stands_still_holds_up_no_other(void **state)
 {
     stage *s = *state;
@@ -477,6 +479,7 @@ static void a_stop_waits_for_handlers_and_abandons_them_at_its_deadline(void **s
     pg_expect(s->conn, "1", "SELECT string_agg(attempt::text, ',') FROM effect");
 }
 
+/* Promise E5. */
 static void an_ended_subscription_stops_and_goes_on_where_it_was(void **state)
 {
     stage *s = *state;

@@ -52,6 +52,7 @@ static void expect_rows(const row *rows, size_t n, const pbus_delivery *event)
     }
 }
 
+/* Promise E3. */
 static void each_test_holds_where_it_should_and_nowhere_else(void **state)
 {
     (void)state;
@@ -241,6 +242,7 @@ static void a_value_that_was_read_as_json_is_asked_as_that(void **state)
     assert_int_equal(ask(&condition, 1, &event), FILTER_UNREADABLE);
 }
 
+/* Promise E3. */
 static void all_conditions_must_hold_none_means_never_and_no_filter_means_always(void **state)
 {
     (void)state;
@@ -258,6 +260,7 @@ static void all_conditions_must_hold_none_means_never_and_no_filter_means_always
     assert_int_equal(ask(&(pbus_condition){"key", PBUS_TEST_EMPTY, NULL}, 1, &bare), FILTER_NO);
 }
 
+/* Promise E3. */
 static void what_can_never_be_right_is_refused_with_its_reason(void **state)
 {
     (void)state;

@@ -43,6 +43,7 @@ static void expect_refused(const pbus_subscription *given, const char *says)
         expect_refused(&given, says);                                                                        \
     } while (0)
 
+/* Promise E3. */
 static void what_cannot_be_worked_is_refused(void **state)
 {
     (void)state;

@@ -22,6 +22,7 @@ static void expect(const tally *t, subscriber_stage stage, uint64_t n, uint64_t 
     assert_int_equal(stages[stage].sum, sum_us);
 }
 
+/* Promise E6. */
 static void each_stage_that_is_known_is_noted(void **state)
 {
     (void)state;
