@@ -85,8 +85,10 @@ int refusal_at_once(rd_kafka_resp_err_t err)
 {
     if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
         return REFUSAL_TOPIC_MISSING;
-    int refusal = refusal_of_answer(err);
-    return refusal_is_unclear(refusal) ? refusal_of_whole_topic(refusal) : refusal;
+    int refusal = refusal_of(err);
+    if (refusal >= 0 || err < CODE_LEAST || err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return refusal;
+    return UNCLEAR_OF_TOPIC + (int)err - CODE_LEAST;
 }
 
 int refusal_of(rd_kafka_resp_err_t err)

@@ -29,7 +29,8 @@ refusal_reason refusal_get(int refusal);
 int refusal_of(rd_kafka_resp_err_t err);
 /* Likewise, or one that is unclear: a broker answered, and its error does not tell whether the record is at fault, its topic or the broker. */
 int refusal_of_answer(rd_kafka_resp_err_t err);
-/* Likewise of what librdkafka says before a record has a partition: an error is what brokers answered last when they were asked about the topic. */
+/* Likewise of what librdkafka says before a record has a partition: a broker's error is what was answered last when brokers were asked about the topic, so it is
+ * the topic's, be it one that passes. */
 int refusal_at_once(rd_kafka_resp_err_t err);
 bool refusal_is_unclear(int refusal);
 /* An unclear one, now that the fault is known not to be the record's. */

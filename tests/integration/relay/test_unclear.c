@@ -147,12 +147,38 @@ static void a_short_fault_parks_nothing(void **state)
     outbox_free(o);
 }
 
+/* librdkafka says so at once of each of its records, until it asks again. */
+static void a_topic_of_which_brokers_say_an_error_that_passes_holds_up_no_other(void **state)
+{
+    (void)state;
+    enum { N_TRIES = 5 };
+    static const char *const telling[] = {"--log-level=debug", NULL};
+    outbox *o = outbox_new_of(topic_of(0)); /* an error comes without partitions */
+    char *other = topic_of(1);
+    rd_kafka_mock_topic_set_error(mock, o->topic, RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE);
+    proc_fixture *relay = relay_start_leading(o, telling);
+    publish(o->conn, o->topic, NULL, N);
+    expect_sql(o->conn, "SELECT (pending = 0 AND parked = 100)::int FROM postbus.backlog()");
+    pg_expect(o->conn, "broker_error/9/topic",
+              "SELECT DISTINCT concat_ws('/', reason, error_code, waits_for) FROM postbus.parked");
+    for (int i = 0; i < N_TRIES; i++)
+        proc_fixture_expect_log(relay, "topic.refused", SOON_MS);
+    publish(o->conn, other, NULL, N);
+    expect_nothing_pending(o);
+    expect_each_arrived_once(o, other);
+    stop_having_thrown_away(relay, 1);
+    free(other);
+    outbox_free(o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_topic_that_is_refused_without_a_reason_waits_in_its_lane_and_no_other_does),
         cmocka_unit_test(a_partition_that_refuses_throws_no_producer_away_again_and_again),
         cmocka_unit_test(a_short_fault_parks_nothing),
+        cmocka_unit_test(a_topic_of_which_brokers_say_an_error_that_passes_holds_up_no_other),
     };
+    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     return cmocka_run_group_tests(tests, open_stage, close_stage);
 }
