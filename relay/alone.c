@@ -278,6 +278,7 @@ void alone_acked(alone *a, row *r)
     topic *t = k->first->topic;
     flights_answered(&t->flights, k->flight, a->ship->now_us);
     flights_took(&t->flights, r->partition, k->doubt.n_refusals == 0);
+    topic_takes(t);
     if (a->ship->now_us - t->doubted_us >= DOUBT_US)
         t->doubted_us = 0;
     pop(a, k);

@@ -147,6 +147,13 @@ bool topic_is_away(const topic *t, int64_t now_us)
     return t->state == TOPIC_MISSING || (t->stalled && rests);
 }
 
+/* Of a topic that is refused just now that is known already, and its lane is about to open. */
+void topic_takes(topic *t)
+{
+    if (!t->lane_open && t->state == TOPIC_READY)
+        t->head_alone = t->refusal_logged = false;
+}
+
 /* What was taken back when it stalled would otherwise make it stall at once when it is sent again. */
 void topic_resumes(topic *t)
 {

@@ -98,6 +98,8 @@ bool topic_table_answer(topic_table *t, rd_kafka_t *rk, rd_kafka_queue_t *queue,
 /* Nothing of it can leave before that is over: it is missing, refused, or has stalled. Where it stops behind a refused event, that one is tried now and
  * then all the same: the lane, whose first event ends a stall, comes behind it. */
 bool topic_is_away(const topic *t, int64_t now_us);
+/* A broker took an event of it. Where nothing waits in its lane, what it refused before (a redrive's events have no lane) is over. */
+void topic_takes(topic *t);
 /* It takes events again, or nothing of it waits any more: neither refused nor stalled from now on. */
 void topic_resumes(topic *t);
 /* Asks any broker which partitions have a leader, and waits for the answer, if only for a moment. False: none answers. */

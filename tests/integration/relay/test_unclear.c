@@ -147,6 +147,27 @@ static void a_short_fault_parks_nothing(void **state)
     outbox_free(o);
 }
 
+/* It has no lane while a redrive is refused: nothing of the topic waits but that event. */
+static void what_is_refused_after_a_redrive_that_was_refused_and_then_taken_is_told_again(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new_of(topic_led_by(REFUSING));
+    proc_fixture *relay = relay_start_leading(o, flags);
+    refuse(2, RD_KAFKA_RESP_ERR_INVALID_RECORD);
+    publish(o->conn, o->topic, "k", 1);
+    expect_sql(o->conn, "SELECT count(*) FROM postbus.parked WHERE waits_for = 'operator'");
+    for (int round = 0; round < 2; round++) {
+        refuse(1, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+        if (round == 0)
+            redrive_all(o);
+        else
+            publish(o->conn, o->topic, "k", 1);
+        proc_fixture_expect_log(relay, "topic.refused", SOON_MS);
+        expect_drained(o);
+    }
+    finish(o, relay);
+}
+
 /* librdkafka says so at once of each of its records, until it asks again. */
 static void a_topic_of_which_brokers_say_an_error_that_passes_holds_up_no_other(void **state)
 {
@@ -177,6 +198,7 @@ int main(void)
         cmocka_unit_test(a_topic_that_is_refused_without_a_reason_waits_in_its_lane_and_no_other_does),
         cmocka_unit_test(a_partition_that_refuses_throws_no_producer_away_again_and_again),
         cmocka_unit_test(a_short_fault_parks_nothing),
+        cmocka_unit_test(what_is_refused_after_a_redrive_that_was_refused_and_then_taken_is_told_again),
         cmocka_unit_test(a_topic_of_which_brokers_say_an_error_that_passes_holds_up_no_other),
     };
     cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
