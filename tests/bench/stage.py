@@ -125,8 +125,10 @@ class Stage:
     def sql(self, text):
         return run(os.path.join(self.pg_bin, "psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", text, env=self.env).strip()
 
-    def bench(self, command, *flags):
-        said = run(self.binary("postbus_bench"), command, "--database", self.database, "--brokers", self.brokers, *flags)
+    def bench(self, command, *flags, options=""):
+        """options: of its sessions, as in PGOPTIONS."""
+        said = run(self.binary("postbus_bench"), command, "--database", self.database, "--brokers", self.brokers, *flags,
+                   env={**os.environ, "PGOPTIONS": options})
         return json.loads(said) if said.strip() else None
 
     def pgbench(self, script, clients, *flags):

@@ -4,6 +4,7 @@ from report import row
 
 PARTITIONS = 8
 BATCH = 500
+UNFLUSHED = "-c synchronous_commit=off"
 LOW_RATE = 100
 
 
@@ -23,9 +24,10 @@ def forget(stage):
               " postbus_inbox.dead, postbus_inbox.gap; CHECKPOINT")
 
 
-def rate(stage, command, topic, n, threads, *flags):
+def rate(stage, command, topic, n, threads, *flags, options=""):
+    """options: of the sessions, as in PGOPTIONS."""
     forget(stage)
-    said = stage.bench(command, "--topic", topic, "--limit", str(n), "--threads", str(threads), "--partitions", str(PARTITIONS), *flags)
+    said = stage.bench(command, "--topic", topic, "--limit", str(n), "--threads", str(threads), "--partitions", str(PARTITIONS), *flags, options=options)
     return said["per_second"]
 
 
@@ -55,11 +57,12 @@ def measure(stage, options):
     topic = "worker"
     run(stage.binary("postbus"), "migrate", "--subscriber", "--database", stage.database)
     fill(stage, n, topic)
-    plain, ours, batched, together, passing = {}, {}, {}, {}, {}
+    plain, ours, unflushed, batched, together, passing = {}, {}, {}, {}, {}, {}
     for _ in range(options.rounds):
         for threads in (1, 4):
             plain.setdefault(threads, []).append(rate(stage, "consume", topic, n, threads))
             ours.setdefault(threads, []).append(rate(stage, "subscribe", topic, n, threads))
+            unflushed.setdefault(threads, []).append(rate(stage, "subscribe", topic, n, threads, options=UNFLUSHED))
             batched.setdefault(threads, []).append(rate(stage, "subscribe", topic, n, threads, "--batch", str(BATCH)))
             together.setdefault(threads, []).append(rate(stage, "subscribe", topic, n, threads, "--batch", str(BATCH), "--together"))
         for field in FIELDS:
@@ -71,6 +74,8 @@ def measure(stage, options):
         row("one thread / a plain consumer", ours[1], plain[1], "events/s", **goal),
         row("four threads / four plain consumers", ours[4], plain[4], "events/s", **goal),
         row("four threads / a plain consumer", ours[4], plain[1], "events/s"),
+        row("one thread, synchronous_commit off / a plain consumer with it on", unflushed[1], plain[1], "events/s", **goal),
+        row("four threads, synchronous_commit off / four plain consumers with it on", unflushed[4], plain[4], "events/s", **goal),
         row("one thread, batches / a plain consumer", batched[1], plain[1], "events/s", goal=5.0),
         row("four threads, batches / four plain consumers", batched[4], plain[4], "events/s"),
         row("four threads, batches / a plain consumer", batched[4], plain[1], "events/s", goal=5.0),

@@ -32,7 +32,9 @@ class Fault:
     n_members: int = 0            # subscribers that are there from the beginning: their effects are judged, too
     habits: tuple = ()            # of their handlers: flags of postbus_chaos_subscriber, or of postbus_chaos_command
     member: str = "library"       # what a subscriber is: library, work (postbus work with commands), or kafka (no database but the effects')
+    member_environment: tuple = ()  # what else it finds in its environment: NAME=VALUE
     repeats: str = "never"        # how often an event may have its effect: never more than once; event: it may again until the next of its key
                                   # has its; stretch: it may again together with those behind it
     member_may_end: bool = False  # a handler ends its process; it is started again
     duplicates_needed: bool = False      # a row whose topics hold no event twice proves nothing
+    losses_needed: bool = False          # a row whose subscribers' database lost no effect that it had shown proves nothing

@@ -41,6 +41,15 @@ def crash_database(row):
     row.effects_server.start()
 
 
+def crash_unflushed(row):
+    """What nobody has waited for goes with it, and is done again."""
+    shown = set(row.effects_sql("SELECT n, token FROM effect ORDER BY n DESC LIMIT 500"))
+    row.effects_server.crash()
+    row.pause(row.dice.uniform(0.0, 1.0))
+    row.effects_server.start()
+    row.lost_effects += len(shown.difference(row.effects_sql("SELECT n, token FROM effect ORDER BY n DESC LIMIT 2000")))
+
+
 def duplicate(row):
     """A relay that dies when brokers have acknowledged what it has not settled: the next one sends it again."""
     relay = row.relays[0]
@@ -122,6 +131,8 @@ FAULTS = [
     subscribers("subscriber-rebalance", "one more subscriber joins, and one leaves (SIGTERM) up to 3 s later", come_and_go, every_s=(0.5, 2.0)),
     subscribers("subscriber-frozen", "SIGSTOP of one of two subscribers for 8 to 12 s, then SIGCONT", freeze, every_s=(0.5, 2.0)),
     subscribers("subscriber-database", "immediate stop of the subscribers' PostgreSQL, started again after up to 1 s", crash_database, every_s=(1.0, 4.0)),
+    subscribers("subscriber-unflushed", "the same, where subscribers commit with `synchronous_commit = off`: what they committed last is lost with it, and done again",
+                crash_unflushed, every_s=(1.0, 4.0), member_environment=("PGOPTIONS=-c synchronous_commit=off",), losses_needed=True),
     subscribers("subscriber-publisher", "immediate stop of the publishers' PostgreSQL, started again after up to 1 s", faults_postgres.crash,
                 every_s=(1.0, 4.0)),
     subscribers("subscriber-broker", "kill -9 of the only broker, started again after up to 2 s", faults_kafka.kill_only, every_s=(1.0, 4.0)),

@@ -37,6 +37,8 @@ def failures(result, check_times=True):
         found += failures_of_effects(result.get("effects"))
     if result["duplicates_needed"] and not verdict["duplicates"]:
         found.append("no event is there twice: the row proves nothing")
+    if result["losses_needed"] and not result["lost_effects"]:
+        found.append("the subscribers' database lost no effect that it had shown: the row proves nothing")
     for name, what in ALWAYS_ZERO.items():
         if verdict[name]:
             found.append(f"{verdict[name]} events {what}")

@@ -46,13 +46,17 @@ def subscribers_row(result):
     cells = [f"`{result['name']}`", result["what"], str(result["strikes"])]
     if not v or not e:
         return cells + ["–"] * 9 + ["**" + "; ".join(result["failures"]) + "**"]
-    return cells + [f"{e['events']:,}", f"{v['duplicates']:,}", f"{e['effects']:,}", str(e["unhandled"]), repeated(e), str(e["foreign"] + e["altered"]),
+    return cells + [f"{e['events']:,}", f"{v['duplicates']:,}", f"{e['effects']:,}{lost(result)}", str(e["unhandled"]), repeated(e), str(e["foreign"] + e["altered"]),
                     str(e["misordered"] + e["passed"]), f"{e['dead']} of {e['poison']}", times(result), bound(result)]
 
 
 def repeated(effects):
     """Where repetitions are allowed they are no fault, and are counted."""
     return f"{effects['repetitions']}, allowed" if effects.get("repetitions") else str(effects["repeated"])
+
+
+def lost(result):
+    return f" ({result['lost_effects']:,} lost with the database, and done again)" if result.get("lost_effects") else ""
 
 
 def row(result):

@@ -126,7 +126,8 @@ class Row:
     def run(self):
         result = {"name": self.fault.name, "what": self.fault.what, "seed": self.seed, "bound_ms": self.fault.bound_ms,
                   "bounded_by": self.fault.bounded_by, "stale_requests": self.fault.stale_requests, "ghosts": self.fault.ghosts,
-                  "subscribers": self.fault.n_members > 0, "duplicates_needed": self.fault.duplicates_needed, "verdict": None, "drained": False}
+                  "subscribers": self.fault.n_members > 0, "duplicates_needed": self.fault.duplicates_needed,
+                  "losses_needed": self.fault.losses_needed, "verdict": None, "drained": False}
         try:
             self.begin()
             begin = time.monotonic()

@@ -25,9 +25,10 @@ class Member(Process):
         self.command = [os.path.join(row.stage.build, "postbus_chaos_subscriber"), "--database", row.effects_database(), "--brokers",
                         row.kafka.addresses, "--application", row.name, "--topics", ",".join(row.topics), *row.fault.habits,
                         *(["--positions-in-kafka"] if row.fault.member == "kafka" else [])]
+        self.environment = row.fault.member_environment
 
     def start(self):
-        self.spawn(*self.command)
+        self.spawn("env", *self.environment, *self.command)
 
     def kill(self):
         """It stays dead until it is started."""
@@ -83,6 +84,7 @@ class SubscriberRow(Row):
         self.poison = set()  # tokens of events that must die
         self.dead = {}       # tokens to dead letters, or rather all that were seen of each
         self.effects_server = None
+        self.lost_effects = 0  # that were there to be seen, and went with the server
 
     # -- the subscribers' database
 
@@ -193,7 +195,7 @@ class SubscriberRow(Row):
         events = tuple(Event(*row) for row in self.sql("SELECT token, topic, key, seq FROM torture.truth"))
         effects = tuple(Effect(*row) for row in self.effects_sql("SELECT token, topic, key, extract(epoch FROM at)::float8 FROM effect ORDER BY n"))
         return {"effects": judged(Evidence(events, effects, tuple(self.dead.values()), frozenset(self.poison), ATTEMPTS,
-                                           self.fault.repeats))}
+                                           self.fault.repeats)), "lost_effects": self.lost_effects}
 
     def end(self):
         for member in self.members:

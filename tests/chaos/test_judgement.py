@@ -20,7 +20,7 @@ def verdict(**changes):
 def result(changes=None, **verdict_changes):
     return {"name": "forged", "what": "nothing", "verdict": verdict(**verdict_changes), "strikes": 3, "recoveries_ms": [100, 1900],
             "bound_ms": 2000, "bounded_by": "nothing", "duplicates_bound": 10, "drained": True, "bad_exits": 0, "stale_requests": False,
-            "ghosts": False, "subscribers": False, "duplicates_needed": False, "transactions": 900, "load_s": 1.0, **(changes or {})}
+            "ghosts": False, "subscribers": False, "duplicates_needed": False, "losses_needed": False, "transactions": 900, "load_s": 1.0, **(changes or {})}
 
 
 def with_effects(changes=None, **effects_changes):
@@ -56,6 +56,7 @@ BAD = {
     "a verdict on effects that overlooks a forgery": with_effects(forgeries_caught=8),
     "a verdict on effects that was not tried": with_effects(forgeries=0, forgeries_caught=0),
     "duplicates that were to be injected and were not": result({"duplicates_needed": True}, duplicates=0),
+    "effects that were to be lost with the database and were not": with_effects({"losses_needed": True, "lost_effects": 0}),
 }
 GOOD = {
     "all in order": result(),
@@ -64,6 +65,7 @@ GOOD = {
     "ghosts after an asynchronous failover": result({"ghosts": True}, ghosts=5),
     "effects once each": with_effects(),
     "effects once each, of events that are twice in the topics": with_effects({"duplicates_needed": True}),
+    "effects once each, of which a database lost some for a while": with_effects({"losses_needed": True, "lost_effects": 3}),
     "a log that is too large to forge": result(forgeries=0, forgeries_caught=0),
 }
 

@@ -2,6 +2,7 @@
 #include "stage.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -121,6 +122,47 @@ static void a_database_that_dies_and_comes_back_changes_nothing(void **state)
         wait_for_effects(s, 1000 * (i + 1));
     }
     expect_exactly(s, n);
+}
+
+static _Atomic int n_calls;
+
+static pbus_outcome counted_insert(const pbus_delivery *event, PGconn *tx, void *arg)
+{
+    atomic_fetch_add(&n_calls, 1);
+    return stage_insert(event, tx, arg);
+}
+
+static void wait_for_no_disk(stage *s)
+{
+    char *waiting = s->conninfo;
+    size_t size = strlen(waiting) + 64;
+    s->conninfo = malloc(size);
+    snprintf(s->conninfo, size, "%s options='-c synchronous_commit=off'", waiting);
+    free(waiting);
+}
+
+/* Nobody writes to the disk what is committed so: it is lost with the server, and what the inbox knows of it, too. */
+static void commits_that_waited_for_no_disk_are_made_again_where_they_are_lost(void **state)
+{
+    stage *s = *state;
+    const int n = 500;
+    pbus_subscription sub = stage_subscription(s, counted_insert);
+    wait_for_no_disk(s);
+    atomic_store(&n_calls, 0);
+    stage_start(s, &sub, 1);
+    stage_expect_notice(s, PBUS_NOTICE_ASSIGNED);
+    pid_t writer =
+        (pid_t)pg_number(s->conn, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'");
+    assert_int_equal(kill(writer, SIGSTOP), 0);
+    stage_produce_many(s->topic, n, N_KEYS);
+    wait_for_effects(s, n);
+    assert_int_equal(atomic_load(&n_calls), n);
+    pg_fixture_stop(stage_server, PG_STOP_IMMEDIATE);
+    pg_fixture_start(stage_server);
+    PQfinish(s->conn);
+    s->conn = pg_fixture_connect(stage_server, "billing", NULL);
+    expect_exactly(s, n);
+    assert_true(atomic_load(&n_calls) > n);
 }
 
 static bool has_queued_two(void *arg)
@@ -409,6 +451,7 @@ int main(void)
         STAGE_TEST(members_that_come_and_go_change_nothing),
         STAGE_TEST(a_member_that_was_frozen_holds_up_nobody_and_repeats_nothing),
         STAGE_TEST(a_database_that_dies_and_comes_back_changes_nothing),
+        STAGE_TEST(commits_that_waited_for_no_disk_are_made_again_where_they_are_lost),
         STAGE_TEST(an_event_that_was_claimed_and_is_not_begun_is_handled_later),
         STAGE_TEST(a_restored_database_replays_what_it_lacks),
         STAGE_TEST(the_example_counts_each_event_once_and_ends_when_it_is_told),
