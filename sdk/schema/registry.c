@@ -338,6 +338,8 @@ pbus_status pbus_registry_schema(pbus_registry *registry, int32_t id, pbus_schem
     err = err ? err : &own;
     if (!registry || !out)
         return failure(err, PBUS_ERROR_ARGUMENT, "%s is NULL", registry ? "out" : "the registry");
+    if (id < 0) /* not every registry says so of what is no id at all */
+        return failure(err, PBUS_ERROR_UNKNOWN_SCHEMA, "%" PRId32 " is no id of a registry", id);
     pbus_status status = know_schema(registry, id, &schema, err);
     if (status == PBUS_OK && !schema) {
         pthread_mutex_lock(&registry->line);

@@ -176,18 +176,18 @@ void registry_http_quote(const char *text, char *out, size_t out_size)
             memset(out + from, ' ', at - from);
 }
 
+/* What an answer says of the schema that was sent or asked for. In answer to a question by an id, or for a version, the API has nothing but 404 that does. */
 static pbus_status kind_of(long http_status, int code, bool schema_sent)
 {
-    switch (http_status) {
-    case 409: /* where no schema was sent, it judges none */
-        return schema_sent ? PBUS_ERROR_INCOMPATIBLE : PBUS_ERROR_REGISTRY;
-    case 422:
+    enum { NOT_PERMITTED = 42205, BAD_SUBJECT = 42208 };
+    if (http_status == 404 &&
+        code / 100 == 404) /* with another code it is of something else that listens there */
+        return PBUS_ERROR_UNKNOWN_SCHEMA;
+    if (http_status == 409 && schema_sent)
+        return PBUS_ERROR_INCOMPATIBLE;
+    if (http_status == 422 && schema_sent && code != NOT_PERMITTED && code != BAD_SUBJECT)
         return PBUS_ERROR_AVRO_SCHEMA;
-    case 404: /* without the registry's own code it is of something else that listens there */
-        return code > 404 ? PBUS_ERROR_UNKNOWN_SCHEMA : PBUS_ERROR_REGISTRY;
-    default:
-        return PBUS_ERROR_REGISTRY;
-    }
+    return PBUS_ERROR_REGISTRY;
 }
 
 static pbus_status refused(registry_http *http, long http_status, bool schema_sent, const json_t *said,

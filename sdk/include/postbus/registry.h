@@ -19,7 +19,8 @@
  *
  * Failures: PBUS_ERROR_REGISTRY: no answer that can be used; err->retriable: it could not be reached, had no time, or is
  * out of order, and the same call may succeed later; else the message says what has to be changed (certificate, password,
- * URL). PBUS_ERROR_UNKNOWN_SCHEMA: it answered, and has no such thing.
+ * URL). PBUS_ERROR_UNKNOWN_SCHEMA: it answered, and has no such thing. An answer that says nothing of the schema,
+ * such as that a subject may only be read (42205), is PBUS_ERROR_REGISTRY; to a question by an id, so is all but 404.
  */
 #ifndef POSTBUS_REGISTRY_H
 #define POSTBUS_REGISTRY_H

@@ -357,6 +357,45 @@ static void a_user_is_asked_for_and_the_password_is_not_told(void **state)
     registry_fixture_free(guarded);
 }
 
+/* Status and code, to who sends a schema. */
+static void what_says_nothing_of_the_schema_is_no_verdict_about_it(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *fault, *begins, *has;
+    } all[] = {
+        {"{\"status\":422,\"code\":42201}", "AVRO_SCHEMA: ", " 42201: "},
+        {"{\"status\":422,\"code\":42209}", "AVRO_SCHEMA: ", " 42209: "}, /* too large */
+        {"{\"status\":422,\"code\":44201}", "AVRO_SCHEMA: ", " 44201: "}, /* Karapace's 42201 */
+        {"{\"status\":422,\"code\":42205}", "REGISTRY: ", " 42205: "},    /* the subject may only be read */
+        {"{\"status\":422,\"code\":42208}", "REGISTRY: ", " 42208: "},    /* of the subject's name */
+        {"{\"status\":404,\"code\":40401}", "UNKNOWN_SCHEMA: ", " 40401: "},
+        {"{\"status\":404,\"code\":50001}", "REGISTRY: ", " 50001: "},
+        {"{\"status\":404,\"code\":404}", "REGISTRY: ", " 404: "},
+        {"{\"status\":400,\"code\":400}", "REGISTRY: ", " 400: "},
+    };
+    pbus_registry *registry = client();
+    const char *said;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        assert_int_equal(registry_fixture_send(server, "PUT", "/test/fault", all[i].fault), 200);
+        assert_int_equal(put(registry, "judged", "\"int\"", &said), -1);
+        expect(said, all[i].begins, all[i].has);
+    }
+    registry_fixture_fault(server, 0);
+    assert_true(put(registry, "judged", "\"int\"", &said) > 0);
+    pbus_registry_free(registry);
+}
+
+static void a_negative_number_is_no_id_and_not_asked_for(void **state)
+{
+    (void)state;
+    pbus_registry *registry = client();
+    pbus_schema *schema;
+    expect(get(registry, -1, &schema), "UNKNOWN_SCHEMA: ", "-1 is no id");
+    assert_int_equal(registry_fixture_asked(server, "GET /schemas/ids/-1"), 0);
+    pbus_registry_free(registry);
+}
+
 static void no_redirection_is_followed_and_a_stranger_is_told_from_a_registry(void **state)
 {
     (void)state;
@@ -369,6 +408,8 @@ static void no_redirection_is_followed_and_a_stranger_is_told_from_a_registry(vo
     expect(said, "REGISTRY: ", " 30201: ");
     registry_fixture_fault(server, 409); /* who was sent no schema judges none */
     expect(get(registry, 7, &schema), "REGISTRY: ", " 40901: ");
+    registry_fixture_fault(server, 422);
+    expect(get(registry, 7, &schema), "REGISTRY: ", " 42201: ");
     registry_fixture_fault(server, 0);
     pbus_registry_free(registry);
     char url[80];
@@ -507,6 +548,8 @@ int main(void)
         cmocka_unit_test(one_that_is_away_stops_nothing_that_is_known_and_is_asked_again_when_it_is_back),
         cmocka_unit_test(one_that_does_not_answer_costs_the_timeout_and_nobody_else_waits),
         cmocka_unit_test(a_user_is_asked_for_and_the_password_is_not_told),
+        cmocka_unit_test(what_says_nothing_of_the_schema_is_no_verdict_about_it),
+        cmocka_unit_test(a_negative_number_is_no_id_and_not_asked_for),
         cmocka_unit_test(no_redirection_is_followed_and_a_stranger_is_told_from_a_registry),
         cmocka_unit_test(only_a_certificate_of_this_host_and_of_a_trusted_signer_is_taken),
         cmocka_unit_test(wrong_calls_are_told_what_is_right),

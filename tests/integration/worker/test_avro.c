@@ -308,13 +308,12 @@ static void a_registry_that_is_away_is_waited_for_and_asked_once(void **state)
     registry_fixture_free(r);
 }
 
-static void what_a_registry_answers_with_an_error_is_not_dead(void **state)
+static void expect_waited_for(stage *s, int http_status)
 {
-    stage *s = *state;
     registry_fixture *r = registry_fixture_new(NULL);
     pbus_subscription sub = of_registry(s, r, insert_json);
     const pbus_frame f = confluent(register_in(r, R(ID))), unknown = confluent(f.schema_id + 40);
-    registry_fixture_fault(r, 401);
+    registry_fixture_fault(r, http_status);
     produce(s, "a", &f, R(ID), "{\"id\":1}");
     produce(s, "a", &unknown, R(ID), "{\"id\":2}");
     stage_start(s, &sub, 1);
@@ -326,6 +325,16 @@ static void what_a_registry_answers_with_an_error_is_not_dead(void **state)
                       "SELECT count(*) FROM postbus_inbox.dead WHERE reason = 'unreadable' AND last_error "
                       "LIKE '%registry%'");
     registry_fixture_free(r);
+}
+
+static void what_a_registry_answers_with_an_error_is_not_dead(void **state)
+{
+    expect_waited_for(*state, 401);
+}
+
+static void what_a_registry_finds_in_no_schema_is_not_dead(void **state)
+{
+    expect_waited_for(*state, 422); /* whose schema? Nobody sent one */
 }
 
 /* The second one's claim comes with the commit of the first, and its schema cannot be asked for. */
@@ -526,6 +535,7 @@ int main(void)
         AVRO_TEST(fields_of_avro_are_filtered),
         AVRO_TEST(a_registry_that_is_away_is_waited_for_and_asked_once),
         AVRO_TEST(what_a_registry_answers_with_an_error_is_not_dead),
+        AVRO_TEST(what_a_registry_finds_in_no_schema_is_not_dead),
         AVRO_TEST(an_event_that_waits_for_its_schema_holds_no_transaction_open),
         AVRO_TEST(the_same_id_is_another_schema_in_another_topic),
         AVRO_TEST(an_event_that_waits_in_the_database_waits_for_the_registry),
