@@ -64,7 +64,7 @@ static const pbus_decoder *decoder_of_frame(avro_text *a, const char *topic, con
     if (frame->framing == PBUS_FRAMING_NONE)
         return a->of_file;
     while (lookup->conninfo || lookup->registry) {
-        pbus_status status = decoders_find(&a->of_frames, topic, frame, true, &found, &err);
+        pbus_status status = decoders_find(&a->of_frames, topic, frame, true, 0, &found, &err);
         if (!schema_lookup_failed(status) || status == PBUS_ERROR_MEMORY)
             return found;
         tell_failed(a, status, &err);

@@ -55,7 +55,7 @@ static void said_by(const PGconn *conn, const PGresult *result, char *out, size_
         out[n - 1] = '\0';
 }
 
-static int64_t now_ms(void)
+int64_t schema_lookup_now_ms(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -70,7 +70,7 @@ static bool is_ending(const schema_lookup *l)
 /* false: nothing has come of the connection in time. */
 static bool wait_for(const schema_lookup *l, short events, int64_t until_ms)
 {
-    for (int64_t left_ms; !is_ending(l) && (left_ms = until_ms - now_ms()) > 0;) {
+    for (int64_t left_ms; !is_ending(l) && (left_ms = until_ms - schema_lookup_now_ms()) > 0;) {
         struct pollfd one = {.fd = PQsocket(l->conn), .events = events};
         int n = poll(&one, 1, (int)(left_ms < GLANCE_MS ? left_ms : GLANCE_MS));
         if (n > 0 || (n < 0 && errno != EINTR))
@@ -198,15 +198,15 @@ static pbus_status pause_of(const schema_lookup *l, pbus_error *err)
 /* The row of the schema, if there is one. */
 static pbus_status ask(schema_lookup *l, const char *const *params, PGresult **out, pbus_error *err)
 {
-    int64_t until_ms = now_ms() + SCHEMA_LOOKUP_ANSWER_MS;
-    if (now_ms() < l->pause_until_ms)
+    int64_t until_ms = schema_lookup_now_ms() + SCHEMA_LOOKUP_ANSWER_MS;
+    if (schema_lookup_now_ms() < l->pause_until_ms)
         return pause_of(l, err);
     pbus_status status = connect(l, until_ms, &l->pause_reason);
     if (status == PBUS_OK)
         status = query(l, params, until_ms, out, &l->pause_reason);
     if (status == PBUS_OK)
         return status;
-    l->pause_until_ms = now_ms() + SCHEMA_LOOKUP_PAUSE_MS;
+    l->pause_until_ms = schema_lookup_now_ms() + SCHEMA_LOOKUP_PAUSE_MS;
     return pause_of(l, err);
 }
 

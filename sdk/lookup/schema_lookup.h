@@ -32,6 +32,9 @@ PBUS_MUST_USE pbus_status schema_lookup_find(schema_lookup *l, const char *topic
 /* Whether a status says that somebody who may know could not be asked, or only with an error: the same question may have an answer later. */
 bool schema_lookup_failed(pbus_status status);
 
+/* By the clock that nobody sets. */
+int64_t schema_lookup_now_ms(void);
+
 /* Closes the connection; the next question opens another. */
 void schema_lookup_rest(schema_lookup *l);
 

@@ -29,7 +29,8 @@ typedef struct event {
     int64_t read_ms, read_us;         /* since 1970, and by feed_now_us */
     /* Where it waited. */
     int64_t n;
-    int deaths; /* how many of its attempts ended with the process */
+    int64_t looked_ms; /* when its value was first looked at, by schema_lookup_now_ms; 0: not yet */
+    int deaths;        /* how many of its attempts ended with the process */
     /* Where it waits in memory. */
     int64_t due_ms, failed_at_ms; /* when it is to be tried again; when it first failed, since 1970 */
     struct event *behind,

@@ -107,6 +107,14 @@ void value_reader_interrupt(value_reader *r)
         decoders_interrupt(&r->of_frames);
 }
 
+/* What had waited may be redriven because its schema is known now: an earlier answer does not count. */
+static int64_t since(event *e)
+{
+    if (e->n && !e->looked_ms)
+        e->looked_ms = schema_lookup_now_ms();
+    return e->looked_ms;
+}
+
 /* Puts down the decoder, and where the value begins. *out NULL with PBUS_OK: somebody would have to be asked. */
 static pbus_status find(value_reader *r, event *e, bool may_ask, const pbus_decoder **out, pbus_error *err)
 {
@@ -120,7 +128,7 @@ static pbus_status find(value_reader *r, event *e, bool may_ask, const pbus_deco
     } else if (frame.framing == PBUS_FRAMING_NONE)
         status = pbus_frame_read(data, e->view.value_size, PBUS_FRAMING_CONFLUENT, &frame, err);
     else
-        status = decoders_find(&r->of_frames, e->view.topic, &frame, may_ask, out, err);
+        status = decoders_find(&r->of_frames, e->view.topic, &frame, may_ask, since(e), out, err);
     e->view.avro = data + frame.size_bytes;
     e->view.avro_size = e->view.value_size - frame.size_bytes;
     return status;

@@ -197,7 +197,8 @@ typedef enum pbus_at_dead {
  * A value that cannot be read is a dead letter with the reason unreadable, and no handler sees it: one without a frame, or that is no value
  * of its schema, or whose schema nobody knows, or cannot be read as reader_schema. It can be redriven once that is mended.
  *
- * A schema is asked for once, by the thread that handles the first event that needs it; what is known goes on whoever is away. Where somebody who may
+ * A schema is asked for once, by the thread that handles the first event that needs it; what is known goes on whoever is away. That nobody knows it
+ * counts for PBUS_REGISTRY_PAUSE_MS, except for an event that is redriven. Where somebody who may
  * know cannot be asked, that thread tries again, about each second, and tells PBUS_NOTICE_SCHEMA; nothing is lost, dead or counted as an attempt
  * meanwhile. Reading pauses once the buffer is full; an event that had waited in the database waits on. A database is
  * waited for 10 seconds at most, and pbus_worker_stop interrupts that; a question to a registry takes up to its timeout_ms, also then. */
