@@ -135,6 +135,36 @@ static void the_exit_status_decides(void **state)
     free(log);
 }
 
+/* The command itself takes long, and until it has seen that other keys go on. */
+static void a_command_may_take_longer_than_the_group_s_patience(void **state)
+{
+    working *w = *state;
+    stage_produce(w->s->topic, "long", "1", NULL, NULL);
+    stage_produce(w->s->topic, "long", "2", NULL, NULL);
+    working_start(w, (const char *const[]){
+                         "--consumer", "max.poll.interval.ms=6000", "--threads", "4", "--exec",
+                         "[ $POSTBUS_KEY$POSTBUS_OFFSET != long0 ] || { echo $$ > $WORK/begun; sleep 9; "
+                         "until [ -s $WORK/effects ]; do sleep 0.05; done; }; "
+                         "echo $POSTBUS_KEY $POSTBUS_OFFSET $POSTBUS_ATTEMPT >> $WORK/effects",
+                         NULL});
+    working_expect_any(w, "begun");
+    stage_produce_many(w->s->topic, 20, 20);
+    stage_expect_soon(w->s, 22, "SELECT count(*) FROM postbus_inbox.inbox");
+    char *effects = working_read(w, "effects"), *log = proc_fixture_log(w->proc);
+    int n = 0;
+    for (const char *at = effects; (at = strchr(at, '\n')) != NULL; at++)
+        n++;
+    assert_int_equal(n, 22);
+    const char *first = strstr(effects, "long 0 1\n"), *second = strstr(effects, "long 1 1\n");
+    assert_true(first && second && first < second);
+    const char *assigned = strstr(log, "work.assigned");
+    assert_true(assigned && !strstr(assigned + 1, "work.assigned"));
+    assert_null(strstr(log, "work.revoked"));
+    assert_null(strstr(log, "work.kafka"));
+    free(effects);
+    free(log);
+}
+
 /* It ignores SIGTERM, and has a process of its own in the background. */
 static void what_takes_too_long_is_killed_with_all_its_processes(void **state)
 {
@@ -322,6 +352,7 @@ int main(void)
         WORKING_TEST(the_deadline_of_the_document_is_in_the_environment_too),
         WORKING_TEST(the_exit_status_decides),
         WORKING_TEST(what_takes_too_long_is_killed_with_all_its_processes),
+        WORKING_TEST(a_command_may_take_longer_than_the_group_s_patience),
         WORKING_TEST(sigterm_lets_what_runs_finish_and_takes_up_nothing_more),
         WORKING_TEST(what_outlasts_the_drain_is_ended_and_counts_as_no_attempt),
         WORKING_TEST(a_killed_worker_takes_its_command_with_it_and_loses_nothing),

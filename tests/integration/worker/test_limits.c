@@ -147,6 +147,86 @@ static void a_reader_speaks_while_it_waits_for_handlers(void **state)
     assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM effect"), 1);
 }
 
+enum { PATIENCE_MS = 6000 }; /* of the group: as little as session.timeout.ms lets it be */
+
+/* Handlers of one subscription. */
+typedef struct patience {
+    stage *s;
+    bool others_go_on; /* the long one ends when others were begun during it */
+    atomic_bool is_begun;
+    atomic_int n_others;
+    int n_before;
+} patience;
+
+static bool others_went_on(void *arg)
+{
+    const patience *p = arg;
+    return !p->others_go_on || p->n_others > p->n_before;
+}
+
+/* "long" takes half as long again as the group waits for who does not ask for events. */
+static pbus_outcome patient(const pbus_delivery *event, PGconn *tx, void *arg)
+{
+    patience *p = arg;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t until_ms = now.tv_sec * INT64_C(1000) + PATIENCE_MS * 3 / 2;
+    if (strcmp(event->value, "long") != 0)
+        p->n_others++;
+    else {
+        p->n_before = p->n_others;
+        p->is_begun = true;
+        if (!wait_until(is_past, &until_ms, STAGE_DEADLINE_MS) ||
+            !wait_until(others_went_on, p, STAGE_DEADLINE_MS))
+            return pbus_dead("the others stand still");
+    }
+    return stage_insert(event, tx, p->s);
+}
+
+static bool both_began(void *arg)
+{
+    const patience *both = arg;
+    return both[0].is_begun && both[1].is_begun;
+}
+
+/* One has room for all, and one for a single event, so that it does not read while its handler runs. */
+static void a_handler_may_take_longer_than_the_group_s_patience(void **state)
+{
+    stage *s = *state;
+    static patience both[2];
+    static const pbus_kafka_setting kafka[] = {{"session.timeout.ms", "6000"},
+                                               {"max.poll.interval.ms", "6000"},
+                                               {"heartbeat.interval.ms", "300"},
+                                               {"fetch.wait.max.ms", "20"}};
+    pbus_subscription subs[2] = {stage_subscription(s, patient), stage_subscription(s, patient)};
+    both[0] = (patience){.s = s, .others_go_on = true};
+    both[1] = (patience){.s = s};
+    for (int i = 0; i < 2; i++)
+        subs[i].arg = &both[i];
+    subs[1].key = "narrow";
+    subs[1].queue_events = subs[1].n_threads = 1;
+    stage_produce(s->topic, "key", "long", NULL, NULL);
+    stage_produce(s->topic, "key", "short", NULL, NULL);
+    stage_produce_many(s->topic, 20, 20);
+    pbus_worker_options options = stage_options(s, subs, 2);
+    options.kafka = kafka;
+    options.n_kafka = sizeof kafka / sizeof kafka[0];
+    if (pbus_worker_start(&options, &s->worker, &s->err) != PBUS_OK)
+        fail_msg("%s", s->err.message);
+    assert_true(wait_until(both_began, both, STAGE_DEADLINE_MS));
+    stage_produce_many(s->topic, 20, 20);
+    stage_expect_soon(s, 84, "SELECT count(*) FROM effect");
+    assert_int_equal(stage_notices(s, PBUS_NOTICE_ASSIGNED), 2);
+    assert_int_equal(stage_notices(s, PBUS_NOTICE_REVOKED) + stage_notices(s, PBUS_NOTICE_KAFKA), 0);
+    stage_stop(s);
+    assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM effect WHERE attempt = 1"), 84);
+    assert_int_equal(
+        pg_number(s->conn, "SELECT count(DISTINCT (subscription, partition, kafka_offset)) FROM effect"), 84);
+    assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM effect a JOIN effect b USING (subscription) "
+                                        "WHERE a.value = 'long' AND b.value = 'short' AND a.n < b.n"),
+                     2);
+}
+
 static pbus_outcome behind_a_lock(const pbus_delivery *event, PGconn *tx, void *arg)
 {
     PQclear(PQexec(tx, "SELECT pg_advisory_xact_lock(7)"));
@@ -430,6 +510,7 @@ int main(void)
         STAGE_TEST(the_smallest_buffer_lets_events_through_one_by_one),
         STAGE_TEST(a_buffer_in_bytes_is_kept),
         STAGE_TEST(a_reader_speaks_while_it_waits_for_handlers),
+        STAGE_TEST(a_handler_may_take_longer_than_the_group_s_patience),
         STAGE_TEST(a_lock_of_another_application_is_waited_for),
         STAGE_TEST(sessions_outlive_the_server_s_patience_with_idle_ones),
         STAGE_TEST(nothing_is_read_on_while_positions_are_not_known),
