@@ -7,14 +7,44 @@
 
 #define CONNECT_TIMEOUT_S "10" /* where neither the connection string nor PGCONNECT_TIMEOUT says otherwise */
 
+/* In bytes; 0: it is no UTF-8. */
+static size_t size_of_character(const unsigned char *c)
+{
+    size_t size = c[0] < 0x80                   ? 1
+                  : c[0] >= 0xC2 && c[0] < 0xE0 ? 2
+                  : (c[0] & 0xF0) == 0xE0       ? 3
+                  : c[0] >= 0xF0 && c[0] < 0xF5 ? 4
+                                                : 0;
+    for (size_t i = 1; i < size; i++)
+        if ((c[i] & 0xC0) != 0x80)
+            return 0;
+    bool strange = (c[0] == 0xE0 && c[1] < 0xA0) || (c[0] == 0xED && c[1] >= 0xA0) ||
+                   (c[0] == 0xF0 && c[1] < 0x90) || (c[0] == 0xF4 && c[1] >= 0x90);
+    return strange ? 0 : size;
+}
+
+/* Those above U+007F begin with 0xC2. */
+static bool is_control(const unsigned char *c)
+{
+    return c[0] < ' ' || c[0] == 0x7F || (c[0] == 0xC2 && c[1] < 0xA0);
+}
+
 void one_line(const char *text, char *out, size_t out_size)
 {
     size_t at = 0;
-    for (; *text && at + 1 < out_size; text++) {
-        bool space = isspace((unsigned char)*text);
-        if (space && (at == 0 || out[at - 1] == ' '))
-            continue;
-        out[at++] = space ? ' ' : *text;
+    for (const unsigned char *c = (const unsigned char *)text; *c;) {
+        size_t size = size_of_character(c);
+        bool space = isspace(*c);
+        bool shown = space || (size > 0 && !is_control(c));
+        if (at + (shown ? size : strlen("\\xNN")) >= out_size)
+            break;
+        if (!shown)
+            at += (size_t)snprintf(out + at, out_size - at, "\\x%02X", c[size == 2]);
+        else if (!space)
+            memcpy(out + at, c, size), at += size;
+        else if (at > 0 && out[at - 1] != ' ')
+            out[at++] = ' ';
+        c += size ? size : 1;
     }
     while (at > 0 && out[at - 1] == ' ')
         at--;
@@ -75,8 +105,9 @@ int database_fault(const call *c, PGconn *conn, const PGresult *result, const ch
         return fault(c, "%s: %s", what, line);
     /* invalid_schema_name, undefined_table, undefined_function */
     bool bare = strcmp(state, "3F000") == 0 || strcmp(state, "42P01") == 0 || strcmp(state, "42883") == 0;
-    return fault(c, "%s: %s (SQLSTATE %s)%s", what, line, state,
-                 bare ? "; postbus migrate makes what is missing" : "");
+    bool of_subscribers = strstr(line, "postbus_inbox") != NULL;
+    return fault(c, "%s: %s (SQLSTATE %s)%s%s%s", what, line, state, bare ? "; postbus migrate" : "",
+                 bare && of_subscribers ? " --subscriber" : "", bare ? " makes what is missing" : "");
 }
 
 PGresult *database_query(const call *c, PGconn *conn, const char *what, const char *sql, int n_params,

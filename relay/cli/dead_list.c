@@ -26,25 +26,12 @@ enum list_column {
     L_DIED_AT
 };
 
-/* Of a text that may have been cut the last character, which may be a part of one. */
-static void trim_last(char *text)
-{
-    size_t size = strlen(text);
-    while (size > 0 && (text[size - 1] & 0xC0) == 0x80)
-        size--;
-    if (size > 0 && (text[size - 1] & 0x80))
-        size--;
-    text[size] = '\0';
-}
-
 static void print_row(const PGresult *rows, int row)
 {
     char error[200] = "-";
     char *key = row_text(rows, row, L_KEY);
     if (!PQgetisnull(rows, row, L_ERROR))
         one_line(PQgetvalue(rows, row, L_ERROR), error, sizeof error);
-    if (strlen(error) + 1 == sizeof error)
-        trim_last(error);
     printf("%-10s %-16s %-16s %-20s %-18s %-18s %8s  %s  ", PQgetvalue(rows, row, L_N),
            PQgetvalue(rows, row, L_APPLICATION), PQgetvalue(rows, row, L_SUBSCRIPTION),
            PQgetvalue(rows, row, L_TOPIC), key ? key : "", PQgetvalue(rows, row, L_REASON),

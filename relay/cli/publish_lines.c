@@ -79,22 +79,36 @@ static bool commit(feed *f)
     return true;
 }
 
-/* The member named by --key-field: text as it is, numbers and booleans as JSON writes them. */
-static bool add_key_of(feed *f, const char *line, size_t size)
+/* NULL: it is none, and the reason was printed. */
+static json_t *object_of(const feed *f, const char *line, size_t size)
 {
-    const char *field = call_text(f->c, "key-field");
     json_error_t error;
     json_t *object = json_loadb(line, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
-    json_t *member = json_object_get(object, field);
-    bool ok = false;
-    if (!object)
-        fault(f->c, "line %" PRId64 " is not a JSON object: %s", f->line_no, error.text);
-    else if (!json_is_object(object))
+    if (!object) {
+        char said[4 * sizeof error.text]; /* it quotes the line */
+        one_line(error.text, said, sizeof said);
+        fault(f->c, "line %" PRId64 " is not a JSON object: %s", f->line_no, said);
+    } else if (!json_is_object(object)) {
         fault(f->c,
               "line %" PRId64
               " is JSON, but not an object; --key-field takes the key from a member of an object",
               f->line_no);
-    else if (!member)
+        json_decref(object);
+        object = NULL;
+    }
+    return object;
+}
+
+/* The member named by --key-field: text as it is, numbers and booleans as JSON writes them. */
+static bool add_key_of(feed *f, const char *line, size_t size)
+{
+    const char *field = call_text(f->c, "key-field");
+    json_t *object = object_of(f, line, size);
+    const json_t *member = json_object_get(object, field);
+    bool ok = false;
+    if (!object)
+        return false;
+    if (!member)
         fault(f->c, "line %" PRId64 " has no member \"%s\" to be the key; correct the line or --key-field",
               f->line_no, field);
     else if (json_is_string(member))

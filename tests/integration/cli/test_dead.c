@@ -346,6 +346,8 @@ static void what_makes_no_sense_is_refused(void **state)
 {
     (void)state;
     stage_database("dead_refused");
+    stage_expect(1, POSTBUS("dead", "show", "1"));
+    stage_says("postbus migrate --subscriber makes what is missing");
     stage_expect(2, POSTBUS("dead"));
     stage_expect(2, POSTBUS("dead", "bury"));
     stage_says("\"bury\" is none of list, show, redrive, discard and audit");

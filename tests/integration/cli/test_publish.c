@@ -167,6 +167,18 @@ static void a_bad_line_publishes_nothing_of_its_transaction(void **state)
     }
 }
 
+static void a_bad_line_commands_no_terminal(void **state)
+{
+    (void)state;
+    REFUSED(1, "near '\\x1B'",
+            stage_shell("printf '{\"k\": \\033[2J}\\n' | \"$POSTBUS\" publish bad --lines --key-field k"));
+    stage_does_not_say("\x1b");
+    REFUSED(1, "\\x9B2J", /* as one character, U+009B */
+            stage_shell("printf '{\"k\": 1 \"\\302\\2332J\"}\\n' | \"$POSTBUS\" publish bad --lines "
+                        "--key-field k"));
+    stage_does_not_say("\xc2\x9b");
+}
+
 static void a_bad_line_after_batches_says_where_to_go_on(void **state)
 {
     (void)state;
@@ -241,6 +253,7 @@ int main(void)
         cmocka_unit_test(a_large_file_is_one_transaction),
         cmocka_unit_test(batches_are_transactions_of_their_own),
         cmocka_unit_test(a_bad_line_publishes_nothing_of_its_transaction),
+        cmocka_unit_test(a_bad_line_commands_no_terminal),
         cmocka_unit_test(a_bad_line_after_batches_says_where_to_go_on),
         cmocka_unit_test(what_the_database_refuses_is_told_with_its_hint),
         cmocka_unit_test(values_over_the_limit_are_refused),
