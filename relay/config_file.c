@@ -107,7 +107,9 @@ static void on_error(cfg_t *cfg, const char *format, va_list ap)
     va_copy(rest, ap);
     const char *name = strstr(format, "'%s'") ? va_arg(rest, const char *) : "";
     va_end(rest);
-    if (strcmp(name, FILE_TEXT_END) == 0) {
+    if (!name) { /* an empty comment stands for a value */
+        refuse(cfg, "a value is missing; write NAME = \"VALUE\", one a line");
+    } else if (strcmp(name, FILE_TEXT_END) == 0) {
         refuse(cfg, "a section is not closed; write } behind its last line");
     } else if (strcmp(format, "no such option '%s'") == 0) {
         char source[512];

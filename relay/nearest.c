@@ -38,10 +38,10 @@ size_t nearest_distance(const char *a, const char *b)
 
 void nearest_consider(nearest *best, const char *wanted, const char *candidate)
 {
+    size_t n = strlen(wanted), m = strlen(candidate), allowed = m / 3 > 1 ? m / 3 : 1;
+    if (n > m + allowed || m > n + allowed) /* each character too many is a step */
+        return;
     size_t distance = nearest_distance(wanted, candidate);
-    size_t allowed = strlen(candidate) / 3;
-    if (allowed < 1)
-        allowed = 1;
     if (distance <= allowed && (!best->name || distance < best->distance))
         *best = (nearest){candidate, distance};
 }

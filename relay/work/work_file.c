@@ -54,16 +54,19 @@ static void refuse_name(const cfg_t *cfg, const char *name)
 static void on_error(cfg_t *cfg, const char *format, va_list ap)
 {
     char text[300];
-    if (strcmp(format, "no such option '%s'") == 0) {
-        const char *name = va_arg(ap, const char *);
-        if (strcmp(name, FILE_TEXT_END) == 0)
-            refuse(NULL, "a section is not closed; write } behind its last line");
-        else
-            refuse_name(cfg, name);
-        return;
-    }
-    vsnprintf(text, sizeof text, format, ap);
-    refuse(cfg, "%s; write NAME = \"VALUE\", one a line, and subscription KEY { … }", text);
+    va_list rest;
+    va_copy(rest, ap);
+    const char *name = strstr(format, "'%s'") ? va_arg(rest, const char *) : "";
+    va_end(rest);
+    if (!name) /* an empty comment stands for a value */
+        refuse(cfg, "a value is missing; write NAME = \"VALUE\", one a line, and subscription KEY { … }");
+    else if (strcmp(format, "no such option '%s'") != 0) {
+        vsnprintf(text, sizeof text, format, ap);
+        refuse(cfg, "%s; write NAME = \"VALUE\", one a line, and subscription KEY { … }", text);
+    } else if (strcmp(name, FILE_TEXT_END) == 0)
+        refuse(NULL, "a section is not closed; write } behind its last line");
+    else
+        refuse_name(cfg, name);
 }
 
 /* libconfuse would take the last of two. */

@@ -338,6 +338,7 @@ static void malformed_files_are_refused_with_the_line(void **state)
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         REFUSED(G(.file = texts[i]), path);
     REFUSED(G(.file = "page_rows = 5\npage_rows = 6\n"), ":2:", "twice");
+    REFUSED(G(.file = "brokers =//"), path, "a value is missing");
 }
 
 static void a_file_with_a_byte_of_zero_is_refused(void **state)

@@ -93,6 +93,7 @@ static void a_bad_file_is_refused_with_the_place_and_the_remedy(void **state)
         {"application = a\nsubscription s {\n topics = t\n exec = x\n thread = 2\n}\n",
          ":5: there is no setting thread"},
         {"application = a\nthreads = 2\n", ":2: there is no setting threads"},
+        {"application =//\n", "a value is missing"},
         {"application = a\napplication = b\n", ":2: application is said twice"},
         {"application = a\nsubscription s {\n topics = t\n topics = u\n exec = x\n}\n",
          ":4: topics is said twice"},
