@@ -1,5 +1,6 @@
 /* Errors of which nobody can tell whether the record is at fault, its topic or the broker: other topics go on, and nothing is given up. The brokers
- * are librdkafka's mock brokers, in this program; each leads one topic, and the first refuses what it is told to. */
+ * are librdkafka's mock brokers, in this program: one refuses what it is told to, one takes all, one takes nothing. A broker that was ever told so heeds no
+ * error that is pushed for the cluster, so each is told by itself. */
 #include "cmocka_all.h"
 #include "pg_query.h"
 #include "stage.h"
@@ -7,13 +8,27 @@
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-enum { N = 100, REFUSING = 1, WELL = 2, PRODUCE = 0 };
+enum { N = 100, REFUSING = 1, WELL = 2, TAKES_NOTHING = 3, PRODUCE = 0, FOR_EVER = 100000 };
 
 static rd_kafka_t *host;
 static rd_kafka_mock_cluster_t *mock;
 static const char *const flags[] = {"--lane-timeout-ms", "2500", NULL};
+
+static void make_refuse(int32_t broker, int n, rd_kafka_resp_err_t err)
+{
+    for (int i = 0; i < n; i++)
+        assert_int_equal(rd_kafka_mock_broker_push_request_error_rtts(mock, broker, PRODUCE, 1, err, 0),
+                         RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+/* The next so many requests with records come back with an error. */
+static void refuse(int n, rd_kafka_resp_err_t err)
+{
+    make_refuse(REFUSING, n, err);
+}
 
 static int open_stage(void **state)
 {
@@ -21,8 +36,9 @@ static int open_stage(void **state)
     char message[256];
     host = rd_kafka_new(RD_KAFKA_PRODUCER, NULL, message, sizeof message);
     assert_non_null(host);
-    mock = rd_kafka_mock_cluster_new(host, 2);
+    mock = rd_kafka_mock_cluster_new(host, 3);
     assert_non_null(mock);
+    make_refuse(TAKES_NOTHING, FOR_EVER, RD_KAFKA_RESP_ERR_UNKNOWN);
     return stage_open_with(kafka_fixture_at(rd_kafka_mock_cluster_bootstraps(mock)));
 }
 
@@ -52,14 +68,6 @@ static char *topic_led_by(int32_t broker)
     char *topic = topic_of(1);
     lead(topic, 0, broker);
     return topic;
-}
-
-/* The next so many requests with records come back with an error. */
-static void refuse(int n, rd_kafka_resp_err_t err)
-{
-    for (int i = 0; i < n; i++)
-        assert_int_equal(rd_kafka_mock_broker_push_request_error_rtts(mock, REFUSING, PRODUCE, 1, err, 0),
-                         RD_KAFKA_RESP_ERR_NO_ERROR);
 }
 
 static void stop_having_thrown_away(proc_fixture *relay, long n_producers)
@@ -192,14 +200,92 @@ static void a_topic_of_which_brokers_say_an_error_that_passes_holds_up_no_other(
     outbox_free(o);
 }
 
+enum { MANY_PARTITIONS = 12 };
+
+/* Of some dozens of keys. */
+static void publish_to_all_partitions(const outbox *o)
+{
+    pg_run(o->conn,
+           "SELECT count(postbus.publish('%s', 'v' || i, 'k' || i %% 37)) FROM generate_series(1, %d) i",
+           o->topic, N);
+}
+
+static void expect_all_parked_behind_their_topic(const outbox *o, int n)
+{
+    char sql[100];
+    snprintf(sql, sizeof sql, "SELECT (pending = 0 AND parked = %d)::int FROM postbus.backlog()", n);
+    expect_sql(o->conn, sql);
+    pg_expect(o->conn, "broker_error -1 topic",
+              "SELECT DISTINCT reason || ' ' || error_code || ' ' || waits_for FROM postbus.parked");
+}
+
+static void lead_in_turn(const char *topic, int32_t broker, int32_t other)
+{
+    for (int32_t i = 0; i < MANY_PARTITIONS; i++)
+        lead(topic, i, i % 2 == 0 ? broker : other);
+}
+
+/* A topic that has had events in each of its partitions. A mock broker refuses what it is told to also where it leads no more: the relay has to ask who
+ * leads. */
+static outbox *outbox_of_many_partitions(proc_fixture **out_relay)
+{
+    static const char *const asking[] = {"--lane-timeout-ms", "2500", "-X",
+                                         "topic.metadata.refresh.interval.ms=500", NULL};
+    outbox *o = outbox_new_of(topic_of(MANY_PARTITIONS));
+    lead_in_turn(o->topic, WELL, WELL);
+    *out_relay = relay_start_leading(o, asking);
+    publish_to_all_partitions(o);
+    expect_drained(o);
+    return o;
+}
+
+static void end_with_partitions_well(outbox *o, proc_fixture *relay)
+{
+    lead_in_turn(o->topic, WELL, WELL);
+    expect_drained(o);
+    expect_each_arrived_once(o, o->topic);
+    stop_having_thrown_away(relay, 1);
+    outbox_free(o);
+}
+
+static void where_all_partitions_refuse_nothing_needs_a_person(void **state)
+{
+    (void)state;
+    proc_fixture *relay;
+    outbox *o = outbox_of_many_partitions(&relay);
+    lead_in_turn(o->topic, TAKES_NOTHING, TAKES_NOTHING);
+    publish_to_all_partitions(o);
+    expect_all_parked_behind_their_topic(o, N);
+    end_with_partitions_well(o, relay);
+}
+
+/* What has reached the partitions that are well until then stays there, and what comes later waits with the rest. */
+static void where_some_partitions_refuse_their_topic_waits_as_one(void **state)
+{
+    (void)state;
+    proc_fixture *relay;
+    outbox *o = outbox_of_many_partitions(&relay);
+    lead_in_turn(o->topic, TAKES_NOTHING, WELL);
+    publish_to_all_partitions(o);
+    expect_sql(o->conn, "SELECT (pending = 0 AND parked > 0)::int FROM postbus.backlog()");
+    int n_refused = (int)pg_number(o->conn, "SELECT parked FROM postbus.backlog()");
+    assert_in_range(n_refused, 1, N - 1);
+    publish_to_all_partitions(o);
+    expect_all_parked_behind_their_topic(o, n_refused + N);
+    end_with_partitions_well(o, relay);
+}
+
 int main(void)
 {
+    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_topic_that_is_refused_without_a_reason_waits_in_its_lane_and_no_other_does),
         cmocka_unit_test(a_partition_that_refuses_throws_no_producer_away_again_and_again),
         cmocka_unit_test(a_short_fault_parks_nothing),
         cmocka_unit_test(what_is_refused_after_a_redrive_that_was_refused_and_then_taken_is_told_again),
         cmocka_unit_test(a_topic_of_which_brokers_say_an_error_that_passes_holds_up_no_other),
+        cmocka_unit_test(where_all_partitions_refuse_nothing_needs_a_person),
+        cmocka_unit_test(where_some_partitions_refuse_their_topic_waits_as_one),
     };
     cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     return cmocka_run_group_tests(tests, open_stage, close_stage);
