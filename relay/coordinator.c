@@ -189,25 +189,20 @@ static void ask_cause(coordinator *c, coordinator_answer *a)
 {
     rd_kafka_error_t *error = rd_kafka_begin_transaction(c->rk);
     if (error && rd_kafka_error_txn_requires_abort(error))
-        a->err = rd_kafka_error_code(error);
+        a->cause = rd_kafka_error_code(error);
     rd_kafka_error_destroy(error);
 }
 
+/* A transaction into which the brokers took nothing they do not know, and librdkafka 2.0.2 takes their answer for the end of the producer. */
 static bool abort_transaction(coordinator *c, coordinator_answer *a)
 {
     ask_cause(c, a);
-    rd_kafka_resp_err_t cause = a->err;
     for (;;) {
         rd_kafka_error_t *error = rd_kafka_abort_transaction(c->rk, ABORT_SLICE_MS);
-        bool again = error && rd_kafka_error_is_retriable(error) && !is_over(c);
-        if (!again && !went_well(a, error))
-            return false;
-        if (!again)
-            break;
+        if (!error || !rd_kafka_error_is_retriable(error) || is_over(c))
+            return went_well(a, error);
         rd_kafka_error_destroy(error);
     }
-    a->err = cause;
-    return true;
 }
 
 static coordinator_answer work(coordinator *c)
@@ -224,10 +219,7 @@ static coordinator_answer work(coordinator *c)
         a.ok = abort_transaction(c, &a);
         break;
     }
-    rd_kafka_resp_err_t cause = a.err;
     a.ok = a.ok && went_well(&a, rd_kafka_begin_transaction(c->rk));
-    if (a.ok)
-        a.err = cause;
     return a;
 }
 

@@ -25,8 +25,8 @@ typedef struct coordinator_answer {
     bool ok;
     bool
         fenced; /* another producer has the transactional id now, or the brokers ended a transaction that took too long */
-    rd_kafka_resp_err_t
-        err; /* not ok: why; of COORDINATOR_ABORT: what the transaction failed of, if librdkafka knows */
+    rd_kafka_resp_err_t err;   /* not ok: why */
+    rd_kafka_resp_err_t cause; /* of COORDINATOR_ABORT: what the transaction failed of, if librdkafka knows */
     char reason[256];
     coordinator_position position; /* of COORDINATOR_START */
 } coordinator_answer;

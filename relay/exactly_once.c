@@ -123,6 +123,15 @@ static const char *remedy_for(rd_kafka_resp_err_t err)
     }
 }
 
+/* What may not be written to, brokers take into no transaction. Of several topics one that is found innocent later is tried again like the guilty one. */
+static void blame_topic(const transaction *t, int64_t now_us)
+{
+    if (t->refusal < 0 || !refusal_get(t->refusal).of_topic)
+        return;
+    if (t->topic || t->owner)
+        topic_denied(t->topic ? t->topic : t->first_topic, t->refusal, now_us);
+}
+
 /* Nobody here can end the transaction: another leader can, and this relay when it leads anew. */
 static void give_up(relay *y)
 {
@@ -136,6 +145,7 @@ static void give_up(relay *y)
     else
         log_event(LOG_LEVEL_ERROR, "transaction.lost", "transactional_id=%s reason=%s remedy=%s",
                   y->ship.transactional_id, why, remedy_for(t->err));
+    blame_topic(t, clock_now_us());
     relay_lose_session(y, t->fenced ? "its producer was fenced" : "a transaction could not be ended");
 }
 

@@ -48,6 +48,23 @@ static const rd_kafka_resp_err_t of_no_record[] = {
     RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED,
 };
 
+/* What brokers answer when a producer asks for its id, and never of a topic. */
+static bool is_of_producer(rd_kafka_resp_err_t err)
+{
+    switch (err) {
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
+    case RD_KAFKA_RESP_ERR_PRODUCER_FENCED:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID:
+    case RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER:
+    case RD_KAFKA_RESP_ERR_DUPLICATE_SEQUENCE_NUMBER:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static rd_kafka_resp_err_t code_of(int unclear)
 {
     return unclear - (unclear >= UNCLEAR_OF_TOPIC ? UNCLEAR_OF_TOPIC : UNCLEAR) + CODE_LEAST;
@@ -86,7 +103,7 @@ int refusal_at_once(rd_kafka_resp_err_t err)
     if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
         return REFUSAL_TOPIC_MISSING;
     int refusal = refusal_of(err);
-    if (refusal >= 0 || err < CODE_LEAST || err == RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (refusal >= 0 || err < CODE_LEAST || err == RD_KAFKA_RESP_ERR_NO_ERROR || is_of_producer(err))
         return refusal;
     return UNCLEAR_OF_TOPIC + (int)err - CODE_LEAST;
 }

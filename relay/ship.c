@@ -367,8 +367,10 @@ static void note_flight(ship *s, row *r, const rd_kafka_message_t *m, bool answe
 static void note_taken(const row *r, const rd_kafka_message_t *m)
 {
     const first_flight *first = r->alone ? NULL : rd_kafka_topic_opaque(m->rkt);
-    if (first && first->topic)
-        flights_took(&first->topic->flights, m->partition, true);
+    if (!first || !first->topic)
+        return;
+    flights_took(&first->topic->flights, m->partition, true);
+    first->topic->denied_us = 0;
 }
 
 static void acknowledged(ship *s, row *r, const rd_kafka_message_t *m)
@@ -409,8 +411,8 @@ static void failed_in_transaction(ship *s, row *r, const rd_kafka_message_t *m)
     bool first = !x->failed && !s->purging;
     transaction_reported(x, false, refusal);
     r->state = ROW_WAITING;
-    r->partition = m->partition;
     note_flight(s, r, m, false);
+    r->partition = m->partition; /* in the place of the flight */
     if (r->alone)
         s->on_alone_failed(s->on_acked_arg, r, s->purging ? -1 : refusal);
     else if (refusal >= 0 && (x->n_rows == 1 || x->owner || refusal_get(refusal).of_topic))

@@ -16,6 +16,8 @@
 #define ASK_AGAIN_US 100000          /* after a failure that says nothing about the topic */
 #define OLDEST_UNKNOWN_MS 86400000LL /* retention unknown: records up to a day old keep their time */
 #define OLDEST_ANY_MS INT64_MAX
+#define DENIED_LEAST_US 1000000
+#define DENIED_MOST_US 60000000
 
 static size_t slot_of(const char *name, size_t size)
 {
@@ -67,7 +69,7 @@ static void forget(topic *t, void *arg)
         rd_kafka_topic_destroy(t->handle);
     t->handle = NULL;
     t->asking = false;
-    t->ask_at_us = 0;
+    t->ask_at_us = t->denied_until_us;
     t->lane_ship = 0;
     if (t->state == TOPIC_READY)
         t->state = TOPIC_UNKNOWN;
@@ -150,6 +152,7 @@ bool topic_is_away(const topic *t, int64_t now_us)
 /* Of a topic that is refused just now that is known already, and its lane is about to open. */
 void topic_takes(topic *t)
 {
+    t->denied_us = 0;
     if (!t->lane_open && t->state == TOPIC_READY)
         t->head_alone = t->refusal_logged = false;
 }
@@ -331,7 +334,7 @@ static void become_missing(topic_table *table, topic *t, const char *reason, int
     t->ask_at_us = now_us + table->cfg->topic_retry_ms * 1000;
 }
 
-static void become_refused(topic_table *table, topic *t, int refusal, int64_t now_us)
+static void become_refused(topic *t, int refusal, int64_t now_us, int64_t retry_us)
 {
     log_event(
         t->refusal_logged ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR, "topic.refused",
@@ -341,19 +344,29 @@ static void become_refused(topic_table *table, topic *t, int refusal, int64_t no
             ? "see the brokers' log; its events wait in order, and the first is tried again: where it is "
               "at fault, postbus parked discard gives it up"
             : "let the relay write to the topic (ACLs); its events wait in order",
-        (long long)table->cfg->topic_retry_ms);
+        (long long)(retry_us / 1000));
     t->state = TOPIC_MISSING;
     t->refusal = refusal;
-    t->ask_at_us = now_us + table->cfg->topic_retry_ms * 1000;
+    t->ask_at_us = now_us + retry_us;
+    t->refusal_logged = t->head_alone = true;
 }
 
 void topic_refused(topic_table *table, topic *t, int refusal, int64_t now_us)
 {
-    if (refusal == REFUSAL_TOPIC_MISSING)
-        become_missing(table, t, "no such topic", now_us);
-    else
-        become_refused(table, t, refusal, now_us);
+    if (refusal != REFUSAL_TOPIC_MISSING) {
+        become_refused(t, refusal, now_us, table->cfg->topic_retry_ms * 1000);
+        return;
+    }
+    become_missing(table, t, "no such topic", now_us);
     t->refusal_logged = t->head_alone = true;
+}
+
+void topic_denied(topic *t, int refusal, int64_t now_us)
+{
+    int64_t longer_us = t->denied_us * 2 < DENIED_MOST_US ? t->denied_us * 2 : DENIED_MOST_US;
+    t->denied_us = longer_us > DENIED_LEAST_US ? longer_us : DENIED_LEAST_US;
+    t->denied_until_us = now_us + t->denied_us;
+    become_refused(t, refusal, now_us, t->denied_us);
 }
 
 static void described(topic_table *table, topic *t, rd_kafka_t *rk, rd_kafka_queue_t *queue,

@@ -35,6 +35,7 @@ typedef struct topic {
     bool leaderless;          /* a partition had no leader when the brokers were asked last */
     int refusal;              /* why its events are parked: refusal.h */
     bool refusal_logged;
+    int64_t denied_until_us, denied_us; /* topic_denied: until then, and for how long that is */
     int64_t
         oldest_ms; /* records may be this old before the topic's retention or timestamp bounds could delete or refuse them */
 
@@ -77,6 +78,8 @@ typedef struct topic_table {
 topic *topic_find(topic_table *t, const char *name, size_t size);
 /* A broker refuses every event of the topic: they are parked, and it is asked again later. */
 void topic_refused(topic_table *table, topic *t, int refusal, int64_t now_us);
+/* The same, found out at the price of the producer: so seldom that the other topics get on, it is tried again. */
+void topic_denied(topic *t, int refusal, int64_t now_us);
 /* A new producer: handles and knowledge of the old one are void. Lanes stay. */
 void topic_table_forget(topic_table *t);
 /* After that producer has ended: none of its threads asks for a partition any more. */

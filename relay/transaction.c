@@ -22,7 +22,7 @@ static void become_ready(transaction *t)
     t->state = TRANSACTION_READY;
     t->owner = &nobody;
     t->alone = t->failed = t->has_undo = false;
-    t->topic = NULL;
+    t->topic = t->first_topic = NULL;
     t->n_rows = t->n_bytes = 0;
     t->refusal = -1;
 }
@@ -31,8 +31,9 @@ void transaction_start(transaction *t, rd_kafka_t *rk, const char *id, int event
 {
     uint64_t n_committed = t->n_committed, n_aborted = t->n_aborted;
     *t = (transaction){.owner = &nobody,
-                       .most_rows = MOST_ROWS,
+                       .most_rows = t->most_rows ? t->most_rows : MOST_ROWS,
                        .backoff_us = BACKOFF_LEAST_US,
+                       .refusal = -1,
                        .n_committed = n_committed,
                        .n_aborted = n_aborted};
     t->coordinator = coordinator_new(rk, id, event_fd);
@@ -74,7 +75,7 @@ void transaction_sent(transaction *t, const row *r, struct topic *of, int64_t no
         t->state = TRANSACTION_OPEN;
         t->owner = r->page->lane;
         t->alone = !r->page->lane && r->alone;
-        t->topic = of;
+        t->topic = t->first_topic = of;
         t->opened_us = now_us;
     }
     if (t->topic != of)
@@ -244,15 +245,16 @@ static void draw_conclusions(transaction *t, int64_t now_us)
 
 static void take_answer(transaction *t, const coordinator_answer *a, int64_t settle_us, int64_t now_us)
 {
+    if (t->state == TRANSACTION_ABORTING && t->refusal < 0)
+        t->refusal = refusal_of(a->cause);
     if (!a->ok) {
+        draw_conclusions(t, now_us);
         lose(t, a);
     } else if (t->state == TRANSACTION_STARTING) {
         t->position = a->position;
         become_ready(t);
     } else if (t->state == TRANSACTION_IN_DOUBT) {
         committed(t, settle_us, now_us);
-    } else if (t->refusal < 0) {
-        t->refusal = refusal_of(a->err);
     }
 }
 

@@ -29,6 +29,7 @@ typedef struct transaction {
     const void *owner;   /* page.lane of its records: NULL is the flow */
     bool alone;          /* one suspect record of the flow, and no other */
     struct topic *topic; /* of all its records; NULL: of several */
+    struct topic *first_topic;
     size_t n_rows, n_in_flight, n_bytes;
     size_t most_rows;    /* of the flow: fewer after a refusal, to find the record */
     bool abort_answered; /* but records of it are not reported yet */
@@ -49,8 +50,9 @@ typedef struct transaction {
     session_committed_cb *on_committed;
     void *on_committed_arg;
     bool fenced;
-    rd_kafka_resp_err_t err; /* TRANSACTION_LOST */
-    char reason[256];        /* TRANSACTION_LOST: why */
+    rd_kafka_resp_err_t
+        err; /* TRANSACTION_LOST; where that came of a refusal, refusal says so, and whose it may be: topic, else first_topic */
+    char reason[256]; /* TRANSACTION_LOST: why */
     uint64_t n_committed, n_aborted;
 } transaction;
 

@@ -3,6 +3,7 @@
 #include "kafka_admin.h"
 #include "pg_query.h"
 #include "stage.h"
+#include "wait_until.h"
 
 #include <librdkafka/rdkafka.h>
 #include <signal.h>
@@ -249,6 +250,65 @@ static void trying_a_missing_topic_again_disturbs_no_other(void **state)
     outbox_free(o);
 }
 
+/* A topic that "a" may look at and not write to. */
+static char *readable(void)
+{
+    char *topic = kafka_fixture_new_topic(stage_kafka, "readable", 12, NULL);
+    allow("somebody", RD_KAFKA_RESOURCE_TOPIC, topic, RD_KAFKA_ACL_OPERATION_WRITE);
+    allow("a", RD_KAFKA_RESOURCE_TOPIC, topic, RD_KAFKA_ACL_OPERATION_DESCRIBE);
+    return topic;
+}
+
+static void publish_without_key(const outbox *o, const char *topic)
+{
+    pg_run(o->conn, "INSERT INTO postbus.outbox (topic, value) VALUES ('%s', 'v')", topic);
+    expect_sql(o->conn, "SELECT (pending = 0)::int FROM postbus.backlog()");
+}
+
+/* How many topics wait since they may not be written to. */
+static int64_t n_denied(const outbox *o)
+{
+    return pg_number(
+        o->conn, "SELECT count(DISTINCT topic) FROM postbus.parked WHERE reason = 'topic_not_authorized'");
+}
+
+/* What was made last is denied last: brokers take up in their order what they are told. */
+static void expect_denied(const outbox *o, const char *last)
+{
+    int64_t until_ms = wait_now_ms() + SOON_MS;
+    do
+        publish_without_key(o, last);
+    while (n_denied(o) == 0 && wait_now_ms() < until_ms);
+}
+
+/* The brokers take such topics into no transaction; where that has nothing else in it, it cannot even be aborted. */
+static void topics_that_may_be_seen_and_not_written_hold_up_no_other(void **state)
+{
+    enum { N_TOPICS = 6 };
+    const char *delivery = *state;
+    char *denied[N_TOPICS];
+    outbox *o = outbox_new();
+    for (int i = 0; i < N_TOPICS; i++)
+        denied[i] = readable();
+    proc_fixture *relay = relay_of(o, "a", delivery, NULL);
+    expect_denied(o, denied[N_TOPICS - 1]);
+    for (int i = 0; i < N_TOPICS - 1; i++)
+        publish_without_key(o, denied[i]);
+    publish(o->conn, o->topic, NULL, 20);
+    expect_sql(o->conn, "SELECT (pending = 0)::int FROM postbus.backlog()");
+    assert_int_equal(n_denied(o), N_TOPICS);
+    expect_each_committed_once(o, o->topic);
+    for (int i = 0; i < N_TOPICS; i++)
+        allow("a", RD_KAFKA_RESOURCE_TOPIC, denied[i], RD_KAFKA_ACL_OPERATION_WRITE);
+    expect_drained(o);
+    relay_stop(relay);
+    for (int i = 0; i < N_TOPICS; i++) {
+        expect_each_committed_once(o, denied[i]);
+        free(denied[i]);
+    }
+    outbox_free(o);
+}
+
 int main(void)
 {
     const struct CMUnitTest when_all_is_free[] = {
@@ -259,6 +319,10 @@ int main(void)
         cmocka_unit_test_prestate(trying_a_refused_topic_again_disturbs_no_other,
                                   (void *)(uintptr_t) "--delivery=at_least_once"),
         cmocka_unit_test_prestate(trying_a_refused_topic_again_disturbs_no_other,
+                                  (void *)(uintptr_t) "--delivery=exactly_once"),
+        cmocka_unit_test_prestate(topics_that_may_be_seen_and_not_written_hold_up_no_other,
+                                  (void *)(uintptr_t) "--delivery=at_least_once"),
+        cmocka_unit_test_prestate(topics_that_may_be_seen_and_not_written_hold_up_no_other,
                                   (void *)(uintptr_t) "--delivery=exactly_once"),
         cmocka_unit_test(without_the_rights_to_its_position_the_relay_does_not_lead_and_says_which),
     };
