@@ -98,7 +98,7 @@ static inline pbus_outcome pbus_ack(void)
 static inline pbus_outcome pbus_retry(const char *reason, int64_t delay_ms)
 {
     pbus_outcome outcome = {PBUS_RETRY, delay_ms, {0}};
-    snprintf(outcome.reason, sizeof outcome.reason, "%s", reason ? reason : "");
+    snprintf(outcome.reason, sizeof outcome.reason, "%.*s", PBUS_REASON_SIZE - 1, reason ? reason : "");
     return outcome;
 }
 
@@ -106,7 +106,7 @@ static inline pbus_outcome pbus_retry(const char *reason, int64_t delay_ms)
 static inline pbus_outcome pbus_dead(const char *reason)
 {
     pbus_outcome outcome = {PBUS_DEAD, -1, {0}};
-    snprintf(outcome.reason, sizeof outcome.reason, "%s", reason ? reason : "");
+    snprintf(outcome.reason, sizeof outcome.reason, "%.*s", PBUS_REASON_SIZE - 1, reason ? reason : "");
     return outcome;
 }
 
@@ -344,7 +344,8 @@ extern "C" {
  * list_version says, and starts to work it. A subscription that such a one has ended is told of as
  * PBUS_NOTICE_UNSUBSCRIBED, during the call, and not worked.
  *
- * A failure leaves nothing started, and the list in the database as it was. That the brokers cannot be reached
+ * A failure leaves nothing started, and the list in the database as it was; where no thread can be started
+ * (PBUS_ERROR_MEMORY) that is the new one already. That the brokers cannot be reached
  * is no failure: it is told as a notice, and tried until they can.
  *   options     read during the call; what it points to is copied, but for functions and their arguments
  *   out_worker  caller's; not NULL; the worker is to be released with pbus_worker_free
