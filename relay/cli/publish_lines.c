@@ -99,6 +99,25 @@ static json_t *object_of(const feed *f, const char *line, size_t size)
     return object;
 }
 
+static bool is_number(const char *text, double number)
+{
+    double read = strtod(text, NULL);
+    return memcmp(&read, &number, sizeof read) == 0;
+}
+
+/* A real has as few digits as tell it from all others: 1.1, and not 1.1000000000000001. For the caller to free; NULL: no memory. */
+static char *scalar_text(const json_t *scalar)
+{
+    char *text = json_dumps(scalar, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+    for (size_t digits = 16;
+         text && json_is_real(scalar) && !is_number(text, json_real_value(scalar)) && digits <= 17;
+         digits++) {
+        free(text);
+        text = json_dumps(scalar, JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits));
+    }
+    return text;
+}
+
 /* The member named by --key-field: text as it is, numbers and booleans as JSON writes them. */
 static bool add_key_of(feed *f, const char *line, size_t size)
 {
@@ -114,7 +133,7 @@ static bool add_key_of(feed *f, const char *line, size_t size)
     else if (json_is_string(member))
         ok = bytes_array_add(&f->keys, json_string_value(member), json_string_length(member));
     else if (json_is_number(member) || json_is_boolean(member)) {
-        char *text = json_dumps(member, JSON_ENCODE_ANY);
+        char *text = scalar_text(member);
         ok = text && bytes_array_add(&f->keys, text, strlen(text));
         free(text);
     } else

@@ -115,12 +115,13 @@ static void the_key_is_a_member_of_the_line(void **state)
     stage_expect(
         0,
         stage_shell(
-            "printf '%s\\n' '{\"k\": \"a b\"}' '{\"k\": 7}' '{\"k\": true}' '{\"k\": 1.5}' '{\"k\": \"\"}' | "
+            "printf '%s\\n' '{\"k\": \"a b\"}' '{\"k\": 7}' '{\"k\": true}' '{\"k\": 1.5}' '{\"k\": \"\"}' "
+            "'{\"k\": 19.99}' '{\"k\": 0.30000000000000004}' | "
             "\"$POSTBUS\" publish keys --lines --key-field k"));
     char *all = pg_text(
         conn,
         "SELECT string_agg(encode(key, 'escape'), '|' ORDER BY id) FROM postbus.outbox WHERE topic = 'keys'");
-    assert_string_equal(all, "a b|7|true|1.5|");
+    assert_string_equal(all, "a b|7|true|1.5||19.99|0.30000000000000004");
     free(all);
 }
 
