@@ -339,6 +339,7 @@ static int judge(const alone *a, alone_key *k, const row *r, int unclear, int64_
     return takes_others(d, &t->flights) ? unclear : refusal_of_whole_topic(unclear);
 }
 
+/* What is taken back with its producer has not been tried: that begins nothing anew. */
 static void note_failed(const alone *a, alone_key *k, const row *r, bool answered)
 {
     topic *t = k->first->topic;
@@ -347,6 +348,8 @@ static void note_failed(const alone *a, alone_key *k, const row *r, bool answere
         return;
     }
     flights_failed(&t->flights, k->flight, a->ship->now_us);
+    if (a->ship->purging)
+        return;
     flights_forget_refusals(&t->flights, r->partition);
     k->doubt = (doubt){0};
 }

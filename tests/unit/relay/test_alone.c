@@ -142,7 +142,7 @@ static bool all_reported(void *arg)
 static void send_once(stage *s, rd_kafka_resp_err_t err)
 {
     if (err)
-        rd_kafka_mock_push_request_errors(s->mock, PRODUCE, 1, err);
+        rd_kafka_mock_broker_push_request_error_rtts(s->mock, 1, PRODUCE, 1, err, 0);
     s->told_us += STEP_US;
     alone_step(&s->alone, s->told_us);
     assert_true(wait_until(all_reported, s, SOON_MS));
@@ -329,6 +329,45 @@ static void what_is_given_back_keeps_what_is_known_of_it(void **state)
     assert_false(refusal_get(s->refusal).of_topic);
 }
 
+static bool has_come(void *arg)
+{
+    const stage *s = arg;
+    size_t n_left = 1;
+    rd_kafka_mock_broker_error_stack_cnt(s->mock, 1, PRODUCE, &n_left);
+    return n_left == 0;
+}
+
+/* The broker has it, and does not say so. */
+static void send_and_take_back(stage *s)
+{
+    rd_kafka_mock_broker_push_request_error_rtts(s->mock, 1, PRODUCE, 1, RD_KAFKA_RESP_ERR_NO_ERROR, SOON_MS);
+    s->told_us += STEP_US;
+    alone_step(&s->alone, s->told_us);
+    assert_int_equal(s->alone.n_in_flight, 1);
+    assert_true(wait_until(has_come, s, SOON_MS));
+    ship_reset_alone(&s->ship, 0);
+    assert_int_equal(s->alone.n_in_flight, 0);
+    alone_rewind(&s->alone);
+}
+
+/* Likewise where the second producer is renewed, and has it on its way. */
+static void what_is_taken_back_keeps_what_is_known_of_it(void **state)
+{
+    stage *s = *state;
+    s->page->lane = NULL;
+    for (int i = 1; i < N_ROWS && s->refusal < 0; i++) {
+        s->page->rows[0].clear = s->page->rows[i].clear = true;
+        add(s, 0);
+        add(s, i);
+        send_once(s, RD_KAFKA_RESP_ERR_UNKNOWN);
+        if (s->refusal < 0)
+            send_and_take_back(s);
+    }
+    assert_int_equal(s->told_us, 1 + 9 * STEP_US);
+    assert_true(s->refusal >= 0);
+    assert_false(refusal_get(s->refusal).of_topic);
+}
+
 /* It has had its time in the flow; while it is tried, no wish could be carried out. */
 static void the_first_of_a_lane_that_waits_gets_no_time_of_its_own(void **state)
 {
@@ -391,6 +430,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_partition_that_takes_nothing_is_not_the_topic_for_what_has_no_key,
                                         open_stage, close_stage),
         cmocka_unit_test_setup_teardown(what_is_given_back_keeps_what_is_known_of_it, open_stage,
+                                        close_stage),
+        cmocka_unit_test_setup_teardown(what_is_taken_back_keeps_what_is_known_of_it, open_stage,
                                         close_stage),
         cmocka_unit_test_setup_teardown(the_first_of_a_lane_that_waits_gets_no_time_of_its_own, open_stage,
                                         close_stage),
