@@ -149,11 +149,10 @@ static void commits_that_waited_for_no_disk_are_made_again_where_they_are_lost(v
     pbus_subscription sub = stage_subscription(s, counted_insert);
     wait_for_no_disk(s);
     atomic_store(&n_calls, 0);
-    stage_start(s, &sub, 1);
-    stage_expect_notice(s, PBUS_NOTICE_ASSIGNED);
     pid_t writer =
         (pid_t)pg_number(s->conn, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'");
     assert_int_equal(kill(writer, SIGSTOP), 0);
+    stage_start(s, &sub, 1);
     stage_produce_many(s->topic, n, N_KEYS);
     wait_for_effects(s, n);
     assert_int_equal(atomic_load(&n_calls), n);
