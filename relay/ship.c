@@ -370,7 +370,7 @@ static void note_taken(const row *r, const rd_kafka_message_t *m)
     if (!first || !first->topic)
         return;
     flights_took(&first->topic->flights, m->partition, true);
-    first->topic->denied_us = 0;
+    topic_takes(first->topic);
 }
 
 static void acknowledged(ship *s, row *r, const rd_kafka_message_t *m)

@@ -205,6 +205,18 @@ static void an_acknowledgement_tells_of_a_broker(void **state)
     assert_false(s->ship.down_logged);
 }
 
+/* Without a lane nothing else would end it. */
+static void an_acknowledgement_ends_what_is_remembered_of_a_refusal(void **state)
+{
+    stage *s = *state;
+    assert_true(wait_until(is_ready, s, SOON_MS));
+    topic *t = topic_find(&s->ship.topics, "t", 1);
+    t->refusal_logged = t->head_alone = true;
+    assert_true(wait_until(all_acknowledged, s, SOON_MS));
+    assert_false(t->refusal_logged);
+    assert_false(t->head_alone);
+}
+
 static void a_setting_that_librdkafka_refuses_is_refused_with_its_reason(void **state)
 {
     (void)state;
@@ -229,6 +241,8 @@ int main(void)
                                         open_stage, close_stage),
         cmocka_unit_test_setup_teardown(a_reset_leaves_no_row_with_the_producer, open_stage, close_stage),
         cmocka_unit_test_setup_teardown(an_acknowledgement_tells_of_a_broker, open_stage, close_stage),
+        cmocka_unit_test_setup_teardown(an_acknowledgement_ends_what_is_remembered_of_a_refusal, open_stage,
+                                        close_stage),
         cmocka_unit_test(a_setting_that_librdkafka_refuses_is_refused_with_its_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
