@@ -15,6 +15,7 @@ static const refusal_reason refusals[] = {
     [REFUSAL_BEHIND_STOP] = {RD_KAFKA_RESP_ERR_NO_ERROR, "topic_stopped", false},
     [REFUSAL_MALFORMED] = {RD_KAFKA_RESP_ERR_NO_ERROR, "malformed_headers", false},
     [REFUSAL_MISFIT] = {RD_KAFKA_RESP_ERR_NO_ERROR, "schema_misfit", false},
+    [REFUSAL_BY_POLICY] = {RD_KAFKA_RESP_ERR_POLICY_VIOLATION, "policy_violation", true},
     {RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, "record_too_large", false},
     {RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE, "record_too_large", false},
     {RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE, "record_too_large", false},
@@ -102,6 +103,9 @@ int refusal_at_once(rd_kafka_resp_err_t err)
 {
     if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
         return REFUSAL_TOPIC_MISSING;
+    if (err ==
+        RD_KAFKA_RESP_ERR_POLICY_VIOLATION) /* of how it is to be created: no broker has seen a record */
+        return REFUSAL_BY_POLICY;
     int refusal = refusal_of(err);
     if (refusal >= 0 || err < CODE_LEAST || err == RD_KAFKA_RESP_ERR_NO_ERROR || is_of_producer(err))
         return refusal;

@@ -334,17 +334,21 @@ static void become_missing(topic_table *table, topic *t, const char *reason, int
     t->ask_at_us = now_us + table->cfg->topic_retry_ms * 1000;
 }
 
+static const char *remedy_for(int refusal)
+{
+    if (refusal == REFUSAL_BY_POLICY)
+        return "create the topic as the cluster's policy wants it; its events wait in order";
+    if (refusal_is_unclear(refusal))
+        return "see the brokers' log; its events wait in order, and the first is tried again: where it is "
+               "at fault, postbus parked discard gives it up";
+    return "let the relay write to the topic (ACLs); its events wait in order";
+}
+
 static void become_refused(topic *t, int refusal, int64_t now_us, int64_t retry_us)
 {
-    log_event(
-        t->refusal_logged ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR, "topic.refused",
-        "topic=%s reason=%s code=%d remedy=%s retry_ms=%lld", t->name, refusal_get(refusal).reason,
-        (int)refusal_get(refusal).err,
-        refusal_is_unclear(refusal)
-            ? "see the brokers' log; its events wait in order, and the first is tried again: where it is "
-              "at fault, postbus parked discard gives it up"
-            : "let the relay write to the topic (ACLs); its events wait in order",
-        (long long)(retry_us / 1000));
+    log_event(t->refusal_logged ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR, "topic.refused",
+              "topic=%s reason=%s code=%d remedy=%s retry_ms=%lld", t->name, refusal_get(refusal).reason,
+              (int)refusal_get(refusal).err, remedy_for(refusal), (long long)(retry_us / 1000));
     t->state = TOPIC_MISSING;
     t->refusal = refusal;
     t->ask_at_us = now_us + retry_us;

@@ -275,6 +275,21 @@ static void where_some_partitions_refuse_their_topic_waits_as_one(void **state)
     end_with_partitions_well(o, relay);
 }
 
+/* What brokers say of a topic is no fault of a record. */
+static void a_topic_that_a_policy_forbids_waits_and_none_of_its_events_is_blamed(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new_of(topic_of(0)); /* an error comes without partitions */
+    rd_kafka_mock_topic_set_error(mock, o->topic, RD_KAFKA_RESP_ERR_POLICY_VIOLATION);
+    proc_fixture *relay = relay_start_leading(o, flags);
+    publish(o->conn, o->topic, NULL, N);
+    expect_sql(o->conn, "SELECT (pending = 0 AND parked = 100)::int FROM postbus.backlog()");
+    pg_expect(o->conn, "policy_violation/44/topic",
+              "SELECT DISTINCT concat_ws('/', reason, error_code, waits_for) FROM postbus.parked");
+    relay_stop(relay);
+    outbox_free(o);
+}
+
 int main(void)
 {
     cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
@@ -284,6 +299,7 @@ int main(void)
         cmocka_unit_test(a_short_fault_parks_nothing),
         cmocka_unit_test(what_is_refused_after_a_redrive_that_was_refused_and_then_taken_is_told_again),
         cmocka_unit_test(a_topic_of_which_brokers_say_an_error_that_passes_holds_up_no_other),
+        cmocka_unit_test(a_topic_that_a_policy_forbids_waits_and_none_of_its_events_is_blamed),
         cmocka_unit_test(where_all_partitions_refuse_nothing_needs_a_person),
         cmocka_unit_test(where_some_partitions_refuse_their_topic_waits_as_one),
     };
