@@ -103,8 +103,7 @@ int refusal_at_once(rd_kafka_resp_err_t err)
 {
     if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
         return REFUSAL_TOPIC_MISSING;
-    if (err ==
-        RD_KAFKA_RESP_ERR_POLICY_VIOLATION) /* of how it is to be created: no broker has seen a record */
+    if (err == RD_KAFKA_RESP_ERR_POLICY_VIOLATION) /* which forbids to create it */
         return REFUSAL_BY_POLICY;
     int refusal = refusal_of(err);
     if (refusal >= 0 || err < CODE_LEAST || err == RD_KAFKA_RESP_ERR_NO_ERROR || is_of_producer(err))

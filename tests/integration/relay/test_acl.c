@@ -309,6 +309,62 @@ static void topics_that_may_be_seen_and_not_written_hold_up_no_other(void **stat
     outbox_free(o);
 }
 
+/* Events of a missing topic wait in its lane; this one waits for an operator. */
+static void park_for_an_operator(const outbox *o, const char *topic)
+{
+    proc_fixture *relay = relay_of(o, "a", NULL, NULL);
+    publish(o->conn, topic, "k", 1);
+    expect_sql(o->conn, "SELECT (pending = 0 AND parked = 1)::int FROM postbus.backlog()");
+    relay_stop(relay);
+    pg_run(o->conn,
+           "UPDATE postbus.parked SET waits_for = 'operator', reason = 'record_too_large', queue = id");
+}
+
+static void a_redrive_that_finds_its_topic_missing_stays_wished_for(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    char *wanted = kafka_fixture_new_name("wanted");
+    allow("somebody", RD_KAFKA_RESOURCE_TOPIC, wanted, RD_KAFKA_ACL_OPERATION_DESCRIBE_CONFIGS);
+    allow("a", RD_KAFKA_RESOURCE_TOPIC, wanted, RD_KAFKA_ACL_OPERATION_WRITE);
+    park_for_an_operator(o, wanted);
+    redrive_all(o);
+    proc_fixture *relay = relay_of(o, "a", "--log-level", "debug");
+    for (int attempt = 0; attempt < 3; attempt++)
+        proc_fixture_expect_log(relay, "topic.missing", SOON_MS);
+    pg_expect(
+        o->conn, "operator/record_too_large/1",
+        "SELECT concat_ws('/', waits_for, reason, (SELECT count(*) FROM postbus.wish)) FROM postbus.parked");
+    kafka_fixture_create_topic(stage_kafka, wanted, 1, NULL);
+    expect_drained(o);
+    expect_each_arrived_once(o, wanted);
+    pg_expect(o->conn, "0", "SELECT count(*) FROM postbus.wish");
+    relay_stop(relay);
+    free(wanted);
+    outbox_free(o);
+}
+
+/* So many that librdkafka hears of it while they are handed over: some are with it, and what comes behind them is parked at once. */
+static void a_topic_that_is_refused_in_the_middle_of_a_transaction_keeps_its_order(void **state)
+{
+    (void)state;
+    enum { MANY = 20000 };
+    outbox *o = outbox_new();
+    char *denied = kafka_fixture_new_topic(stage_kafka, "denied", 1, NULL);
+    allow("somebody", RD_KAFKA_RESOURCE_TOPIC, denied, RD_KAFKA_ACL_OPERATION_WRITE);
+    publish(o->conn, denied, NULL, MANY);
+    publish(o->conn, o->topic, NULL, 20);
+    proc_fixture *relay = relay_of(o, "a", "--delivery", "exactly_once");
+    expect_sql(o->conn, "SELECT (pending = 0 AND parked = 20000)::int FROM postbus.backlog()");
+    expect_each_committed_once(o, o->topic);
+    allow("a", RD_KAFKA_RESOURCE_TOPIC, denied, RD_KAFKA_ACL_OPERATION_WRITE);
+    expect_drained(o);
+    expect_each_committed_once(o, denied);
+    relay_stop(relay);
+    free(denied);
+    outbox_free(o);
+}
+
 int main(void)
 {
     const struct CMUnitTest when_all_is_free[] = {
@@ -325,6 +381,8 @@ int main(void)
         cmocka_unit_test_prestate(topics_that_may_be_seen_and_not_written_hold_up_no_other,
                                   (void *)(uintptr_t) "--delivery=exactly_once"),
         cmocka_unit_test(without_the_rights_to_its_position_the_relay_does_not_lead_and_says_which),
+        cmocka_unit_test(a_redrive_that_finds_its_topic_missing_stays_wished_for),
+        cmocka_unit_test(a_topic_that_is_refused_in_the_middle_of_a_transaction_keeps_its_order),
     };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(a_topic_that_may_not_be_written_waits_in_its_lane_and_no_other_does,
