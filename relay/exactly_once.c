@@ -126,7 +126,7 @@ static const char *remedy_for(rd_kafka_resp_err_t err)
 /* What may not be written to, brokers take into no transaction. Of several topics one that is found innocent later is tried again like the guilty one. */
 static void blame_topic(const transaction *t, int64_t now_us)
 {
-    if (t->refusal < 0 || !refusal_get(t->refusal).of_topic)
+    if (t->err != RD_KAFKA_RESP_ERR_INVALID_TXN_STATE || t->refusal < 0 || !refusal_get(t->refusal).of_topic)
         return;
     if (t->topic || t->owner)
         topic_denied(t->topic ? t->topic : t->first_topic, t->refusal, now_us);

@@ -207,13 +207,16 @@ static void lane_close(lane *l)
 static pbus_status lane_open(lane *l, pbus_error *err)
 {
     feed *f = l->feed;
-    bool holds;
+    bool holds, waits = true;
     pbus_status status =
         session_open(&l->session, f->cfg->conninfo, feed_session_name(f, "lane").text, 0, err);
     if (status == PBUS_OK)
         status = ledger_holds(&l->session, f->id, f->cfg->application, f->sub->key, &holds, err);
     if (status == PBUS_OK)
         status = ledger_prepare(&l->session, err);
+    if (status == PBUS_OK)
+        status = session_waits_for_disk(&l->session, &waits, err);
+    l->unflushed = !waits;
     if (status != PBUS_OK) {
         session_close(&l->session);
         return status;
@@ -251,8 +254,13 @@ pbus_status lane_reopen(lane *l, pbus_error *err)
     if (PQstatus(l->session.conn) == CONNECTION_BAD && session_failure(&l->session, NULL, &lost) != PBUS_OK)
         feed_tell(l->feed, PBUS_NOTICE_DATABASE, NULL, 0, "%s", lost.message);
     lane_interrupt(l);
+    bool went_back = l->unflushed && PQstatus(l->session.conn) == CONNECTION_BAD;
     lane_close(l);
     feed_lose(l->feed);
+    if (went_back)
+        return failure(
+            err, PBUS_ERROR_CONNECTION,
+            "commits that waited for no disk may be lost with the session: what they did is read again");
     if (feed_is_abandoned(l->feed))
         return failure(err, PBUS_ERROR_CONNECTION, "the worker ends: no further session is opened");
     return lane_open(l, err);

@@ -20,6 +20,7 @@ struct lane {
     claim_state *states;         /* likewise */
     event **plain;               /* likewise: those of them that a handler gets at once */
     const pbus_delivery **views; /* likewise: what it sees of them */
+    bool unflushed;              /* what its session has committed may go with the server */
     size_t pace;                 /* how many go into a transaction at this moment */
     size_t n_sure, n_singly;     /* after a failure: so many may go together, and then so many one by one */
     int64_t handling_ms;         /* how long the handlers of the last transaction took */
@@ -52,7 +53,8 @@ const event *lane_peek(lane *l);
 
 uint32_t lane_random(lane *l);
 
-/* Ends what the lane's session is doing, and opens another one, unless the handlers are abandoned; what was done by it is not counted on. */
+/* Ends what the lane's session is doing, and opens another one, unless the handlers are abandoned; what was done by it is not counted on. Where the session was
+ * lost, and commits that waited for no disk with it, it is PBUS_ERROR_CONNECTION: an attempt is written down behind what came before it, which may be gone. */
 PBUS_MUST_USE pbus_status lane_reopen(lane *l, pbus_error *err);
 
 #endif

@@ -69,18 +69,24 @@ static pbus_status look(reader *r, pbus_error *err)
     return PBUS_OK;
 }
 
+/* Where reading begins, and goes on, is on disk before anything is handled there, or passed by: it tells what is to be handled again after a crash. */
+static pbus_status open_session(reader *r, pbus_error *err)
+{
+    feed *f = r->feed;
+    pbus_status status =
+        session_open(&r->session, f->cfg->conninfo, feed_session_name(f, "reader").text, STATEMENT_MS, err);
+    return status == PBUS_OK ? session_wait_for_disk(&r->session, err) : status;
+}
+
 /* Looks each time: the database that is there now may be an earlier one. */
 static bool connected(reader *r)
 {
     pbus_error err;
-    feed *f = r->feed;
     if (r->session.conn)
         return true;
     if (feed_now_ms() < r->connect_at_ms)
         return false;
-    if (session_open(&r->session, f->cfg->conninfo, feed_session_name(f, "reader").text, STATEMENT_MS,
-                     &err) == PBUS_OK &&
-        look(r, &err) == PBUS_OK)
+    if (open_session(r, &err) == PBUS_OK && look(r, &err) == PBUS_OK)
         return true;
     database_failed(r, &err);
     return false;

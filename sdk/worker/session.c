@@ -121,6 +121,24 @@ pbus_status session_execute(session *s, const char *sql, pbus_error *err)
     return status;
 }
 
+pbus_status session_wait_for_disk(session *s, pbus_error *err)
+{
+    return session_execute(s,
+                           "SELECT set_config('synchronous_commit', 'on', false) WHERE "
+                           "current_setting('synchronous_commit') = 'off'",
+                           err);
+}
+
+pbus_status session_waits_for_disk(session *s, bool *out, pbus_error *err)
+{
+    PGresult *result = PQexec(s->conn, "SELECT current_setting('synchronous_commit') <> 'off'");
+    pbus_status status =
+        PQresultStatus(result) == PGRES_TUPLES_OK ? PBUS_OK : session_failure(s, result, err);
+    *out = status == PBUS_OK && PQgetvalue(result, 0, 0)[0] == 't';
+    PQclear(result);
+    return status;
+}
+
 /* Nothing is known of this connection any more. */
 static pbus_status lost(const session *s, pbus_error *err)
 {

@@ -32,6 +32,11 @@ PBUS_MUST_USE pbus_status session_configure(session *s, const char *name, int64_
                                             pbus_error *err);
 void session_close(session *s);
 
+/* What it commits is on disk then, whatever synchronous_commit says of its other sessions; and with it what others committed before. */
+PBUS_MUST_USE pbus_status session_wait_for_disk(session *s, pbus_error *err);
+/* *out false: what it commits may go with the server. */
+PBUS_MUST_USE pbus_status session_waits_for_disk(session *s, bool *out, pbus_error *err);
+
 /* Prepares n statements, which run for less by their names from then on. */
 PBUS_MUST_USE pbus_status session_prepare(session *s, const statement *statements, size_t n, pbus_error *err);
 

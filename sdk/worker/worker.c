@@ -166,16 +166,6 @@ static pbus_status check_outlets(const pbus_worker *w, session *s, pbus_error *e
     return PBUS_OK;
 }
 
-/* Events may be handled again after a crash of the server, but by whom? A list that was lost with it would be subscribed by nobody until the worker is
- * started again. */
-static pbus_status wait_for_disk(session *s, pbus_error *err)
-{
-    return session_execute(s,
-                           "SELECT set_config('synchronous_commit', 'on', false) WHERE "
-                           "current_setting('synchronous_commit') = 'off'",
-                           err);
-}
-
 static pbus_status subscribe(pbus_worker *w, pbus_error *err)
 {
     session s = {NULL};
@@ -190,8 +180,8 @@ static pbus_status subscribe(pbus_worker *w, pbus_error *err)
     pbus_status status = session_open(&s, w->cfg.conninfo, "postbus subscribe", 0, err);
     if (status == PBUS_OK)
         status = check_outlets(w, &s, err);
-    if (status == PBUS_OK)
-        status = wait_for_disk(&s, err);
+    if (status == PBUS_OK) /* a list that was lost with the server would have nobody who reads for it */
+        status = session_wait_for_disk(&s, err);
     if (status == PBUS_OK)
         status = session_run(&s, &one, 1, &rows, err);
     if (status == PBUS_OK)

@@ -164,6 +164,37 @@ static void commits_that_waited_for_no_disk_are_made_again_where_they_are_lost(v
     assert_true(atomic_load(&n_calls) > n);
 }
 
+/* Does its work, and finds out that the server is another one meanwhile. */
+static pbus_outcome gated_and_asks(const pbus_delivery *event, PGconn *tx, void *arg)
+{
+    pbus_outcome outcome = stage_gated(event, tx, arg);
+    for (int i = 0; i < 2; i++) /* libpq takes a connection for lost at the second failure */
+        PQclear(PQexec(tx, "SELECT 1"));
+    return outcome;
+}
+
+static void an_attempt_that_met_the_crash_comes_behind_what_was_lost_in_it(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, gated_and_asks);
+    wait_for_no_disk(s);
+    pid_t writer =
+        (pid_t)pg_number(s->conn, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'");
+    assert_int_equal(kill(writer, SIGSTOP), 0);
+    stage_start(s, &sub, 1);
+    stage_expect_notice(s, PBUS_NOTICE_ASSIGNED);
+    stage_produce(s->topic, "k", "lost:1", NULL, NULL);
+    wait_for_effects(s, 1);
+    stage_produce(s->topic, "k", "wait:2", NULL, NULL);
+    stage_expect_at_gate(s);
+    pg_fixture_stop(stage_server, PG_STOP_IMMEDIATE);
+    pg_fixture_start(stage_server);
+    PQfinish(s->conn);
+    s->conn = pg_fixture_connect(stage_server, "billing", NULL);
+    stage_open_gate(s);
+    expect_exactly(s, 2);
+}
+
 static bool has_queued_two(void *arg)
 {
     stage *s = arg;
@@ -451,6 +482,7 @@ int main(void)
         STAGE_TEST(a_member_that_was_frozen_holds_up_nobody_and_repeats_nothing),
         STAGE_TEST(a_database_that_dies_and_comes_back_changes_nothing),
         STAGE_TEST(commits_that_waited_for_no_disk_are_made_again_where_they_are_lost),
+        STAGE_TEST(an_attempt_that_met_the_crash_comes_behind_what_was_lost_in_it),
         STAGE_TEST(an_event_that_was_claimed_and_is_not_begun_is_handled_later),
         STAGE_TEST(a_restored_database_replays_what_it_lacks),
         STAGE_TEST(the_example_counts_each_event_once_and_ends_when_it_is_told),
