@@ -183,7 +183,7 @@ static void a_topic_of_which_brokers_say_an_error_that_passes_holds_up_no_other(
     enum { N_TRIES = 5 };
     static const char *const telling[] = {"--log-level=debug", NULL};
     outbox *o = outbox_new_of(topic_of(0)); /* an error comes without partitions */
-    char *other = topic_of(1);
+    char *other = topic_led_by(WELL);
     rd_kafka_mock_topic_set_error(mock, o->topic, RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE);
     proc_fixture *relay = relay_start_leading(o, telling);
     publish(o->conn, o->topic, NULL, N);
