@@ -149,9 +149,12 @@ static void give_up(relay *y)
     relay_lose_session(y, t->fenced ? "its producer was fenced" : "a transaction could not be ended");
 }
 
+/* What an abort that is under way finds out is waited for: it says whose fault the loss is. */
 static bool is_lost(relay *y)
 {
-    return y->ship.broken || open_one(y)->state == TRANSACTION_LOST;
+    const transaction *t = open_one(y);
+    bool finds_out = t->state == TRANSACTION_ABORTING && !t->abort_answered;
+    return t->state == TRANSACTION_LOST || (y->ship.broken && !finds_out);
 }
 
 static void tell_of_waiting(relay *y, int64_t now_us)

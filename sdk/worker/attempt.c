@@ -137,6 +137,28 @@ static bool commit_handled(attempt *a, pbus_status *out_status, pbus_error *err)
     return false;
 }
 
+/* With the session the server may have been lost, and commits that waited for no disk: what came before an event that was read is not there any more, and
+ * would come behind it; of one that had waited, the number may be another's. All is read again then, and the attempt does not count. */
+static pbus_status expect_unchanged(attempt *a, pbus_error *err)
+{
+    bool is_there = false;
+    pbus_status status = a->e->n ? ledger_waits(&a->l->session, a->e, &is_there, err) : PBUS_OK;
+    if (status != PBUS_OK || is_there)
+        return status;
+    return failure(err, PBUS_ERROR_CONNECTION,
+                   "a session was lost, or left in the middle of something, and with it perhaps commits that "
+                   "waited for no disk: what they did is read again");
+}
+
+static pbus_status replace_session(attempt *a, pbus_error *err)
+{
+    bool was_unflushed = a->l->unflushed;
+    pbus_status status = lane_reopen(a->l, err);
+    if (status == PBUS_OK && (was_unflushed || a->l->unflushed))
+        status = expect_unchanged(a, err);
+    return status;
+}
+
 pbus_status attempt_undo(attempt *a, pbus_error *err)
 {
     session *s = &a->l->session;
@@ -160,7 +182,7 @@ pbus_status attempt_undo(attempt *a, pbus_error *err)
     if ((state == PQTRANS_INTRANS || state == PQTRANS_INERROR) &&
         PQpipelineStatus(s->conn) == PQ_PIPELINE_OFF)
         return session_execute(s, "ROLLBACK", err);
-    return lane_reopen(a->l, err);
+    return replace_session(a, err);
 }
 
 int64_t attempt_delay_ms(lane *l, const event *e, const pbus_outcome *outcome)

@@ -254,13 +254,8 @@ pbus_status lane_reopen(lane *l, pbus_error *err)
     if (PQstatus(l->session.conn) == CONNECTION_BAD && session_failure(&l->session, NULL, &lost) != PBUS_OK)
         feed_tell(l->feed, PBUS_NOTICE_DATABASE, NULL, 0, "%s", lost.message);
     lane_interrupt(l);
-    bool went_back = l->unflushed && PQstatus(l->session.conn) == CONNECTION_BAD;
     lane_close(l);
     feed_lose(l->feed);
-    if (went_back)
-        return failure(
-            err, PBUS_ERROR_CONNECTION,
-            "commits that waited for no disk may be lost with the session: what they did is read again");
     if (feed_is_abandoned(l->feed))
         return failure(err, PBUS_ERROR_CONNECTION, "the worker ends: no further session is opened");
     return lane_open(l, err);

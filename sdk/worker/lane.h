@@ -53,8 +53,7 @@ const event *lane_peek(lane *l);
 
 uint32_t lane_random(lane *l);
 
-/* Ends what the lane's session is doing, and opens another one, unless the handlers are abandoned; what was done by it is not counted on. Where the session was
- * lost, and commits that waited for no disk with it, it is PBUS_ERROR_CONNECTION: an attempt is written down behind what came before it, which may be gone. */
+/* Ends what the lane's session is doing, and opens another one, unless the handlers are abandoned; what was done by it is not counted on. */
 PBUS_MUST_USE pbus_status lane_reopen(lane *l, pbus_error *err);
 
 #endif

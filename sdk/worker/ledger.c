@@ -606,6 +606,21 @@ pbus_status ledger_check_outlet(session *s, pbus_error *err)
     return status;
 }
 
+pbus_status ledger_waits(session *s, const event *e, bool *out, pbus_error *err)
+{
+    char n[24], source[16], identity[PBUS_UUID_TEXT_SIZE], answer[8];
+    const char *values[] = {n, source, uuid_text(&e->identity, identity)};
+    snprintf(n, sizeof n, "%" PRId64, e->n);
+    snprintf(source, sizeof source, "%d", e->source);
+    pbus_status status =
+        ask(s,
+            "SELECT EXISTS (SELECT FROM postbus_inbox.waiting WHERE n = $1::bigint AND source = "
+            "$2::int AND identity = $3::uuid)",
+            3, values, answer, sizeof answer, err);
+    *out = status == PBUS_OK && answer[0] == 't';
+    return status;
+}
+
 pbus_status ledger_committed(session *s, const char *xid, bool *out, pbus_error *err)
 {
     char answer[24] = "";

@@ -250,6 +250,20 @@ static void trying_a_missing_topic_again_disturbs_no_other(void **state)
     outbox_free(o);
 }
 
+/* Brokers answer also those whom they do not let in. That is no sign of life by which topics could be told to stall. */
+static void a_wrong_password_parks_nothing(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    proc_fixture *relay = relay_of(o, "a", "-Xsasl.password=wrong", "--lane-timeout-ms=2500");
+    for (int64_t until_ms = wait_now_ms() + 10000; wait_now_ms() < until_ms;) {
+        publish(o->conn, o->topic, NULL, 1);
+        assert_int_equal(pg_number(o->conn, "SELECT parked FROM postbus.backlog()"), 0);
+    }
+    relay_stop(relay);
+    outbox_free(o);
+}
+
 /* A topic that "a" may look at and not write to. */
 static char *readable(void)
 {
@@ -380,6 +394,7 @@ int main(void)
                                   (void *)(uintptr_t) "--delivery=at_least_once"),
         cmocka_unit_test_prestate(topics_that_may_be_seen_and_not_written_hold_up_no_other,
                                   (void *)(uintptr_t) "--delivery=exactly_once"),
+        cmocka_unit_test(a_wrong_password_parks_nothing),
         cmocka_unit_test(without_the_rights_to_its_position_the_relay_does_not_lead_and_says_which),
         cmocka_unit_test(a_redrive_that_finds_its_topic_missing_stays_wished_for),
         cmocka_unit_test(a_topic_that_is_refused_in_the_middle_of_a_transaction_keeps_its_order),

@@ -173,10 +173,33 @@ static pbus_outcome gated_and_asks(const pbus_delivery *event, PGconn *tx, void 
     return outcome;
 }
 
-static void an_attempt_that_met_the_crash_comes_behind_what_was_lost_in_it(void **state)
+static bool gate_is_open(void *arg)
 {
-    stage *s = *state;
-    pbus_subscription sub = stage_subscription(s, gated_and_asks);
+    stage *s = arg;
+    pthread_mutex_lock(&s->lock);
+    bool open = s->gate_open;
+    pthread_mutex_unlock(&s->lock);
+    return open;
+}
+
+/* Leaves a COPY unfinished, the first time, so that nobody reads from the connection any more. */
+static pbus_outcome copies_at_the_gate(const pbus_delivery *event, PGconn *tx, void *arg)
+{
+    stage *s = arg;
+    pbus_outcome outcome = stage_insert(event, tx, arg);
+    if (strncmp(event->value, "wait", 4) != 0 || gate_is_open(s))
+        return outcome;
+    PQclear(PQexec(tx, "COPY effect (value) FROM STDIN"));
+    pthread_mutex_lock(&s->lock);
+    s->n_at_gate++;
+    pthread_mutex_unlock(&s->lock);
+    wait_until(gate_is_open, s, STAGE_DEADLINE_MS);
+    return outcome;
+}
+
+static void expect_order_over_a_crash(stage *s, pbus_handler *handler)
+{
+    pbus_subscription sub = stage_subscription(s, handler);
     wait_for_no_disk(s);
     pid_t writer =
         (pid_t)pg_number(s->conn, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'");
@@ -193,6 +216,35 @@ static void an_attempt_that_met_the_crash_comes_behind_what_was_lost_in_it(void 
     s->conn = pg_fixture_connect(stage_server, "billing", NULL);
     stage_open_gate(s);
     expect_exactly(s, 2);
+}
+
+static void an_attempt_that_met_the_crash_comes_behind_what_was_lost_in_it(void **state)
+{
+    expect_order_over_a_crash(*state, gated_and_asks);
+}
+
+static void so_does_one_that_did_not_notice(void **state)
+{
+    expect_order_over_a_crash(*state, copies_at_the_gate);
+}
+
+static pbus_outcome ends_its_session_later(const pbus_delivery *event, PGconn *tx, void *arg)
+{
+    (void)arg;
+    if (event->attempt > 1)
+        PQclear(PQexec(tx, "SELECT pg_terminate_backend(pg_backend_pid())"));
+    return pbus_retry("not yet", 0);
+}
+
+/* The number of what has waited tells whether it is the same: so its attempts count. */
+static void an_event_that_waited_and_ends_its_sessions_is_given_up_without_a_disk_too(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, ends_its_session_later);
+    wait_for_no_disk(s);
+    stage_produce(s->topic, "k", "v", NULL, NULL);
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 1, "SELECT count(*) FROM postbus_inbox.dead WHERE attempts = 4");
 }
 
 static bool has_queued_two(void *arg)
@@ -483,6 +535,8 @@ int main(void)
         STAGE_TEST(a_database_that_dies_and_comes_back_changes_nothing),
         STAGE_TEST(commits_that_waited_for_no_disk_are_made_again_where_they_are_lost),
         STAGE_TEST(an_attempt_that_met_the_crash_comes_behind_what_was_lost_in_it),
+        STAGE_TEST(so_does_one_that_did_not_notice),
+        STAGE_TEST(an_event_that_waited_and_ends_its_sessions_is_given_up_without_a_disk_too),
         STAGE_TEST(an_event_that_was_claimed_and_is_not_begun_is_handled_later),
         STAGE_TEST(a_restored_database_replays_what_it_lacks),
         STAGE_TEST(the_example_counts_each_event_once_and_ends_when_it_is_told),
