@@ -83,36 +83,9 @@ static int close_socket(int fd, void *opaque)
     return close(fd);
 }
 
-/* Those are answered also where nobody is let in. */
-static bool is_of_login(int16_t request)
-{
-    enum { SASL_HANDSHAKE = 17, API_VERSIONS = 18, SASL_AUTHENTICATE = 36 };
-    return request == SASL_HANDSHAKE || request == API_VERSIONS || request == SASL_AUTHENTICATE;
-}
-
-/* On a thread of librdkafka's. */
-static rd_kafka_resp_err_t on_response(rd_kafka_t *rk, int fd, const char *name, int32_t id, int16_t request,
-                                       int16_t version, int32_t number, size_t size, int64_t rtt_us,
-                                       rd_kafka_resp_err_t err, void *opaque)
-{
-    (void)rk, (void)fd, (void)name, (void)id, (void)version, (void)number, (void)rtt_us;
-    gate *g = opaque;
-    if (size > 0 && err == RD_KAFKA_RESP_ERR_NO_ERROR && !is_of_login(request))
-        atomic_store_explicit(&g->heard_us, clock_now_us(), memory_order_relaxed);
-    return RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
-static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, void *opaque, char *why,
-                                  size_t why_size)
-{
-    (void)conf, (void)why, (void)why_size;
-    return rd_kafka_interceptor_add_on_response_received(rk, "postbus", on_response, opaque);
-}
-
 void gate_init(gate *g, const char *database, int wire_ms)
 {
     atomic_init(&g->open_until_us, 0);
-    atomic_init(&g->heard_us, 0);
     g->database = database;
     g->wire_ms = wire_ms;
 }
@@ -122,7 +95,6 @@ void gate_guard(gate *g, rd_kafka_conf_t *conf)
     rd_kafka_conf_set_opaque(conf, g);
     rd_kafka_conf_set_socket_cb(conf, open_socket);
     rd_kafka_conf_set_closesocket_cb(conf, close_socket);
-    rd_kafka_conf_interceptor_add_on_new(conf, "postbus", on_new, g);
 }
 
 void gate_open(gate *g, int64_t until_us)

@@ -2,7 +2,7 @@
  *
  * What is in the producer's queue when a relay is stopped would be sent by librdkafka's own thread in the instant in which the relay is woken,
  * before any other thread of ours has seen how late it is. So the lease is asked where the bytes leave: in sendmsg() and write() (gate.c),
- * by the thread that calls them, and for the sockets of brokers only. It hears, too, whatever brokers answer. */
+ * by the thread that calls them, and for the sockets of brokers only. */
 #ifndef POSTBUS_RELAY_GATE_H
 #define POSTBUS_RELAY_GATE_H
 
@@ -12,7 +12,6 @@
 
 typedef struct gate {
     _Atomic int64_t open_until_us; /* 0: shut */
-    _Atomic int64_t heard_us;      /* when a broker last answered anything; 0: none did */
     const char *database;          /* whose it is, for the log; may be NULL */
     int wire_ms; /* what a broker's machine has not acknowledged for so long, the kernel gives up */
 } gate;

@@ -518,17 +518,6 @@ int64_t ship_look(ship *s, int64_t now_us)
     return CLOCK_NEVER;
 }
 
-void ship_ask(ship *s)
-{
-    ask_about_topics(s->producer);
-}
-
-int64_t ship_heard_us(const ship *s)
-{
-    int64_t heard_us = atomic_load_explicit(&s->gate->heard_us, memory_order_relaxed);
-    return heard_us > s->answered_us ? heard_us : s->answered_us;
-}
-
 static void looked(ship *s, rd_kafka_event_t *event)
 {
     s->looking = false;

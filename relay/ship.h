@@ -71,10 +71,6 @@ ship_answer ship_alone(ship *s, topic *t, row *r, const page_event *e);
 /* While all brokers are down: looks now and then whether one is there, which nothing else may tell as long as there is nothing to send. CLOCK_NEVER or
  * when to look again. */
 int64_t ship_look(ship *s, int64_t now_us);
-/* Makes librdkafka ask a broker, and waits for no answer. */
-void ship_ask(ship *s);
-/* When a broker was last heard of, whatever it said. */
-int64_t ship_heard_us(const ship *s);
 /* Takes reports and answers. True when there was something. */
 bool ship_serve(ship *s, int64_t now_us);
 /* Throws away what neither producer has sent: at once, before anything waits for reports. */

@@ -8,10 +8,9 @@
 #define LOOK_EVERY_US 100000
 #define ASK_MOST_US 1000000
 /* So many questions without an answer: no broker is there. A tenth of lane_timeout_ms between two of them, so half of it is left for an acknowledgement that
- * was late before the brokers went: 1,250 ms with the lowest value that the configuration accepts. Topics are looked at ten times a second. */
+ * was late before the brokers went: 1,250 ms with the lowest value that the configuration accepts. A question takes up to 100 ms, and topics are looked at ten
+ * times a second. */
 #define SILENT_ASKS 5
-#define LEADERS_TIMEOUT_MS                                                                                   \
-    500 /* once for each stall, which costs as much anyway: only the reason depends on it */
 #define STOOD_STILL_US 3000000 /* the loop turns at least once a second */
 #define REST_LEAST_US 1000000
 #define HOLD_MOST_US 600000000
@@ -68,8 +67,8 @@ static void ask(stalls *s)
     if (s->now_us < s->ask_at_us)
         return;
     s->ask_at_us = s->now_us + ask_every_us(s);
-    if (s->now_us - s->heard_us >= ask_every_us(s)) /* else librdkafka has asked, for reasons of its own */
-        ship_ask(s->ship);
+    if (topic_table_look(&s->ship->topics, s->ship->producer))
+        note_heard(s, s->now_us);
 }
 
 /* ---- which topics ---- */
@@ -142,7 +141,6 @@ static bool find_stalled(stalls *s)
     s->n_held = 0;
     s->holds_alone = false;
     s->wait_us = timeout_us(s) / 4 * 3;
-    topic_table_look(&s->ship->topics, s->ship->producer, LEADERS_TIMEOUT_MS);
     topic_table_each(&s->ship->topics, set_aside, s);
     if (s->n_held == 0)
         return false;
@@ -161,7 +159,7 @@ bool stalls_step(stalls *s, int64_t now_us)
     s->look_at_us = now_us + LOOK_EVERY_US;
     s->any_suspect = false;
     s->n_found = 0;
-    note_heard(s, ship_heard_us(s->ship));
+    note_heard(s, s->ship->answered_us);
     topic_table_each(&s->ship->topics, look, s);
     if (!s->any_suspect) {
         s->asked_since_us = 0;

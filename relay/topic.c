@@ -11,7 +11,7 @@
 #define ASK_TIMEOUT_MS 5000
 #define PING_TIMEOUT_MS 5000
 #define PING_TOPIC "postbus-relay" /* where no topic is known yet; whether there is one does not matter */
-/* The one wait of this file, but for topic_table_look: at the first question, and after one that nobody answered. */
+/* The one wait of this file: at the first question, after one that nobody answered, and while a topic seems to stall. */
 #define BROKERS_TIMEOUT_MS 100
 #define ASK_AGAIN_US 100000          /* after a failure that says nothing about the topic */
 #define OLDEST_UNKNOWN_MS 86400000LL /* retention unknown: records up to a day old keep their time */
@@ -169,25 +169,20 @@ static void note_leaders(topic_table *t, const struct rd_kafka_metadata_topic *m
     topic *one = topic_find(t, m->topic, strlen(m->topic));
     if (!one)
         return;
+    one->leaderless = false;
     for (int i = 0; i < m->partition_cnt; i++)
         one->leaderless |= m->partitions[i].leader < 0;
 }
 
-static void forget_leaders(topic *t, void *arg)
-{
-    (void)arg;
-    t->leaderless = false;
-}
-
-void topic_table_look(topic_table *t, rd_kafka_t *rk, int timeout_ms)
+bool topic_table_look(topic_table *t, rd_kafka_t *rk)
 {
     const struct rd_kafka_metadata *metadata;
-    topic_table_each(t, forget_leaders, NULL);
-    if (rd_kafka_metadata(rk, 0, NULL, &metadata, timeout_ms) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return;
+    if (rd_kafka_metadata(rk, 0, NULL, &metadata, BROKERS_TIMEOUT_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return false;
     for (int i = 0; i < metadata->topic_cnt; i++)
         note_leaders(t, &metadata->topics[i]);
     rd_kafka_metadata_destroy(metadata);
+    return true;
 }
 
 /* Asks about a topic's settings. The answer comes on queue, as an event with that opaque. */

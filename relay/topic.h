@@ -105,8 +105,8 @@ bool topic_is_away(const topic *t, int64_t now_us);
 void topic_takes(topic *t);
 /* It takes events again, or nothing of it waits any more: neither refused nor stalled from now on. */
 void topic_resumes(topic *t);
-/* Asks any broker which partitions have a leader, and waits for the answer, if only for a moment. */
-void topic_table_look(topic_table *t, rd_kafka_t *rk, int timeout_ms);
+/* Asks any broker which partitions have a leader, and waits for the answer, if only for a moment. False: none answers. */
+bool topic_table_look(topic_table *t, rd_kafka_t *rk);
 
 /* Calls fn for each topic. */
 void topic_table_each(topic_table *t, void (*fn)(topic *, void *), void *arg);

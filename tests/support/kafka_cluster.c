@@ -8,7 +8,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { MOST_NODES = 9, DEADLINE_MS = 180000 };
 
@@ -19,18 +18,12 @@ struct kafka_cluster {
     kafka_fixture *whole;
 };
 
-/* proxy_port: 0, no proxy. */
-static void lay_out(const kafka_cluster *c, int proxy_port, const char *const *settings)
+static void lay_out(const kafka_cluster *c, const char *const *settings)
 {
-    char n[16], listener[40];
+    char n[16];
     const char *argv[40] = {POSTBUS_SUPPORT_DIR "/kafka-broker", "prepare", c->directory, "--nodes", n};
     size_t at = 5;
     snprintf(n, sizeof n, "%d", c->n);
-    snprintf(listener, sizeof listener, "PROXY:PLAINTEXT:%d", proxy_port);
-    if (proxy_port > 0) {
-        argv[at++] = "--listener";
-        argv[at++] = listener;
-    }
     for (; settings && *settings; settings++) {
         assert_true(at + 2 < sizeof argv / sizeof argv[0]);
         argv[at++] = "--set";
@@ -53,7 +46,7 @@ static kafka_fixture *find_whole(const kafka_cluster *c)
     return kafka_fixture_at(brokers);
 }
 
-static kafka_cluster *new_cluster(int n, int proxy_port, const char *const *settings)
+kafka_cluster *kafka_cluster_new(int n, const char *const *settings)
 {
     kafka_cluster *c = calloc(1, sizeof *c);
     assert_non_null(c);
@@ -63,7 +56,7 @@ static kafka_cluster *new_cluster(int n, int proxy_port, const char *const *sett
     snprintf(c->directory, sizeof c->directory, "%s/postbus-kafka.XXXXXX", folder ? folder : "/tmp");
     if (!mkdtemp(c->directory))
         fail_msg("mkdtemp %s failed", c->directory);
-    lay_out(c, proxy_port, settings);
+    lay_out(c, settings);
     c->whole = find_whole(c);
     for (int i = 0; i < n; i++) {
         char directory[80];
@@ -71,20 +64,6 @@ static kafka_cluster *new_cluster(int n, int proxy_port, const char *const *sett
         c->nodes[i] = kafka_fixture_of(directory);
     }
     kafka_cluster_start(c);
-    return c;
-}
-
-kafka_cluster *kafka_cluster_new(int n, const char *const *settings)
-{
-    return new_cluster(n, 0, settings);
-}
-
-kafka_cluster *kafka_cluster_new_behind(int n, net_proxy *proxy)
-{
-    kafka_cluster *c = new_cluster(n, net_proxy_port(proxy), NULL);
-    char *address = kafka_fixture_listener(c->nodes[0], "PROXY");
-    net_proxy_aim(proxy, atoi(strchr(address, ':') + 1));
-    free(address);
     return c;
 }
 

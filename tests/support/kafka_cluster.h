@@ -12,8 +12,6 @@ typedef struct kafka_cluster kafka_cluster;
 
 /* Starts n nodes, and waits until all serve. settings: of each, "name=value", ends with NULL; NULL = none. */
 kafka_cluster *kafka_cluster_new(int n, const char *const *settings);
-/* The first node can also be reached through a proxy, by net_proxy_address; who comes that way is told that it is all of them. */
-kafka_cluster *kafka_cluster_new_behind(int n, net_proxy *proxy);
 /* Kills all nodes and removes their data. NULL is taken. */
 void kafka_cluster_free(kafka_cluster *c);
 

@@ -303,5 +303,6 @@ int main(void)
         cmocka_unit_test(where_all_partitions_refuse_nothing_needs_a_person),
         cmocka_unit_test(where_some_partitions_refuse_their_topic_waits_as_one),
     };
+    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     return cmocka_run_group_tests(tests, open_stage, close_stage);
 }
