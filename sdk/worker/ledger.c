@@ -615,7 +615,7 @@ pbus_status ledger_waits(session *s, const event *e, bool *out, pbus_error *err)
     pbus_status status =
         ask(s,
             "SELECT EXISTS (SELECT FROM postbus_inbox.waiting WHERE n = $1::bigint AND source = "
-            "$2::int AND identity = $3::uuid)",
+            "$2::int AND identity = $3::uuid AND due_at IS NOT NULL)",
             3, values, answer, sizeof answer, err);
     *out = status == PBUS_OK && answer[0] == 't';
     return status;

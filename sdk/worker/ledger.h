@@ -93,7 +93,7 @@ PBUS_MUST_USE pbus_status ledger_failed(session *s, int64_t n, int attempts_befo
                                         const char *reason, int n_died, const char *error, bool *out_done,
                                         pbus_error *err);
 
-/* Whether an event that waited still is the one with its number. */
+/* Whether an event that waited still is the one with its number, and the first of its key. */
 PBUS_MUST_USE pbus_status ledger_waits(session *s, const event *e, bool *out, pbus_error *err);
 /* Whether the transaction with that id committed. */
 PBUS_MUST_USE pbus_status ledger_committed(session *s, const char *xid, bool *out, pbus_error *err);

@@ -55,13 +55,16 @@ static void database_failed(reader *r, const pbus_error *err)
     r->connect_at_ms = feed_now_ms() + RECONNECT_MS;
 }
 
-/* Ends the feed where the subscription has been ended in the database. */
+/* Ends the feed where the subscription has been ended in the database. And where reading begins, and goes on, is on disk before anything is handled there, or
+ * passed by, since it tells what is to be handled again after a crash: also where somebody has changed the setting meanwhile. */
 static pbus_status look(reader *r, pbus_error *err)
 {
     feed *f = r->feed;
     bool holds;
     r->look_at_ms = feed_now_ms() + LOOK_MS;
     pbus_status status = ledger_holds(&r->session, f->id, f->cfg->application, f->sub->key, &holds, err);
+    if (status == PBUS_OK)
+        status = session_wait_for_disk(&r->session, err);
     if (status != PBUS_OK || holds || feed_is_stopping(f))
         return status;
     feed_tell(f, PBUS_NOTICE_UNSUBSCRIBED, NULL, 0, "the subscription has been ended");
@@ -69,24 +72,18 @@ static pbus_status look(reader *r, pbus_error *err)
     return PBUS_OK;
 }
 
-/* Where reading begins, and goes on, is on disk before anything is handled there, or passed by: it tells what is to be handled again after a crash. */
-static pbus_status open_session(reader *r, pbus_error *err)
-{
-    feed *f = r->feed;
-    pbus_status status =
-        session_open(&r->session, f->cfg->conninfo, feed_session_name(f, "reader").text, STATEMENT_MS, err);
-    return status == PBUS_OK ? session_wait_for_disk(&r->session, err) : status;
-}
-
 /* Looks each time: the database that is there now may be an earlier one. */
 static bool connected(reader *r)
 {
     pbus_error err;
+    feed *f = r->feed;
     if (r->session.conn)
         return true;
     if (feed_now_ms() < r->connect_at_ms)
         return false;
-    if (open_session(r, &err) == PBUS_OK && look(r, &err) == PBUS_OK)
+    if (session_open(&r->session, f->cfg->conninfo, feed_session_name(f, "reader").text, STATEMENT_MS,
+                     &err) == PBUS_OK &&
+        look(r, &err) == PBUS_OK)
         return true;
     database_failed(r, &err);
     return false;

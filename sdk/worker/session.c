@@ -124,8 +124,8 @@ pbus_status session_execute(session *s, const char *sql, pbus_error *err)
 pbus_status session_wait_for_disk(session *s, pbus_error *err)
 {
     return session_execute(s,
-                           "SELECT set_config('synchronous_commit', coalesce(nullif(current_setting("
-                           "'synchronous_commit'), 'off'), 'local'), false)",
+                           "SELECT set_config('synchronous_commit', 'local', false) WHERE "
+                           "current_setting('synchronous_commit') = 'off'",
                            err);
 }
 

@@ -32,7 +32,7 @@ PBUS_MUST_USE pbus_status session_configure(session *s, const char *name, int64_
                                             pbus_error *err);
 void session_close(session *s);
 
-/* What it commits is on disk from now on, whatever synchronous_commit is for other sessions, and becomes; and with it what others committed before. */
+/* Where synchronous_commit is off now, what this session commits is on disk from now on, and with it what others committed before. */
 PBUS_MUST_USE pbus_status session_wait_for_disk(session *s, pbus_error *err);
 /* *out false: what it commits may go with the server. */
 PBUS_MUST_USE pbus_status session_waits_for_disk(session *s, bool *out, pbus_error *err);
