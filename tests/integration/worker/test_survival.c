@@ -228,6 +228,76 @@ static void so_does_one_that_did_not_notice(void **state)
     expect_order_over_a_crash(*state, copies_at_the_gate);
 }
 
+/* Of two events of a key that wait, what their handlers wait for in turn. */
+enum { BOTH_WAIT, WRITER_IS_STOPPED, SERVER_IS_BACK };
+static _Atomic int phase, n_first_calls, n_second_calls;
+
+static bool phase_has_come(void *arg)
+{
+    return atomic_load(&phase) >= *(int *)arg;
+}
+
+static void wait_for_phase(int wanted)
+{
+    wait_until(phase_has_come, &wanted, STAGE_DEADLINE_MS);
+}
+
+/* Fails, until it is told; is done, and lost; fails for a while; is done. */
+static pbus_outcome first_of_two(const pbus_delivery *event, PGconn *tx, void *arg)
+{
+    if (atomic_load(&phase) < WRITER_IS_STOPPED)
+        return pbus_retry("not yet", 5);
+    int call = atomic_fetch_add(&n_first_calls, 1);
+    return call == 1 ? pbus_retry("once more", 2000) : stage_insert(event, tx, arg);
+}
+
+/* Begins behind what is lost, meets the crash, and fails; is done. */
+static pbus_outcome second_of_two(const pbus_delivery *event, PGconn *tx, void *arg)
+{
+    if (atomic_fetch_add(&n_second_calls, 1) > 0)
+        return stage_insert(event, tx, arg);
+    wait_for_phase(SERVER_IS_BACK);
+    for (int i = 0; i < 2; i++)
+        PQclear(PQexec(tx, "SELECT 1"));
+    return pbus_retry("lost", 0);
+}
+
+static pbus_outcome one_of_two(const pbus_delivery *event, PGconn *tx, void *arg)
+{
+    bool first = strcmp(event->value, "k:1") == 0;
+    return first ? first_of_two(event, tx, arg) : second_of_two(event, tx, arg);
+}
+
+static bool second_has_begun(void *arg)
+{
+    (void)arg;
+    return atomic_load(&n_second_calls) > 0;
+}
+
+static void of_two_that_wait_the_second_stays_behind_the_first_over_a_crash(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, one_of_two);
+    sub.retry.max_attempts = 1000000;
+    wait_for_no_disk(s);
+    stage_produce(s->topic, "k", "k:1", NULL, NULL);
+    stage_produce(s->topic, "k", "k:2", NULL, NULL);
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 2, "SELECT count(*) FROM postbus_inbox.waiting");
+    pg_run(s->conn, "CHECKPOINT");
+    pid_t writer =
+        (pid_t)pg_number(s->conn, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'");
+    assert_int_equal(kill(writer, SIGSTOP), 0);
+    atomic_store(&phase, WRITER_IS_STOPPED);
+    assert_true(wait_until(second_has_begun, s, STAGE_DEADLINE_MS));
+    pg_fixture_stop(stage_server, PG_STOP_IMMEDIATE);
+    pg_fixture_start(stage_server);
+    PQfinish(s->conn);
+    s->conn = pg_fixture_connect(stage_server, "billing", NULL);
+    atomic_store(&phase, SERVER_IS_BACK);
+    expect_exactly(s, 2);
+}
+
 static pbus_outcome ends_its_session_later(const pbus_delivery *event, PGconn *tx, void *arg)
 {
     (void)arg;
@@ -536,6 +606,7 @@ int main(void)
         STAGE_TEST(commits_that_waited_for_no_disk_are_made_again_where_they_are_lost),
         STAGE_TEST(an_attempt_that_met_the_crash_comes_behind_what_was_lost_in_it),
         STAGE_TEST(so_does_one_that_did_not_notice),
+        STAGE_TEST(of_two_that_wait_the_second_stays_behind_the_first_over_a_crash),
         STAGE_TEST(an_event_that_waited_and_ends_its_sessions_is_given_up_without_a_disk_too),
         STAGE_TEST(an_event_that_was_claimed_and_is_not_begun_is_handled_later),
         STAGE_TEST(a_restored_database_replays_what_it_lacks),
