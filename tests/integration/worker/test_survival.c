@@ -141,6 +141,26 @@ static void wait_for_no_disk(stage *s)
     free(waiting);
 }
 
+/* Until the server goes, nobody writes the log: not the process that does so, nor the reader with its positions, which wait for the disk. */
+static PGconn *stop_writing(stage *s)
+{
+    PGconn *holder = pg_fixture_connect(stage_server, "billing", NULL);
+    pg_run(holder, "BEGIN; LOCK TABLE postbus_inbox.position IN SHARE MODE");
+    pid_t writer =
+        (pid_t)pg_number(s->conn, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'");
+    assert_int_equal(kill(writer, SIGSTOP), 0);
+    return holder;
+}
+
+static void crash(stage *s, PGconn *holder)
+{
+    pg_fixture_stop(stage_server, PG_STOP_IMMEDIATE);
+    pg_fixture_start(stage_server);
+    PQfinish(holder);
+    PQfinish(s->conn);
+    s->conn = pg_fixture_connect(stage_server, "billing", NULL);
+}
+
 /* Nobody writes to the disk what is committed so: it is lost with the server, and what the inbox knows of it, too. */
 static void commits_that_waited_for_no_disk_are_made_again_where_they_are_lost(void **state)
 {
@@ -149,17 +169,13 @@ static void commits_that_waited_for_no_disk_are_made_again_where_they_are_lost(v
     pbus_subscription sub = stage_subscription(s, counted_insert);
     wait_for_no_disk(s);
     atomic_store(&n_calls, 0);
-    pid_t writer =
-        (pid_t)pg_number(s->conn, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'");
-    assert_int_equal(kill(writer, SIGSTOP), 0);
     stage_start(s, &sub, 1);
+    stage_expect_notice(s, PBUS_NOTICE_ASSIGNED);
+    PGconn *holder = stop_writing(s);
     stage_produce_many(s->topic, n, N_KEYS);
     wait_for_effects(s, n);
     assert_int_equal(atomic_load(&n_calls), n);
-    pg_fixture_stop(stage_server, PG_STOP_IMMEDIATE);
-    pg_fixture_start(stage_server);
-    PQfinish(s->conn);
-    s->conn = pg_fixture_connect(stage_server, "billing", NULL);
+    crash(s, holder);
     expect_exactly(s, n);
     assert_true(atomic_load(&n_calls) > n);
 }
@@ -201,19 +217,14 @@ static void expect_order_over_a_crash(stage *s, pbus_handler *handler)
 {
     pbus_subscription sub = stage_subscription(s, handler);
     wait_for_no_disk(s);
-    pid_t writer =
-        (pid_t)pg_number(s->conn, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'");
-    assert_int_equal(kill(writer, SIGSTOP), 0);
     stage_start(s, &sub, 1);
     stage_expect_notice(s, PBUS_NOTICE_ASSIGNED);
+    PGconn *holder = stop_writing(s);
     stage_produce(s->topic, "k", "lost:1", NULL, NULL);
     wait_for_effects(s, 1);
     stage_produce(s->topic, "k", "wait:2", NULL, NULL);
     stage_expect_at_gate(s);
-    pg_fixture_stop(stage_server, PG_STOP_IMMEDIATE);
-    pg_fixture_start(stage_server);
-    PQfinish(s->conn);
-    s->conn = pg_fixture_connect(stage_server, "billing", NULL);
+    crash(s, holder);
     stage_open_gate(s);
     expect_exactly(s, 2);
 }
@@ -285,15 +296,10 @@ static void of_two_that_wait_the_second_stays_behind_the_first_over_a_crash(void
     stage_start(s, &sub, 1);
     stage_expect_soon(s, 2, "SELECT count(*) FROM postbus_inbox.waiting");
     pg_run(s->conn, "CHECKPOINT");
-    pid_t writer =
-        (pid_t)pg_number(s->conn, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'");
-    assert_int_equal(kill(writer, SIGSTOP), 0);
+    PGconn *holder = stop_writing(s);
     atomic_store(&phase, WRITER_IS_STOPPED);
     assert_true(wait_until(second_has_begun, s, STAGE_DEADLINE_MS));
-    pg_fixture_stop(stage_server, PG_STOP_IMMEDIATE);
-    pg_fixture_start(stage_server);
-    PQfinish(s->conn);
-    s->conn = pg_fixture_connect(stage_server, "billing", NULL);
+    crash(s, holder);
     atomic_store(&phase, SERVER_IS_BACK);
     expect_exactly(s, 2);
 }
