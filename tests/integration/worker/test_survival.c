@@ -554,7 +554,8 @@ static void what_another_member_did_meanwhile_makes_no_topic_anew(void **state)
 static void turn_inbox(stage *s)
 {
     pg_run(s->conn, "UPDATE postbus_inbox.rotation SET opened_at = now() - interval '1 year'");
-    stage_expect_soon(s, 1, "SELECT (postbus_inbox.rotate() = 'opened')::int");
+    /* current: a worker's reader, which looks when it begins, has opened the leaf */
+    stage_expect_soon(s, 1, "SELECT (postbus_inbox.rotate() IN ('opened', 'current'))::int");
 }
 
 static void what_the_inbox_has_forgotten_is_not_handled_again_in_silence(void **state)
