@@ -5,46 +5,34 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text.h"
+
 #define CONNECT_TIMEOUT_S "10" /* where neither the connection string nor PGCONNECT_TIMEOUT says otherwise */
 
-/* In bytes; 0: it is no UTF-8. */
-static size_t size_of_character(const unsigned char *c)
+static bool is_control(uint32_t character)
 {
-    size_t size = c[0] < 0x80                   ? 1
-                  : c[0] >= 0xC2 && c[0] < 0xE0 ? 2
-                  : (c[0] & 0xF0) == 0xE0       ? 3
-                  : c[0] >= 0xF0 && c[0] < 0xF5 ? 4
-                                                : 0;
-    for (size_t i = 1; i < size; i++)
-        if ((c[i] & 0xC0) != 0x80)
-            return 0;
-    bool strange = (c[0] == 0xE0 && c[1] < 0xA0) || (c[0] == 0xED && c[1] >= 0xA0) ||
-                   (c[0] == 0xF0 && c[1] < 0x90) || (c[0] == 0xF4 && c[1] >= 0x90);
-    return strange ? 0 : size;
-}
-
-/* Those above U+007F begin with 0xC2. */
-static bool is_control(const unsigned char *c)
-{
-    return c[0] < ' ' || c[0] == 0x7F || (c[0] == 0xC2 && c[1] < 0xA0);
+    return character < ' ' || (character >= 0x7F && character < 0xA0);
 }
 
 void one_line(const char *text, char *out, size_t out_size)
 {
-    size_t at = 0;
-    for (const unsigned char *c = (const unsigned char *)text; *c;) {
-        size_t size = size_of_character(c);
-        bool space = isspace(*c);
-        bool shown = space || (size > 0 && !is_control(c));
-        if (at + (shown ? size : strlen("\\xNN")) >= out_size)
+    size_t size = strlen(text), at = 0;
+    for (size_t from = 0, next; from < size; from = next) {
+        uint32_t character = (unsigned char)text[from];
+        next = from;
+        bool is_text = text_next(text, size, &next, &character);
+        if (!is_text)
+            next = from + 1;
+        bool space = isspace((unsigned char)text[from]);
+        bool shown = space || (is_text && !is_control(character));
+        if (at + (shown ? next - from : strlen("\\xNN")) >= out_size)
             break;
         if (!shown)
-            at += (size_t)snprintf(out + at, out_size - at, "\\x%02X", c[size == 2]);
+            at += (size_t)snprintf(out + at, out_size - at, "\\x%02X", (unsigned)character);
         else if (!space)
-            memcpy(out + at, c, size), at += size;
+            memcpy(out + at, text + from, next - from), at += next - from;
         else if (at > 0 && out[at - 1] != ' ')
             out[at++] = ' ';
-        c += size ? size : 1;
     }
     while (at > 0 && out[at - 1] == ' ')
         at--;
