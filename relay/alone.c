@@ -321,9 +321,17 @@ static bool takes_nothing(const doubt *d, const flights *f, const row *r, int64_
     return by && by->refused_since_us > 0 && by->refused_since_us <= until_us;
 }
 
+/* Nothing waits behind what was redriven, and nothing came beside it. */
+static bool is_its_only_witness(const doubt *d, const row *r, const topic *t)
+{
+    bool redriven = r->page->lane && r->page->lane != t;
+    return redriven && !t->lane_open && d->all.n_took == t->flights.all.n_took &&
+           d->all.n_refused == t->flights.all.n_refused;
+}
+
 /* What a broker refuses again and again while its partition takes others is to blame itself; else its topic is, which waits in order, and for no
  * person: at once where nothing has been taken for that long, whichever record finds it out. -1: it is too early to tell. What leads a lane that
- * waits already has no time of its own. */
+ * waits already has no time of its own. Of what was redriven, and nothing else tells of, the person who redrove it hears again. */
 static int judge(const alone *a, alone_key *k, const row *r, int unclear, int64_t now_us)
 {
     topic *t = k->first->topic;
@@ -332,9 +340,12 @@ static int judge(const alone *a, alone_key *k, const row *r, int unclear, int64_
     flights_refused(&t->flights, r->partition, d->n_refusals == 0, now_us);
     note_unclear(d, &t->flights, r, now_us);
     t->doubted_us = now_us;
+    bool early = d->n_refusals < UNCLEAR_LEAST || d->since_us > until_us;
+    if (is_its_only_witness(d, r, t))
+        return early ? -1 : unclear;
     if ((t->head_alone && r->page->lane == t) || takes_nothing(d, &t->flights, r, until_us))
         return refusal_of_whole_topic(unclear);
-    if (d->n_refusals < UNCLEAR_LEAST || d->since_us > until_us)
+    if (early)
         return -1;
     return takes_others(d, &t->flights) ? unclear : refusal_of_whole_topic(unclear);
 }
@@ -348,7 +359,7 @@ static void note_failed(const alone *a, alone_key *k, const row *r, bool answere
         return;
     }
     flights_failed(&t->flights, k->flight, a->ship->now_us);
-    if (a->ship->purging)
+    if (a->ship->taken_back)
         return;
     flights_forget_refusals(&t->flights, r->partition);
     k->doubt = (doubt){0};

@@ -233,6 +233,11 @@ static ship_answer not_taken(ship *s, topic *t, row *r, rd_kafka_resp_err_t err)
         return SHIP_WAIT;
     if (t->first.held)
         return SHIP_LATER;
+    if (err == RD_KAFKA_RESP_ERR__STATE && s->transaction.state == TRANSACTION_OPEN) {
+        s->transaction.failed =
+            true; /* librdkafka knows it already, by a record before this one: the abort finds out why */
+        return SHIP_WAIT;
+    }
     log_event(LOG_LEVEL_ERROR, "record.refused", "topic=%s id=%lld reason=%s", t->name, (long long)r->id,
               rd_kafka_err2str(err));
     mark_broken(s, "record refused", rd_kafka_err2name(err));
@@ -443,6 +448,7 @@ static bool is_of_broker(const rd_kafka_message_t *m)
 static void report(ship *s, const rd_kafka_message_t *m)
 {
     row *r = m->_private;
+    s->taken_back = s->purging || m->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE;
     if (r->copied) {
         r->copied = false;
         page_drop_copy(r->page, m->len);

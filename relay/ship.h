@@ -30,6 +30,7 @@ typedef struct ship {
     bool broken;         /* something failed that only a new producer mends: ship_reset */
     bool refused; /* ... and that is that a record was refused for good: nothing is wrong with the brokers */
     bool purging; /* reports of failure are of our own making */
+    bool taken_back;       /* likewise the one that is being taken */
     bool down_logged;      /* all brokers are down, as far as is known, and the log says so */
     char reason[256];      /* why it is broken */
     int64_t restart_at_us; /* no new producer before this */

@@ -13,6 +13,7 @@
 #define PING_TOPIC "postbus-relay" /* where no topic is known yet; whether there is one does not matter */
 /* The one wait of this file: at the first question, after one that nobody answered, and while a topic seems to stall. */
 #define BROKERS_TIMEOUT_MS 100
+#define FIND_BROKER_AGAIN_US 1000000
 #define ASK_AGAIN_US 100000          /* after a failure that says nothing about the topic */
 #define OLDEST_UNKNOWN_MS 86400000LL /* retention unknown: records up to a day old keep their time */
 #define OLDEST_ANY_MS INT64_MAX
@@ -89,6 +90,7 @@ void topic_table_ended(topic_table *t)
 void topic_table_forget(topic_table *t)
 {
     t->knows_broker = false;
+    t->find_broker_at_us = 0;
     topic_table_each(t, forget, NULL);
 }
 
@@ -97,7 +99,9 @@ static void close_lane(topic *t, void *arg)
     (void)arg;
     page_free(t->lane_page);
     t->lane_page = NULL;
-    t->stalled = t->head_alone = t->lane_left = t->refusal_logged = false;
+    t->stalled = t->lane_left = false;
+    if (t->state != TOPIC_MISSING) /* else it is still refused when it is tried again */
+        t->head_alone = t->refusal_logged = false;
     t->n_stalls = 0;
     t->unknown_since_us = t->stop_rests_until_us = 0;
     t->lane_open = t->lane_dirty = t->lane_reading = t->lane_unparking = t->lane_closing = false;
@@ -129,13 +133,17 @@ void topic_table_free(topic_table *t)
 }
 
 /* Left to itself librdkafka asks the controller about a topic's settings, though any broker knows them: a cluster whose controller is
- * away, or the mock broker, which names none, would leave the question without an answer. */
-static void find_broker(topic_table *t, rd_kafka_t *rk)
+ * away, or the mock broker, which names none, would leave the question without an answer. Behind a slow link none may be found in time: then some topics
+ * are asked about without, or the wait for each would keep a relay of many topics from all else. */
+static void find_broker(topic_table *t, rd_kafka_t *rk, int64_t now_us)
 {
     const struct rd_kafka_metadata *metadata;
-    if (t->knows_broker ||
-        rd_kafka_metadata(rk, 0, NULL, &metadata, BROKERS_TIMEOUT_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (t->knows_broker || now_us < t->find_broker_at_us)
         return;
+    t->find_broker_at_us = now_us + FIND_BROKER_AGAIN_US;
+    if (rd_kafka_metadata(rk, 0, NULL, &metadata, BROKERS_TIMEOUT_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    t->find_broker_at_us = 0;
     if (metadata->broker_cnt > 0) {
         t->broker_id = metadata->brokers[t->n_brokers_tried++ % (unsigned)metadata->broker_cnt].id;
         t->knows_broker = true;
@@ -193,7 +201,7 @@ static void describe(topic_table *table, rd_kafka_t *rk, rd_kafka_queue_t *queue
     rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
     rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, errstr, sizeof errstr);
     rd_kafka_AdminOptions_set_opaque(options, opaque);
-    find_broker(table, rk);
+    find_broker(table, rk, clock_now_us());
     if (table->knows_broker)
         rd_kafka_AdminOptions_set_broker(options, table->broker_id, errstr, sizeof errstr);
     rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name);

@@ -71,7 +71,8 @@ typedef struct topic_table {
     int32_t broker_id;  /* who is asked; meaningful where knows_broker is set */
     bool knows_broker;
     unsigned n_brokers_tried;
-    int64_t least_max_bytes; /* the smallest max.message.bytes of the topics seen; 0: none seen */
+    int64_t find_broker_at_us; /* not before, where it has been looked for in vain */
+    int64_t least_max_bytes;   /* the smallest max.message.bytes of the topics seen; 0: none seen */
 } topic_table;
 
 /* The topic by that name, made on first sight; NULL: no memory. */

@@ -379,6 +379,40 @@ static void a_topic_that_is_refused_in_the_middle_of_a_transaction_keeps_its_ord
     outbox_free(o);
 }
 
+/* Of an error that lasts. */
+static void expect_told_once(proc_fixture *relay)
+{
+    char *log = proc_fixture_log(relay);
+    const char *first = strstr(log, "topic.refused");
+    assert_non_null(first);
+    assert_null(strstr(first + 1, "topic.refused"));
+    assert_null(strstr(log, "record.refused"));
+    free(log);
+}
+
+/* librdkafka hears of the denial while others of the backlog are handed over, and takes none of any topic from then on. */
+static void a_backlog_of_a_topic_that_may_be_seen_and_not_written_holds_up_no_other(void **state)
+{
+    (void)state;
+    enum { MANY = 20000 };
+    outbox *o = outbox_new();
+    char *denied = readable();
+    publish(o->conn, denied, NULL, MANY);
+    publish(o->conn, o->topic, NULL, 20);
+    proc_fixture *relay = relay_of(o, "a", "--delivery", "exactly_once");
+    expect_sql(o->conn, "SELECT (pending = 0 AND parked = 20000)::int FROM postbus.backlog()");
+    for (int i = 0; i < 3; i++)
+        proc_fixture_expect_log(relay, "a transaction could not be ended", SOON_MS); /* it was tried again */
+    expect_told_once(relay);
+    expect_each_committed_once(o, o->topic);
+    allow("a", RD_KAFKA_RESOURCE_TOPIC, denied, RD_KAFKA_ACL_OPERATION_WRITE);
+    expect_drained(o);
+    expect_each_committed_once(o, denied);
+    relay_stop(relay);
+    free(denied);
+    outbox_free(o);
+}
+
 int main(void)
 {
     const struct CMUnitTest when_all_is_free[] = {
@@ -398,6 +432,7 @@ int main(void)
         cmocka_unit_test(without_the_rights_to_its_position_the_relay_does_not_lead_and_says_which),
         cmocka_unit_test(a_redrive_that_finds_its_topic_missing_stays_wished_for),
         cmocka_unit_test(a_topic_that_is_refused_in_the_middle_of_a_transaction_keeps_its_order),
+        cmocka_unit_test(a_backlog_of_a_topic_that_may_be_seen_and_not_written_holds_up_no_other),
     };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(a_topic_that_may_not_be_written_waits_in_its_lane_and_no_other_does,

@@ -176,6 +176,26 @@ static void what_is_refused_after_a_redrive_that_was_refused_and_then_taken_is_t
     finish(o, relay);
 }
 
+/* Nothing else of the topic comes by that could tell whose fault it is. */
+static void what_is_redriven_and_refused_without_a_reason_waits_for_a_person_again(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new_of(topic_led_by(REFUSING));
+    proc_fixture *relay = relay_start_leading(o, flags);
+    refuse(2, RD_KAFKA_RESP_ERR_INVALID_RECORD);
+    publish(o->conn, o->topic, "k", 1);
+    expect_sql(o->conn, "SELECT count(*) FROM postbus.parked WHERE waits_for = 'operator'");
+    lead(o->topic, 0, TAKES_NOTHING);
+    for (int round = 0; round < 2; round++) {
+        pg_run(o->conn, "UPDATE postbus.parked SET reason = 'invalid_record'");
+        redrive_all(o);
+        expect_sql(o->conn, "SELECT count(*) FROM postbus.parked WHERE waits_for = 'operator' AND reason = "
+                            "'broker_error' AND error_code = -1 AND NOT EXISTS (SELECT FROM postbus.wish)");
+    }
+    relay_stop(relay);
+    outbox_free(o);
+}
+
 /* librdkafka says so at once of each of its records, until it asks again. */
 static void a_topic_of_which_brokers_say_an_error_that_passes_holds_up_no_other(void **state)
 {
@@ -298,6 +318,7 @@ int main(void)
         cmocka_unit_test(a_partition_that_refuses_throws_no_producer_away_again_and_again),
         cmocka_unit_test(a_short_fault_parks_nothing),
         cmocka_unit_test(what_is_refused_after_a_redrive_that_was_refused_and_then_taken_is_told_again),
+        cmocka_unit_test(what_is_redriven_and_refused_without_a_reason_waits_for_a_person_again),
         cmocka_unit_test(a_topic_of_which_brokers_say_an_error_that_passes_holds_up_no_other),
         cmocka_unit_test(a_topic_that_a_policy_forbids_waits_and_none_of_its_events_is_blamed),
         cmocka_unit_test(where_all_partitions_refuse_nothing_needs_a_person),

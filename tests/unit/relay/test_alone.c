@@ -107,6 +107,7 @@ static int open_stage(void **state)
     assert_non_null(s->page);
     s->page->lane = s;
     assert_true(wait_until(is_ready, s, SOON_MS));
+    topic_find(&s->ship.topics, "t", 1)->lane_open = true;
     return 0;
 }
 
