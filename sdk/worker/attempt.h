@@ -30,7 +30,8 @@ PBUS_MUST_USE pbus_status attempt_due(lane *l, bool *out_found, pbus_error *err)
 bool attempt_call(attempt *a, event *const *events, size_t n);
 
 /* Undoes the transaction, and finds out whether it still is the one that was begun. A connection that the handler has left in the middle of
- * something, or killed, is replaced, so that the attempt is counted: an event that always does so would be tried without end. */
+ * something, or killed, is replaced, so that the attempt is counted: an event that always does so would be tried without end. Where commits wait for no disk,
+ * only that of an event is counted that had waited. */
 PBUS_MUST_USE pbus_status attempt_undo(attempt *a, pbus_error *err);
 
 /* Why an event with that claim is for no handler, as the reason of a dead letter; NULL: it is for one. */

@@ -32,6 +32,7 @@ static const kafka_value of_consumers[] = {
     {"enable.auto.commit", "false"},         {"enable.auto.offset.store", "false"},
     {"auto.offset.reset", "error"},          {"partition.assignment.strategy", "range,roundrobin"},
     {"queued.max.messages.kbytes", "16384"}, /* what was fetched and not taken: thrown away by a pause */
+    {"reconnect.backoff.max.ms", "2000"},
 };
 
 /* One record at a time, so order needs no idempotence; what is not acknowledged in time is sent again by whoever wants it. Keys go where the relay puts them. */

@@ -215,7 +215,7 @@ static pbus_status lane_open(lane *l, pbus_error *err)
     if (status == PBUS_OK)
         status = ledger_prepare(&l->session, err);
     if (status == PBUS_OK)
-        status = session_waits_for_disk(&l->session, &waits, err);
+        status = session_is_durable(&l->session, &waits, err);
     l->unflushed = !waits;
     if (status != PBUS_OK) {
         session_close(&l->session);

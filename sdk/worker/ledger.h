@@ -1,5 +1,5 @@
-/* What the schema postbus_inbox knows, as calls: what was handled, what waits, what is dead. All but ledger_begin_… and ledger_holds belong into an
- * open transaction. */
+/* What the schema postbus_inbox knows, as calls: what was handled, what waits, what is dead. All but ledger_begin_…, ledger_holds and ledger_waits belong
+ * into an open transaction. */
 #ifndef POSTBUS_WORKER_LEDGER_H
 #define POSTBUS_WORKER_LEDGER_H
 

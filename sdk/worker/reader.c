@@ -20,7 +20,9 @@ enum {
         300, /* how long room is waited for before partitions are paused: a pause throws away what was fetched */
     MOVE_MS = 300,
     LOOK_MS = 2000,
-    ASK_MS = 200,
+    OUT_OF_STEP_MS = 797,
+    ASK_MARGIN_MS = 200,
+    ASK_MOST_MS = 2000,
     ROTATE_MS = 10000,
     RECONNECT_MS = 1000,
     STATEMENT_MS = 30000,
@@ -36,6 +38,7 @@ typedef struct reader {
     assignment mine;
     offsets offsets;   /* without a database */
     int64_t settle_ms; /* how long handlers may keep partitions from going to another member */
+    int ask_ms;        /* how long brokers are waited for */
     int64_t connect_at_ms, move_at_ms, look_at_ms, end_at_ms, rotate_at_ms, ask_at_ms;
     int64_t full_since_ms; /* 0: there is room */
     bool brokers_away;     /* as of the feed */
@@ -55,8 +58,8 @@ static void database_failed(reader *r, const pbus_error *err)
     r->connect_at_ms = feed_now_ms() + RECONNECT_MS;
 }
 
-/* Ends the feed where the subscription has been ended in the database. And where reading begins, and goes on, is on disk before anything is handled there, or
- * passed by, since it tells what is to be handled again after a crash: also where somebody has changed the setting meanwhile. */
+/* Ends the feed where the subscription has been ended in the database. And where reading goes on is written to the disk, since it tells what is to be handled
+ * again after a crash: soon also where somebody has changed the setting meanwhile. Where it begins is there before anything is handled (place_anywhere). */
 static pbus_status look(reader *r, pbus_error *err)
 {
     feed *f = r->feed;
@@ -64,7 +67,7 @@ static pbus_status look(reader *r, pbus_error *err)
     r->look_at_ms = feed_now_ms() + LOOK_MS;
     pbus_status status = ledger_holds(&r->session, f->id, f->cfg->application, f->sub->key, &holds, err);
     if (status == PBUS_OK)
-        status = session_wait_for_disk(&r->session, err);
+        status = session_make_durable(&r->session, err);
     if (status != PBUS_OK || holds || feed_is_stopping(f))
         return status;
     feed_tell(f, PBUS_NOTICE_UNSUBSCRIBED, NULL, 0, "the subscription has been ended");
@@ -126,8 +129,10 @@ static void settle(reader *r)
 
 static pbus_status place_anywhere(reader *r, pbus_error *err)
 {
-    if (has_database(r))
-        return assignment_place(&r->mine, err);
+    if (has_database(r)) {
+        pbus_status status = session_make_durable(&r->session, err);
+        return status == PBUS_OK ? assignment_place(&r->mine, err) : status;
+    }
     settle(r);
     return offsets_place(&r->offsets, err);
 }
@@ -194,12 +199,14 @@ static void note_brokers(reader *r, bool away)
     pthread_mutex_unlock(&f->lock);
 }
 
-/* librdkafka tells when all are gone, and not when one is back. */
+/* librdkafka tells when all are gone, and not when one is back. The answer comes behind that to a fetch, for which brokers take their time. Where that is longer than
+ * they are waited for, the questions must not come in step with the fetches: each would be in vain. */
 static void look_for_brokers(reader *r)
 {
     const struct rd_kafka_metadata *told;
-    r->ask_at_ms = feed_now_ms() + LOOK_MS;
-    if (rd_kafka_metadata(r->rk, 0, NULL, &told, ASK_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
+    int64_t now_ms = feed_now_ms();
+    r->ask_at_ms = now_ms + LOOK_MS + now_ms % OUT_OF_STEP_MS;
+    if (rd_kafka_metadata(r->rk, 0, NULL, &told, r->ask_ms) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
     rd_kafka_metadata_destroy(told);
     note_brokers(r, false);
@@ -434,13 +441,24 @@ static void drain(reader *r)
         end_member(r);
 }
 
-/* The group waits for max.poll.interval.ms, and then goes on without this member. */
-static int64_t settle_ms(rd_kafka_t *rk)
+static int64_t setting_ms(rd_kafka_t *rk, const char *name)
 {
     char text[24] = "";
     size_t size = sizeof text;
-    rd_kafka_conf_get(rd_kafka_conf(rk), "max.poll.interval.ms", text, &size);
-    return strtoll(text, NULL, 10) * 4 / 5;
+    rd_kafka_conf_get(rd_kafka_conf(rk), name, text, &size);
+    return strtoll(text, NULL, 10);
+}
+
+/* The group waits for max.poll.interval.ms, and then goes on without this member. */
+static int64_t settle_ms(rd_kafka_t *rk)
+{
+    return setting_ms(rk, "max.poll.interval.ms") * 4 / 5;
+}
+
+static int ask_ms(rd_kafka_t *rk)
+{
+    int64_t fetch_ms = setting_ms(rk, "fetch.wait.max.ms") + ASK_MARGIN_MS;
+    return fetch_ms < ASK_MOST_MS ? (int)fetch_ms : ASK_MOST_MS;
 }
 
 static void beat(reader *r)
@@ -484,6 +502,7 @@ static void read_on(reader *r)
     assignment_init(&r->mine, f, &r->session);
     r->mine.rk = r->rk;
     r->settle_ms = settle_ms(r->rk);
+    r->ask_ms = ask_ms(r->rk);
     if (!has_database(r))
         offsets_init(&r->offsets, &r->mine);
     lend(r);

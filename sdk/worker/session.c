@@ -121,7 +121,7 @@ pbus_status session_execute(session *s, const char *sql, pbus_error *err)
     return status;
 }
 
-pbus_status session_wait_for_disk(session *s, pbus_error *err)
+pbus_status session_make_durable(session *s, pbus_error *err)
 {
     return session_execute(s,
                            "SELECT set_config('synchronous_commit', 'local', false) WHERE "
@@ -129,7 +129,7 @@ pbus_status session_wait_for_disk(session *s, pbus_error *err)
                            err);
 }
 
-pbus_status session_waits_for_disk(session *s, bool *out, pbus_error *err)
+pbus_status session_is_durable(session *s, bool *out, pbus_error *err)
 {
     PGresult *result = PQexec(s->conn, "SELECT current_setting('synchronous_commit') <> 'off'");
     pbus_status status =

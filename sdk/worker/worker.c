@@ -181,7 +181,7 @@ static pbus_status subscribe(pbus_worker *w, pbus_error *err)
     if (status == PBUS_OK)
         status = check_outlets(w, &s, err);
     if (status == PBUS_OK) /* a list that was lost with the server would have nobody who reads for it */
-        status = session_wait_for_disk(&s, err);
+        status = session_make_durable(&s, err);
     if (status == PBUS_OK)
         status = session_run(&s, &one, 1, &rows, err);
     if (status == PBUS_OK)

@@ -124,11 +124,32 @@ static void a_database_that_dies_and_comes_back_changes_nothing(void **state)
     expect_exactly(s, n);
 }
 
-static _Atomic int n_calls;
+/* What handlers wait for in turn. */
+enum { ALL_WAITS, WRITER_IS_STOPPED, SERVER_IS_BACK };
+static _Atomic int phase, n_calls, n_first_calls, n_second_calls;
+
+static void begin_phases(void)
+{
+    atomic_store(&phase, ALL_WAITS);
+    atomic_store(&n_calls, 0);
+    atomic_store(&n_first_calls, 0);
+    atomic_store(&n_second_calls, 0);
+}
+
+static bool phase_has_come(void *arg)
+{
+    return atomic_load(&phase) >= *(int *)arg;
+}
+
+static void wait_for_phase(int wanted)
+{
+    wait_until(phase_has_come, &wanted, STAGE_DEADLINE_MS);
+}
 
 static pbus_outcome counted_insert(const pbus_delivery *event, PGconn *tx, void *arg)
 {
     atomic_fetch_add(&n_calls, 1);
+    wait_for_phase(WRITER_IS_STOPPED);
     return stage_insert(event, tx, arg);
 }
 
@@ -141,7 +162,25 @@ static void wait_for_no_disk(stage *s)
     free(waiting);
 }
 
-/* Until the server goes, nobody writes the log: not the process that does so, nor the reader with its positions, which wait for the disk. */
+typedef struct queued {
+    stage *s;
+    uint64_t n;
+} queued;
+
+static bool has_queued(void *arg)
+{
+    queued *q = arg;
+    pbus_worker_counts counts;
+    return pbus_worker_count(q->s->worker, "main", &counts) && counts.n_queued == q->n;
+}
+
+static void expect_queued(stage *s, uint64_t n)
+{
+    assert_true(wait_until(has_queued, &(queued){s, n}, STAGE_DEADLINE_MS));
+}
+
+/* Until the server goes, nobody writes the log: not the process that does so, nor the reader with its positions, which wait for the disk. It reads nothing more
+ * then: what is to be handled has been read before. */
 static PGconn *stop_writing(stage *s)
 {
     PGconn *holder = pg_fixture_connect(stage_server, "billing", NULL);
@@ -149,6 +188,7 @@ static PGconn *stop_writing(stage *s)
     pid_t writer =
         (pid_t)pg_number(s->conn, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'");
     assert_int_equal(kill(writer, SIGSTOP), 0);
+    atomic_store(&phase, WRITER_IS_STOPPED);
     return holder;
 }
 
@@ -168,11 +208,11 @@ static void commits_that_waited_for_no_disk_are_made_again_where_they_are_lost(v
     const int n = 500;
     pbus_subscription sub = stage_subscription(s, counted_insert);
     wait_for_no_disk(s);
-    atomic_store(&n_calls, 0);
-    stage_start(s, &sub, 1);
-    stage_expect_notice(s, PBUS_NOTICE_ASSIGNED);
-    PGconn *holder = stop_writing(s);
+    begin_phases();
     stage_produce_many(s->topic, n, N_KEYS);
+    stage_start(s, &sub, 1);
+    expect_queued(s, (uint64_t)n);
+    PGconn *holder = stop_writing(s);
     wait_for_effects(s, n);
     assert_int_equal(atomic_load(&n_calls), n);
     crash(s, holder);
@@ -213,20 +253,34 @@ static pbus_outcome copies_at_the_gate(const pbus_delivery *event, PGconn *tx, v
     return outcome;
 }
 
+/* The first event is done and lost, while the second is at the gate. */
+static pbus_handler *second_handler;
+
+static pbus_outcome first_is_lost(const pbus_delivery *event, PGconn *tx, void *arg)
+{
+    if (strncmp(event->value, "wait", 4) == 0)
+        return second_handler(event, tx, arg);
+    atomic_fetch_add(&n_first_calls, 1);
+    wait_for_phase(WRITER_IS_STOPPED);
+    return stage_insert(event, tx, arg);
+}
+
 static void expect_order_over_a_crash(stage *s, pbus_handler *handler)
 {
-    pbus_subscription sub = stage_subscription(s, handler);
+    pbus_subscription sub = stage_subscription(s, first_is_lost);
+    second_handler = handler;
     wait_for_no_disk(s);
-    stage_start(s, &sub, 1);
-    stage_expect_notice(s, PBUS_NOTICE_ASSIGNED);
-    PGconn *holder = stop_writing(s);
+    begin_phases();
     stage_produce(s->topic, "k", "lost:1", NULL, NULL);
-    wait_for_effects(s, 1);
     stage_produce(s->topic, "k", "wait:2", NULL, NULL);
+    stage_start(s, &sub, 1);
+    expect_queued(s, 2);
+    PGconn *holder = stop_writing(s);
     stage_expect_at_gate(s);
     crash(s, holder);
     stage_open_gate(s);
     expect_exactly(s, 2);
+    assert_int_equal(atomic_load(&n_first_calls), 2);
 }
 
 static void an_attempt_that_met_the_crash_comes_behind_what_was_lost_in_it(void **state)
@@ -237,20 +291,6 @@ static void an_attempt_that_met_the_crash_comes_behind_what_was_lost_in_it(void 
 static void so_does_one_that_did_not_notice(void **state)
 {
     expect_order_over_a_crash(*state, copies_at_the_gate);
-}
-
-/* Of two events of a key that wait, what their handlers wait for in turn. */
-enum { BOTH_WAIT, WRITER_IS_STOPPED, SERVER_IS_BACK };
-static _Atomic int phase, n_first_calls, n_second_calls;
-
-static bool phase_has_come(void *arg)
-{
-    return atomic_load(&phase) >= *(int *)arg;
-}
-
-static void wait_for_phase(int wanted)
-{
-    wait_until(phase_has_come, &wanted, STAGE_DEADLINE_MS);
 }
 
 /* Fails, until it is told; is done, and lost; fails for a while; is done. */
@@ -291,17 +331,18 @@ static void of_two_that_wait_the_second_stays_behind_the_first_over_a_crash(void
     pbus_subscription sub = stage_subscription(s, one_of_two);
     sub.retry.max_attempts = 1000000;
     wait_for_no_disk(s);
+    begin_phases();
     stage_produce(s->topic, "k", "k:1", NULL, NULL);
     stage_produce(s->topic, "k", "k:2", NULL, NULL);
     stage_start(s, &sub, 1);
     stage_expect_soon(s, 2, "SELECT count(*) FROM postbus_inbox.waiting");
     pg_run(s->conn, "CHECKPOINT");
     PGconn *holder = stop_writing(s);
-    atomic_store(&phase, WRITER_IS_STOPPED);
     assert_true(wait_until(second_has_begun, s, STAGE_DEADLINE_MS));
     crash(s, holder);
     atomic_store(&phase, SERVER_IS_BACK);
     expect_exactly(s, 2);
+    assert_true(atomic_load(&n_first_calls) >= 3);
 }
 
 static pbus_outcome ends_its_session_later(const pbus_delivery *event, PGconn *tx, void *arg)
@@ -323,11 +364,29 @@ static void an_event_that_waited_and_ends_its_sessions_is_given_up_without_a_dis
     stage_expect_soon(s, 1, "SELECT count(*) FROM postbus_inbox.dead WHERE attempts = 4");
 }
 
-static bool has_queued_two(void *arg)
+/* The last statement of a pipeline, which is left on. */
+static pbus_outcome ends_its_transaction_in_a_pipeline_later(const pbus_delivery *event, PGconn *tx,
+                                                             void *arg)
 {
-    stage *s = arg;
-    pbus_worker_counts counts;
-    return pbus_worker_count(s->worker, "main", &counts) && counts.n_queued == 2;
+    (void)arg;
+    if (event->attempt > 1) {
+        PQenterPipelineMode(tx);
+        PQsendQueryParams(tx, "ROLLBACK", 0, NULL, NULL, NULL, NULL, 0);
+        PQpipelineSync(tx);
+        for (int i = 0; i < 3; i++) /* the answer, its end, and the pipeline's */
+            PQclear(PQgetResult(tx));
+    }
+    return pbus_retry("not yet", 0);
+}
+
+/* It is due again at once. */
+static void an_event_that_waited_and_ends_its_transaction_in_a_pipeline_is_given_up(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, ends_its_transaction_in_a_pipeline_later);
+    stage_produce(s->topic, "k", "v", NULL, NULL);
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 1, "SELECT count(*) FROM postbus_inbox.dead WHERE attempts = 4");
 }
 
 static bool is_not_ready(void *arg)
@@ -352,7 +411,7 @@ static void an_event_that_was_claimed_and_is_not_begun_is_handled_later(void **s
     stage_produce(s->topic, "k", "wait:2", NULL, NULL);
     stage_start(s, &sub, 1);
     stage_expect_at_gate(s);
-    assert_true(wait_until(has_queued_two, s, STAGE_DEADLINE_MS));
+    expect_queued(s, 2);
     stage_open_gate(s);
     stage_expect_soon(s, 1, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted");
     PGconn *holder =
@@ -615,6 +674,7 @@ int main(void)
         STAGE_TEST(so_does_one_that_did_not_notice),
         STAGE_TEST(of_two_that_wait_the_second_stays_behind_the_first_over_a_crash),
         STAGE_TEST(an_event_that_waited_and_ends_its_sessions_is_given_up_without_a_disk_too),
+        STAGE_TEST(an_event_that_waited_and_ends_its_transaction_in_a_pipeline_is_given_up),
         STAGE_TEST(an_event_that_was_claimed_and_is_not_begun_is_handled_later),
         STAGE_TEST(a_restored_database_replays_what_it_lacks),
         STAGE_TEST(the_example_counts_each_event_once_and_ends_when_it_is_told),
