@@ -321,27 +321,31 @@ static bool takes_nothing(const doubt *d, const flights *f, const row *r, int64_
     return by && by->refused_since_us > 0 && by->refused_since_us <= until_us;
 }
 
-/* Nothing waits behind what was redriven, and nothing came beside it. */
-static bool is_its_only_witness(const doubt *d, const row *r, const topic *t)
+static bool is_redriven(const row *r, const topic *t)
 {
-    bool redriven = r->page->lane && r->page->lane != t;
-    return redriven && !t->lane_open && d->all.n_took == t->flights.all.n_took &&
+    return r->page->lane && r->page->lane != t;
+}
+
+/* Of its topic nothing waits in the lane, and nothing came beside what was redriven, which is not counted. */
+static bool only_redriven_tell(const doubt *d, const row *r, const topic *t)
+{
+    return is_redriven(r, t) && !t->lane_open && d->all.n_took == t->flights.all.n_took &&
            d->all.n_refused == t->flights.all.n_refused;
 }
 
 /* What a broker refuses again and again while its partition takes others is to blame itself; else its topic is, which waits in order, and for no
  * person: at once where nothing has been taken for that long, whichever record finds it out. -1: it is too early to tell. What leads a lane that
- * waits already has no time of its own. Of what was redriven, and nothing else tells of, the person who redrove it hears again. */
+ * waits already has no time of its own. Where only what was redriven tells of the topic, the person who redrove it hears again. */
 static int judge(const alone *a, alone_key *k, const row *r, int unclear, int64_t now_us)
 {
     topic *t = k->first->topic;
     doubt *d = &k->doubt;
     int64_t until_us = now_us - a->ship->cfg->lane_timeout_ms * 1000;
-    flights_refused(&t->flights, r->partition, d->n_refusals == 0, now_us);
+    flights_refused(&t->flights, r->partition, d->n_refusals == 0 && !is_redriven(r, t), now_us);
     note_unclear(d, &t->flights, r, now_us);
     t->doubted_us = now_us;
     bool early = d->n_refusals < UNCLEAR_LEAST || d->since_us > until_us;
-    if (is_its_only_witness(d, r, t))
+    if (only_redriven_tell(d, r, t))
         return early ? -1 : unclear;
     if ((t->head_alone && r->page->lane == t) || takes_nothing(d, &t->flights, r, until_us))
         return refusal_of_whole_topic(unclear);

@@ -100,7 +100,8 @@ static void close_lane(topic *t, void *arg)
     page_free(t->lane_page);
     t->lane_page = NULL;
     t->stalled = t->lane_left = false;
-    if (t->state != TOPIC_MISSING) /* else it is still refused when it is tried again */
+    if (t->state != TOPIC_MISSING ||
+        t->denied_us == 0) /* else that is why the session was lost, and it will be denied again */
         t->head_alone = t->refusal_logged = false;
     t->n_stalls = 0;
     t->unknown_since_us = t->stop_rests_until_us = 0;
@@ -375,6 +376,8 @@ void topic_refused(topic_table *table, topic *t, int refusal, int64_t now_us)
 
 void topic_denied(topic *t, int refusal, int64_t now_us)
 {
+    if (now_us > t->denied_until_us + DENIED_MOST_US) /* another relay has led meanwhile */
+        t->refusal_logged = false;
     int64_t longer_us = t->denied_us * 2 < DENIED_MOST_US ? t->denied_us * 2 : DENIED_MOST_US;
     t->denied_us = longer_us > DENIED_LEAST_US ? longer_us : DENIED_LEAST_US;
     t->denied_until_us = now_us + t->denied_us;

@@ -177,12 +177,12 @@ pbus_status attempt_undo(attempt *a, pbus_error *err)
             set_error(a, ended_error);
         }
     }
-    if (PQpipelineStatus(s->conn) == PQ_PIPELINE_OFF) {
-        if (state == PQTRANS_IDLE)
-            return PBUS_OK;
-        if (state == PQTRANS_INTRANS || state == PQTRANS_INERROR)
-            return session_execute(s, "ROLLBACK", err);
-    }
+    if (!PQexitPipelineMode(s->conn)) /* 0: there is something under way */
+        return replace_session(a, err);
+    if (state == PQTRANS_IDLE)
+        return PBUS_OK;
+    if (state == PQTRANS_INTRANS || state == PQTRANS_INERROR)
+        return session_execute(s, "ROLLBACK", err);
     return replace_session(a, err);
 }
 

@@ -32,7 +32,6 @@ static const kafka_value of_consumers[] = {
     {"enable.auto.commit", "false"},         {"enable.auto.offset.store", "false"},
     {"auto.offset.reset", "error"},          {"partition.assignment.strategy", "range,roundrobin"},
     {"queued.max.messages.kbytes", "16384"}, /* what was fetched and not taken: thrown away by a pause */
-    {"reconnect.backoff.max.ms", "2000"},
 };
 
 /* One record at a time, so order needs no idempotence; what is not acknowledged in time is sent again by whoever wants it. Keys go where the relay puts them. */
@@ -97,12 +96,28 @@ static bool configure(rd_kafka_conf_t *conf, const feed *f, char *message, size_
     return ok && set(conf, "bootstrap.servers", f->cfg->brokers, message, size);
 }
 
+static bool names(const worker_config *cfg, const char *name)
+{
+    for (size_t i = 0; i < cfg->n_kafka; i++)
+        if (strcasecmp(cfg->kafka[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Must not be below the application's least. */
+static bool reconnect_soon(rd_kafka_conf_t *conf, const feed *f, char *message, size_t size)
+{
+    return names(f->cfg, "reconnect.backoff.ms") ||
+           set(conf, "reconnect.backoff.max.ms", "2000", message, size);
+}
+
 static bool configure_consumer(rd_kafka_conf_t *conf, const feed *f, char *message, size_t size)
 {
     char group[256];
     snprintf(group, sizeof group, "%s.%s", f->cfg->application, f->sub->key);
     return set_all(conf, of_consumers, sizeof of_consumers / sizeof of_consumers[0], message, size) &&
-           configure(conf, f, message, size) && set(conf, "group.id", group, message, size);
+           reconnect_soon(conf, f, message, size) && configure(conf, f, message, size) &&
+           set(conf, "group.id", group, message, size);
 }
 
 /* Last what the promises about dead letters rest on, and that a stop does not wait for ever: the application's acks and timeouts are not refused, as

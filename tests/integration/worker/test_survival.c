@@ -162,23 +162,6 @@ static void wait_for_no_disk(stage *s)
     free(waiting);
 }
 
-typedef struct queued {
-    stage *s;
-    uint64_t n;
-} queued;
-
-static bool has_queued(void *arg)
-{
-    queued *q = arg;
-    pbus_worker_counts counts;
-    return pbus_worker_count(q->s->worker, "main", &counts) && counts.n_queued == q->n;
-}
-
-static void expect_queued(stage *s, uint64_t n)
-{
-    assert_true(wait_until(has_queued, &(queued){s, n}, STAGE_DEADLINE_MS));
-}
-
 /* Until the server goes, nobody writes the log: not the process that does so, nor the reader with its positions, which wait for the disk. It reads nothing more
  * then: what is to be handled has been read before. */
 static PGconn *stop_writing(stage *s)
@@ -211,7 +194,7 @@ static void commits_that_waited_for_no_disk_are_made_again_where_they_are_lost(v
     begin_phases();
     stage_produce_many(s->topic, n, N_KEYS);
     stage_start(s, &sub, 1);
-    expect_queued(s, (uint64_t)n);
+    stage_expect_queued(s, (uint64_t)n);
     PGconn *holder = stop_writing(s);
     wait_for_effects(s, n);
     assert_int_equal(atomic_load(&n_calls), n);
@@ -274,7 +257,7 @@ static void expect_order_over_a_crash(stage *s, pbus_handler *handler)
     stage_produce(s->topic, "k", "lost:1", NULL, NULL);
     stage_produce(s->topic, "k", "wait:2", NULL, NULL);
     stage_start(s, &sub, 1);
-    expect_queued(s, 2);
+    stage_expect_queued(s, 2);
     PGconn *holder = stop_writing(s);
     stage_expect_at_gate(s);
     crash(s, holder);
@@ -411,7 +394,7 @@ static void an_event_that_was_claimed_and_is_not_begun_is_handled_later(void **s
     stage_produce(s->topic, "k", "wait:2", NULL, NULL);
     stage_start(s, &sub, 1);
     stage_expect_at_gate(s);
-    expect_queued(s, 2);
+    stage_expect_queued(s, 2);
     stage_open_gate(s);
     stage_expect_soon(s, 1, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted");
     PGconn *holder =

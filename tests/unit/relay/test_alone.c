@@ -178,6 +178,24 @@ static void where_nothing_is_taken_the_topic_is_to_blame(void **state)
     assert_int_equal(refusal_get(s->refusal).err, RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT);
 }
 
+/* Nothing else of the topic comes, and nothing waits for it: whoever redrove them hears of it. */
+static void what_is_redriven_by_itself_is_to_blame(void **state)
+{
+    stage *s = *state;
+    topic_find(&s->ship.topics, "t", 1)->lane_open = false;
+    add(s, 0);
+    add(s, 1);
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(s->refusal, -1);
+        rd_kafka_mock_broker_push_request_error_rtts(s->mock, 1, PRODUCE, 1, RD_KAFKA_RESP_ERR_UNKNOWN, 0);
+        send_once(s, RD_KAFKA_RESP_ERR_UNKNOWN);
+    }
+    assert_true(s->refusal >= 0);
+    assert_false(refusal_get(s->refusal).of_topic);
+    assert_int_equal(s->page->rows[0].state, ROW_PARKED);
+    assert_int_equal(s->page->rows[1].state, ROW_PARKED);
+}
+
 /* Of what comes to the partition it takes a part and refuses more: no record is to blame. */
 static void where_most_are_refused_the_topic_is_to_blame(void **state)
 {
@@ -414,6 +432,7 @@ int main(void)
                                         close_stage),
         cmocka_unit_test_setup_teardown(where_nothing_is_taken_the_topic_is_to_blame, open_stage,
                                         close_stage),
+        cmocka_unit_test_setup_teardown(what_is_redriven_by_itself_is_to_blame, open_stage, close_stage),
         cmocka_unit_test_setup_teardown(where_most_are_refused_the_topic_is_to_blame, open_stage,
                                         close_stage),
         cmocka_unit_test_setup_teardown(the_time_is_the_partitions_where_it_takes_nothing, open_stage,
