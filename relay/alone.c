@@ -271,13 +271,18 @@ void alone_step(alone *a, int64_t now_us)
     }
 }
 
+static bool is_redriven(const row *r, const topic *t)
+{
+    return r->page->lane && r->page->lane != t;
+}
+
 void alone_acked(alone *a, row *r)
 {
     alone_key *k = key_of(a, r);
     note_back(a, k);
     topic *t = k->first->topic;
     flights_answered(&t->flights, k->flight, a->ship->now_us);
-    flights_took(&t->flights, r->partition, k->doubt.n_refusals == 0);
+    flights_took(&t->flights, r->partition, k->doubt.n_refusals == 0 && !is_redriven(r, t));
     topic_takes(t);
     if (a->ship->now_us - t->doubted_us >= DOUBT_US)
         t->doubted_us = 0;
@@ -319,11 +324,6 @@ static bool takes_nothing(const doubt *d, const flights *f, const row *r, int64_
     bool may_go_elsewhere = d->roams || event_of(r).key.size == 0;
     const answers *by = may_go_elsewhere ? &f->all : flights_answers(f, r->partition);
     return by && by->refused_since_us > 0 && by->refused_since_us <= until_us;
-}
-
-static bool is_redriven(const row *r, const topic *t)
-{
-    return r->page->lane && r->page->lane != t;
 }
 
 /* Of its topic nothing waits in the lane, and nothing came beside what was redriven, which is not counted. */

@@ -76,6 +76,19 @@ static pbus_outcome call(lane *l, event *const *events, size_t n)
                               : sub->handler(l->views[0], l->session.conn, sub->arg);
 }
 
+/* In which state the handler left the transaction. A pipeline is ended, by a Sync: after an error the server heeds nothing before the next one, and only then
+ * tells the state. */
+static PGTransactionStatusType state_left(PGconn *tx)
+{
+    PGTransactionStatusType state = PQtransactionStatus(tx);
+    if (PQpipelineStatus(tx) == PQ_PIPELINE_OFF || state == PQTRANS_ACTIVE || state == PQTRANS_UNKNOWN)
+        return state;
+    PGresult *answer = PQpipelineSync(tx) ? PQgetResult(tx) : NULL;
+    bool ended = PQresultStatus(answer) == PGRES_PIPELINE_SYNC && PQexitPipelineMode(tx);
+    PQclear(answer);
+    return ended ? PQtransactionStatus(tx) : PQTRANS_ACTIVE;
+}
+
 bool attempt_call(attempt *a, event *const *events, size_t n)
 {
     const subscription *sub = a->l->feed->sub;
@@ -86,7 +99,7 @@ bool attempt_call(attempt *a, event *const *events, size_t n)
     int64_t took_us = feed_now_us() - began_us, took_ms = took_us / 1000;
     tally_note_attempt(&a->l->tally, n, took_us);
     a->l->handling_ms = took_ms;
-    PGTransactionStatusType state = PQtransactionStatus(tx);
+    PGTransactionStatusType state = state_left(tx);
     a->ended = state == PQTRANS_IDLE;
     set_error(a, a->outcome.reason);
     if (a->ended)
@@ -94,7 +107,7 @@ bool attempt_call(attempt *a, event *const *events, size_t n)
     else if (state == PQTRANS_INERROR) {
         a->transient = message_is_transient(PQerrorMessage(tx));
         if (a->outcome.verdict == PBUS_ACK || !*a->error)
-            set_error(a, PQerrorMessage(tx));
+            set_error(a, *PQerrorMessage(tx) ? PQerrorMessage(tx) : "a statement of the handler failed");
     } else if (state == PQTRANS_UNKNOWN)
         set_error(a, "the connection to PostgreSQL is lost");
     else if (state == PQTRANS_ACTIVE)
@@ -163,6 +176,8 @@ pbus_status attempt_undo(attempt *a, pbus_error *err)
 {
     session *s = &a->l->session;
     PGTransactionStatusType state = PQtransactionStatus(s->conn);
+    if (PQpipelineStatus(s->conn) != PQ_PIPELINE_OFF)
+        return replace_session(a, err);
     if (state == PQTRANS_INTRANS && *a->xid) {
         const char *values[] = {a->xid};
         const statement same = {
@@ -177,8 +192,6 @@ pbus_status attempt_undo(attempt *a, pbus_error *err)
             set_error(a, ended_error);
         }
     }
-    if (!PQexitPipelineMode(s->conn)) /* 0: there is something under way */
-        return replace_session(a, err);
     if (state == PQTRANS_IDLE)
         return PBUS_OK;
     if (state == PQTRANS_INTRANS || state == PQTRANS_INERROR)

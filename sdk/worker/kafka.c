@@ -104,7 +104,7 @@ static bool names(const worker_config *cfg, const char *name)
     return false;
 }
 
-/* Must not be below the application's least. */
+/* Where the application says how long it is at least, it says how long it is at most: librdkafka refuses a least above our most. */
 static bool reconnect_soon(rd_kafka_conf_t *conf, const feed *f, char *message, size_t size)
 {
     return names(f->cfg, "reconnect.backoff.ms") ||

@@ -51,6 +51,17 @@ static void many_events_share_a_transaction_and_each_has_its_effect_once(void **
     stage_expect_exactly(s, 2000);
 }
 
+/* And sends no Sync, so that the server heeds nothing that comes. */
+static void fail_in_a_pipeline(PGconn *tx)
+{
+    PQenterPipelineMode(tx);
+    PQsendQueryParams(tx, "SELECT 1 / 0", 0, NULL, NULL, NULL, NULL, 0);
+    PQsendFlushRequest(tx);
+    PQflush(tx);
+    for (int i = 0; i < 2; i++) /* the error, and its end */
+        PQclear(PQgetResult(tx));
+}
+
 /* What the value asks for is done to the transaction of the batch, each time or the first time. */
 static pbus_outcome disturbing(const pbus_delivery *event, PGconn *tx, void *arg)
 {
@@ -78,6 +89,8 @@ static pbus_outcome disturbing(const pbus_delivery *event, PGconn *tx, void *arg
         PQenterPipelineMode(tx);
         PQsendQueryParams(tx, "SELECT 1", 0, NULL, NULL, NULL, NULL, 0);
     }
+    if (strcmp(wish, "flushed") == 0)
+        fail_in_a_pipeline(tx);
     if (strcmp(wish, "killed") == 0)
         PQclear(PQexec(tx, "SELECT pg_terminate_backend(pg_backend_pid())"));
     if (strcmp(wish, "deferred") == 0)
@@ -89,9 +102,9 @@ static pbus_outcome disturbing(const pbus_delivery *event, PGconn *tx, void *arg
     return outcome;
 }
 
-static const char *const wishes[] = {"commit",  "commit and begin", "poison",  "reject",   "rollback",
-                                     "error",   "unfinished",       "killed",  "deferred", "immediate",
-                                     "copying", "sending",          "pipeline"};
+static const char *const wishes[] = {"commit",  "commit and begin", "poison",   "reject",   "rollback",
+                                     "error",   "unfinished",       "killed",   "deferred", "immediate",
+                                     "copying", "sending",          "pipeline", "flushed"};
 enum { N_WISHES = sizeof wishes / sizeof wishes[0], N_ROUNDS = 40 };
 
 /* A key for each wish, of which each has one event with a wish in the midst of others. Of a few rounds the wish comes last, so that it meets large batches. */
@@ -130,7 +143,7 @@ static void one_that_fails_takes_no_other_with_it(void **state)
     stage_expect_exactly(s, N_WISHES * N_ROUNDS - 2);
     pg_expect(s->conn,
               "commit/1 commit and begin/1 rollback/2 error/2 unfinished/2 killed/2 deferred/2 immediate/1 "
-              "copying/2 sending/2 pipeline/1",
+              "copying/2 sending/2 pipeline/1 flushed/2",
               "SELECT string_agg(split_part(value, ':', 3) || '/' || attempt, ' ' ORDER BY substr(key, "
               "2)::int) FROM effect "
               "WHERE value NOT LIKE '%%:well'");

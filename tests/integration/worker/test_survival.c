@@ -347,18 +347,24 @@ static void an_event_that_waited_and_ends_its_sessions_is_given_up_without_a_dis
     stage_expect_soon(s, 1, "SELECT count(*) FROM postbus_inbox.dead WHERE attempts = 4");
 }
 
-/* The last statement of a pipeline, which is left on. */
+/* In a pipeline, which is left on: at its end, or before an error, and without one. */
 static pbus_outcome ends_its_transaction_in_a_pipeline_later(const pbus_delivery *event, PGconn *tx,
                                                              void *arg)
 {
     (void)arg;
-    if (event->attempt > 1) {
-        PQenterPipelineMode(tx);
-        PQsendQueryParams(tx, "ROLLBACK", 0, NULL, NULL, NULL, NULL, 0);
+    if (event->attempt == 1)
+        return pbus_retry("not yet", 0);
+    bool well = event->attempt == 2;
+    PQenterPipelineMode(tx);
+    PQsendQueryParams(tx, "ROLLBACK", 0, NULL, NULL, NULL, NULL, 0);
+    if (well)
         PQpipelineSync(tx);
-        for (int i = 0; i < 3; i++) /* the answer, its end, and the pipeline's */
-            PQclear(PQgetResult(tx));
-    }
+    else
+        PQsendQueryParams(tx, "SELECT 1 / 0", 0, NULL, NULL, NULL, NULL, 0);
+    PQsendFlushRequest(tx);
+    PQflush(tx);
+    for (int i = 0; i < (well ? 3 : 4); i++) /* each answer and its end; that of a Sync has none */
+        PQclear(PQgetResult(tx));
     return pbus_retry("not yet", 0);
 }
 
