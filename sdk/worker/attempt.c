@@ -76,14 +76,15 @@ static pbus_outcome call(lane *l, event *const *events, size_t n)
                               : sub->handler(l->views[0], l->session.conn, sub->arg);
 }
 
-/* In which state the handler left the transaction. A pipeline is ended, by a Sync: after an error the server heeds nothing before the next one, and only then
- * tells the state. */
+/* In which state the handler left the transaction. A pipeline is ended, by a Sync: after an error the server heeds nothing before the next one, also where
+ * libpq has left the pipeline, and only then tells the state. */
 static PGTransactionStatusType state_left(PGconn *tx)
 {
     PGTransactionStatusType state = PQtransactionStatus(tx);
-    if (PQpipelineStatus(tx) == PQ_PIPELINE_OFF || state == PQTRANS_ACTIVE || state == PQTRANS_UNKNOWN)
+    bool may_skip = PQpipelineStatus(tx) != PQ_PIPELINE_OFF || *PQerrorMessage(tx);
+    if (!may_skip || state == PQTRANS_ACTIVE || state == PQTRANS_UNKNOWN)
         return state;
-    PGresult *answer = PQpipelineSync(tx) ? PQgetResult(tx) : NULL;
+    PGresult *answer = PQenterPipelineMode(tx) && PQpipelineSync(tx) ? PQgetResult(tx) : NULL;
     bool ended = PQresultStatus(answer) == PGRES_PIPELINE_SYNC && PQexitPipelineMode(tx);
     PQclear(answer);
     return ended ? PQtransactionStatus(tx) : PQTRANS_ACTIVE;
@@ -99,15 +100,17 @@ bool attempt_call(attempt *a, event *const *events, size_t n)
     int64_t took_us = feed_now_us() - began_us, took_ms = took_us / 1000;
     tally_note_attempt(&a->l->tally, n, took_us);
     a->l->handling_ms = took_ms;
+    char message[ATTEMPT_ERROR_SIZE]; /* a Sync forgets it */
+    attempt_copy_error(message, PQerrorMessage(tx));
     PGTransactionStatusType state = state_left(tx);
     a->ended = state == PQTRANS_IDLE;
     set_error(a, a->outcome.reason);
     if (a->ended)
         set_error(a, ended_error);
     else if (state == PQTRANS_INERROR) {
-        a->transient = message_is_transient(PQerrorMessage(tx));
+        a->transient = message_is_transient(message);
         if (a->outcome.verdict == PBUS_ACK || !*a->error)
-            set_error(a, *PQerrorMessage(tx) ? PQerrorMessage(tx) : "a statement of the handler failed");
+            set_error(a, *message ? message : "a statement of the handler failed");
     } else if (state == PQTRANS_UNKNOWN)
         set_error(a, "the connection to PostgreSQL is lost");
     else if (state == PQTRANS_ACTIVE)

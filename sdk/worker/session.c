@@ -165,11 +165,11 @@ static bool send_all(session *s, const statement *statements, size_t n)
     return PQpipelineSync(s->conn) == 1;
 }
 
-/* The result of the next command; what else came of it is dropped. */
+/* The result of the next command; what else came of it is dropped. Nothing follows a Sync. */
 static PGresult *next_result(session *s)
 {
     PGresult *result = PQgetResult(s->conn), *more;
-    while (result && (more = PQgetResult(s->conn)) != NULL)
+    while (result && PQresultStatus(result) != PGRES_PIPELINE_SYNC && (more = PQgetResult(s->conn)) != NULL)
         PQclear(more);
     return result;
 }

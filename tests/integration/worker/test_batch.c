@@ -89,8 +89,10 @@ static pbus_outcome disturbing(const pbus_delivery *event, PGconn *tx, void *arg
         PQenterPipelineMode(tx);
         PQsendQueryParams(tx, "SELECT 1", 0, NULL, NULL, NULL, NULL, 0);
     }
-    if (strcmp(wish, "flushed") == 0)
+    if (strcmp(wish, "flushed") == 0 || strcmp(wish, "left") == 0)
         fail_in_a_pipeline(tx);
+    if (strcmp(wish, "left") == 0)
+        PQexitPipelineMode(tx);
     if (strcmp(wish, "killed") == 0)
         PQclear(PQexec(tx, "SELECT pg_terminate_backend(pg_backend_pid())"));
     if (strcmp(wish, "deferred") == 0)
@@ -104,7 +106,7 @@ static pbus_outcome disturbing(const pbus_delivery *event, PGconn *tx, void *arg
 
 static const char *const wishes[] = {"commit",  "commit and begin", "poison",   "reject",   "rollback",
                                      "error",   "unfinished",       "killed",   "deferred", "immediate",
-                                     "copying", "sending",          "pipeline", "flushed"};
+                                     "copying", "sending",          "pipeline", "flushed",  "left"};
 enum { N_WISHES = sizeof wishes / sizeof wishes[0], N_ROUNDS = 40 };
 
 /* A key for each wish, of which each has one event with a wish in the midst of others. Of a few rounds the wish comes last, so that it meets large batches. */
@@ -143,7 +145,7 @@ static void one_that_fails_takes_no_other_with_it(void **state)
     stage_expect_exactly(s, N_WISHES * N_ROUNDS - 2);
     pg_expect(s->conn,
               "commit/1 commit and begin/1 rollback/2 error/2 unfinished/2 killed/2 deferred/2 immediate/1 "
-              "copying/2 sending/2 pipeline/1 flushed/2",
+              "copying/2 sending/2 pipeline/1 flushed/2 left/2",
               "SELECT string_agg(split_part(value, ':', 3) || '/' || attempt, ' ' ORDER BY substr(key, "
               "2)::int) FROM effect "
               "WHERE value NOT LIKE '%%:well'");

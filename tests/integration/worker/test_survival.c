@@ -375,7 +375,10 @@ static void an_event_that_waited_and_ends_its_transaction_in_a_pipeline_is_given
     pbus_subscription sub = stage_subscription(s, ends_its_transaction_in_a_pipeline_later);
     stage_produce(s->topic, "k", "v", NULL, NULL);
     stage_start(s, &sub, 1);
-    stage_expect_soon(s, 1, "SELECT count(*) FROM postbus_inbox.dead WHERE attempts = 4");
+    stage_expect_soon(
+        s, 1,
+        "SELECT count(*) FROM postbus_inbox.dead WHERE attempts = 4 AND last_error LIKE '%ended the "
+        "transaction%'");
 }
 
 static bool is_not_ready(void *arg)
