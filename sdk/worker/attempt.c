@@ -76,15 +76,14 @@ static pbus_outcome call(lane *l, event *const *events, size_t n)
                               : sub->handler(l->views[0], l->session.conn, sub->arg);
 }
 
-/* In which state the handler left the transaction. A pipeline is ended, by a Sync: after an error the server heeds nothing before the next one, also where
- * libpq has left the pipeline, and only then tells the state. */
+/* In which state the handler left the transaction. A pipeline that is left on is ended, by a Sync: after an error the server heeds nothing before the next one, and
+ * only then tells the state. */
 static PGTransactionStatusType state_left(PGconn *tx)
 {
     PGTransactionStatusType state = PQtransactionStatus(tx);
-    bool may_skip = PQpipelineStatus(tx) != PQ_PIPELINE_OFF || *PQerrorMessage(tx);
-    if (!may_skip || state == PQTRANS_ACTIVE || state == PQTRANS_UNKNOWN)
+    if (PQpipelineStatus(tx) == PQ_PIPELINE_OFF || state == PQTRANS_ACTIVE || state == PQTRANS_UNKNOWN)
         return state;
-    PGresult *answer = PQenterPipelineMode(tx) && PQpipelineSync(tx) ? PQgetResult(tx) : NULL;
+    PGresult *answer = PQpipelineSync(tx) ? PQgetResult(tx) : NULL;
     bool ended = PQresultStatus(answer) == PGRES_PIPELINE_SYNC && PQexitPipelineMode(tx);
     PQclear(answer);
     return ended ? PQtransactionStatus(tx) : PQTRANS_ACTIVE;
@@ -143,7 +142,8 @@ static bool commit_handled(attempt *a, pbus_status *out_status, pbus_error *err)
     *out_status = commit(a, err);
     if (*out_status == PBUS_OK)
         return true;
-    if (*out_status == PBUS_ERROR_CONNECTION)
+    bool unheeded = a->l->session.out_of_step; /* so nothing is committed */
+    if (*out_status == PBUS_ERROR_CONNECTION && !unheeded)
         return false;
     a->ended = strcmp(err->sqlstate, "PB020") == 0;
     a->transient = sqlstate_is_transient(err->sqlstate) || strcmp(err->sqlstate, SESSION_FORGOTTEN) == 0;
@@ -175,11 +175,22 @@ static pbus_status replace_session(attempt *a, pbus_error *err)
     return status;
 }
 
+/* By the extended protocol: the answer to a simple query would be waited for, for ever, where the server heeds nothing before a Sync. */
+static pbus_status run_plain(session *s, const char *sql, pbus_error *err)
+{
+    PGresult *result;
+    const statement one = {.sql = sql};
+    pbus_status status = session_run(s, &one, 1, &result, err);
+    PQclear(result);
+    return status;
+}
+
 pbus_status attempt_undo(attempt *a, pbus_error *err)
 {
     session *s = &a->l->session;
     PGTransactionStatusType state = PQtransactionStatus(s->conn);
-    if (PQpipelineStatus(s->conn) != PQ_PIPELINE_OFF)
+    bool can_go_on = state == PQTRANS_IDLE || state == PQTRANS_INTRANS || state == PQTRANS_INERROR;
+    if (!can_go_on || s->out_of_step || PQpipelineStatus(s->conn) != PQ_PIPELINE_OFF)
         return replace_session(a, err);
     if (state == PQTRANS_INTRANS && *a->xid) {
         const char *values[] = {a->xid};
@@ -189,17 +200,14 @@ pbus_status attempt_undo(attempt *a, pbus_error *err)
         pbus_status status = session_run(s, &same, 1, &result, err);
         PQclear(result);
         if (status == PBUS_ERROR_CONNECTION)
-            return status;
+            return replace_session(a, err);
         if (status != PBUS_OK && strcmp(err->sqlstate, "PB020") == 0) {
             a->ended = true;
             set_error(a, ended_error);
         }
     }
-    if (state == PQTRANS_IDLE)
-        return PBUS_OK;
-    if (state == PQTRANS_INTRANS || state == PQTRANS_INERROR)
-        return session_execute(s, "ROLLBACK", err);
-    return replace_session(a, err);
+    pbus_status status = run_plain(s, state == PQTRANS_IDLE ? "SELECT 1" : "ROLLBACK", err);
+    return status == PBUS_ERROR_CONNECTION ? replace_session(a, err) : status;
 }
 
 int64_t attempt_delay_ms(lane *l, const event *e, const pbus_outcome *outcome)

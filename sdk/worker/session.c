@@ -193,12 +193,18 @@ static pbus_status run_once(session *s, const statement *statements, size_t n, P
 {
     memset(out, 0, n * sizeof *out);
     bool ok = send_all(s, statements, n);
-    for (size_t i = 0; ok && i < n; i++)
-        ok = (out[i] = next_result(s)) != NULL;
+    for (size_t i = 0; ok && i < n; i++) {
+        out[i] = next_result(s);
+        s->out_of_step = PQresultStatus(out[i]) == PGRES_PIPELINE_SYNC;
+        ok = out[i] && !s->out_of_step;
+    }
     PGresult *sync = ok ? PQgetResult(s->conn) : NULL;
     ok = ok && PQresultStatus(sync) == PGRES_PIPELINE_SYNC;
     PQclear(sync);
     ok = ok && PQexitPipelineMode(s->conn) == 1;
+    if (s->out_of_step)
+        return failure(err, PBUS_ERROR_CONNECTION,
+                       "a pipeline was left with an error in it, and without a Sync");
     pbus_status status = first_fault(s, out, n, err);
     return status != PBUS_OK || ok ? status : lost(s, err);
 }

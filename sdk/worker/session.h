@@ -10,6 +10,8 @@
 typedef struct session {
     PGconn *conn;  /* NULL: not connected */
     bool prepared; /* statements with a name are known to the server by it */
+    bool
+        out_of_step; /* it heeded nothing of what was sent last, since somebody had left a pipeline without a Sync: of no use any more */
 } session;
 
 /* One of several commands that are sent together. */

@@ -56,9 +56,10 @@ static void fail_in_a_pipeline(PGconn *tx)
 {
     PQenterPipelineMode(tx);
     PQsendQueryParams(tx, "SELECT 1 / 0", 0, NULL, NULL, NULL, NULL, 0);
+    PQsendQueryParams(tx, "SELECT 1", 0, NULL, NULL, NULL, NULL, 0);
     PQsendFlushRequest(tx);
     PQflush(tx);
-    for (int i = 0; i < 2; i++) /* the error, and its end */
+    for (int i = 0; i < 4; i++) /* each answer, and its end */
         PQclear(PQgetResult(tx));
 }
 

@@ -365,6 +365,8 @@ static pbus_outcome ends_its_transaction_in_a_pipeline_later(const pbus_delivery
     PQflush(tx);
     for (int i = 0; i < (well ? 3 : 4); i++) /* each answer and its end; that of a Sync has none */
         PQclear(PQgetResult(tx));
+    if (event->attempt == 3)
+        PQexitPipelineMode(tx);
     return pbus_retry("not yet", 0);
 }
 
