@@ -155,15 +155,22 @@ static void a_short_fault_parks_nothing(void **state)
     outbox_free(o);
 }
 
+/* It waits for an operator. */
+static proc_fixture *relay_start_with_one_parked(const outbox *o)
+{
+    proc_fixture *relay = relay_start_leading(o, flags);
+    refuse(2, RD_KAFKA_RESP_ERR_INVALID_RECORD);
+    publish(o->conn, o->topic, "k", 1);
+    expect_sql(o->conn, "SELECT count(*) FROM postbus.parked WHERE waits_for = 'operator'");
+    return relay;
+}
+
 /* It has no lane while a redrive is refused: nothing of the topic waits but that event. */
 static void what_is_refused_after_a_redrive_that_was_refused_and_then_taken_is_told_again(void **state)
 {
     (void)state;
     outbox *o = outbox_new_of(topic_led_by(REFUSING));
-    proc_fixture *relay = relay_start_leading(o, flags);
-    refuse(2, RD_KAFKA_RESP_ERR_INVALID_RECORD);
-    publish(o->conn, o->topic, "k", 1);
-    expect_sql(o->conn, "SELECT count(*) FROM postbus.parked WHERE waits_for = 'operator'");
+    proc_fixture *relay = relay_start_with_one_parked(o);
     for (int round = 0; round < 2; round++) {
         refuse(1, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
         if (round == 0)
@@ -181,10 +188,7 @@ static void what_is_redriven_and_refused_without_a_reason_waits_for_a_person_aga
 {
     (void)state;
     outbox *o = outbox_new_of(topic_led_by(REFUSING));
-    proc_fixture *relay = relay_start_leading(o, flags);
-    refuse(2, RD_KAFKA_RESP_ERR_INVALID_RECORD);
-    publish(o->conn, o->topic, "k", 1);
-    expect_sql(o->conn, "SELECT count(*) FROM postbus.parked WHERE waits_for = 'operator'");
+    proc_fixture *relay = relay_start_with_one_parked(o);
     lead(o->topic, 0, TAKES_NOTHING);
     for (int round = 0; round < 2; round++) {
         pg_run(o->conn, "UPDATE postbus.parked SET reason = 'invalid_record'");
