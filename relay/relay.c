@@ -138,9 +138,10 @@ static void session_was_lost(relay *y)
 
 static void mend_producer(relay *y, int64_t now_us)
 {
+    ship_reset(&y->ship, last_reports_ms(y, now_us),
+               now_us); /* whose reports tell whether a record was refused */
     log_event(y->ship.refused ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "producer.recreated", "reason=%s",
               y->ship.reason);
-    ship_reset(&y->ship, last_reports_ms(y, now_us), now_us);
     alone_rewind(&y->parking.alone);
     hand_over_rewind(&y->hand_over);
 }

@@ -166,7 +166,7 @@ bool ship_start(ship *s, int64_t now_us)
     static const uint64_t one = 1;
     s->queue = rd_kafka_queue_get_main(s->producer);
     rd_kafka_queue_io_event_enable(s->queue, s->event_fd, &one, sizeof one);
-    s->broken = s->refused = false;
+    s->broken = s->gapless = s->refused = false;
     s->topics.transactional = s->transactional;
     if (s->transactional)
         transaction_start(&s->transaction, s->producer, s->transactional_id, s->event_fd);
@@ -182,6 +182,19 @@ static void mark_broken(ship *s, const char *what, const char *detail)
         return;
     s->broken = true;
     snprintf(s->reason, sizeof s->reason, "%s: %s", what, detail);
+}
+
+/* librdkafka tells of it whoever asks next: by an event, or by not taking a record that is not to blame. */
+static bool heed_fatal(ship *s)
+{
+    char why[256] = "";
+    rd_kafka_resp_err_t cause = s->producer ? rd_kafka_fatal_error(s->producer, why, sizeof why) : 0;
+    if (!cause)
+        return false;
+    s->transaction.fenced |= cause == RD_KAFKA_RESP_ERR__FENCED;
+    s->gapless |= !s->broken && cause == RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE;
+    mark_broken(s, "fatal error of the producer", why);
+    return true;
 }
 
 static int64_t timestamp_of(const ship *s, const topic *t, const page_event *e)
@@ -238,6 +251,8 @@ static ship_answer not_taken(ship *s, topic *t, row *r, rd_kafka_resp_err_t err)
             true; /* librdkafka knows it already, by a record before this one: the abort finds out why */
         return SHIP_WAIT;
     }
+    if (heed_fatal(s))
+        return SHIP_WAIT;
     log_event(LOG_LEVEL_ERROR, "record.refused", "topic=%s id=%lld reason=%s", t->name, (long long)r->id,
               rd_kafka_err2str(err));
     mark_broken(s, "record refused", rd_kafka_err2name(err));
@@ -405,7 +420,15 @@ static void suspect(ship *s, row *r, const rd_kafka_message_t *m, int refusal)
         t->doubted_us = clock_now_us();
         flights_refused(&t->flights, m->partition, false, t->doubted_us);
     }
-    s->refused |= !s->broken;
+    s->refused |= !s->broken || s->gapless;
+}
+
+static void log_failed(const row *r, const rd_kafka_message_t *m, int refusal)
+{
+    log_event(refusal >= 0 ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, "record.failed",
+              "topic=%s partition=%d id=%lld reason=%s", rd_kafka_topic_name(m->rkt), (int)m->partition,
+              (long long)r->id,
+              m->err ? rd_kafka_err2str(m->err) : "reported as delivered without an offset");
 }
 
 /* Its failure aborts the transaction. Who is guilty is known of a record that was sent alone, and else found out by smaller transactions. */
@@ -423,10 +446,7 @@ static void failed_in_transaction(ship *s, row *r, const rd_kafka_message_t *m)
     else if (refusal >= 0 && (x->n_rows == 1 || x->owner || refusal_get(refusal).of_topic))
         suspect(s, r, m, refusal);
     if (first)
-        log_event(refusal >= 0 ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, "record.failed",
-                  "topic=%s partition=%d id=%lld reason=%s", rd_kafka_topic_name(m->rkt), (int)m->partition,
-                  (long long)r->id,
-                  m->err ? rd_kafka_err2str(m->err) : "reported as delivered without an offset");
+        log_failed(r, m, refusal);
 }
 
 static void report_in_transaction(ship *s, row *r, const rd_kafka_message_t *m)
@@ -443,6 +463,12 @@ static void report_in_transaction(ship *s, row *r, const rd_kafka_message_t *m)
 static bool is_of_broker(const rd_kafka_message_t *m)
 {
     return m->partition >= 0 && m->err >= RD_KAFKA_RESP_ERR_UNKNOWN;
+}
+
+/* Of many that fail together, the one that is told. */
+static bool is_to_be_told(const ship *s, int refusal)
+{
+    return s->gapless ? refusal >= 0 && !s->refused : !s->broken && !s->purging;
 }
 
 static void report(ship *s, const rd_kafka_message_t *m)
@@ -472,27 +498,20 @@ static void report(ship *s, const rd_kafka_message_t *m)
         s->on_alone_failed(s->on_acked_arg, r, s->purging ? -1 : refusal);
         return;
     }
+    if (is_to_be_told(s, refusal))
+        log_failed(r, m, refusal);
     if (refusal >= 0)
         suspect(s, r, m, refusal);
-    if (s->purging)
-        return;
-    if (!s->broken)
-        log_event(refusal >= 0 ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, "record.failed",
-                  "topic=%s partition=%d id=%lld reason=%s", rd_kafka_topic_name(m->rkt), (int)m->partition,
-                  (long long)r->id,
-                  m->err ? rd_kafka_err2str(m->err) : "reported as delivered without an offset");
-    mark_broken(s, "record failed", m->err ? rd_kafka_err2name(m->err) : "no offset");
+    if (!s->purging)
+        mark_broken(s, "record failed", m->err ? rd_kafka_err2name(m->err) : "no offset");
 }
 
 static void take_error(ship *s, rd_kafka_event_t *event)
 {
     rd_kafka_resp_err_t err = rd_kafka_event_error(event);
     const char *text = rd_kafka_event_error_string(event);
-    if (err == RD_KAFKA_RESP_ERR__FATAL && s->producer) {
-        char why[256] = "";
-        rd_kafka_resp_err_t cause = rd_kafka_fatal_error(s->producer, why, sizeof why);
-        s->transaction.fenced |= cause == RD_KAFKA_RESP_ERR__FENCED;
-        mark_broken(s, "fatal error of the producer", why);
+    if (err == RD_KAFKA_RESP_ERR__FATAL) {
+        heed_fatal(s);
     } else if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
         if (!s->down_logged) {
             log_event(LOG_LEVEL_WARN, "kafka.down", "reason=%s", text);

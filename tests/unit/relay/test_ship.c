@@ -19,6 +19,12 @@ static config_pair five_in_flight[] = {
     {(char[]){"compression.codec"}, (char[]){"none"}, NULL},
 };
 
+/* The relay's own settings otherwise. */
+static config_pair one_in_flight[] = {
+    {(char[]){"test.mock.num.brokers"}, (char[]){"1"}, NULL},
+    {(char[]){"batch.num.messages"}, (char[]){"1"}, NULL},
+};
+
 typedef struct stage {
     config cfg;
     ship ship;
@@ -33,13 +39,11 @@ static void on_acked(void *arg, row *r)
     s->n_acked++;
 }
 
-static int open_stage(void **state)
+static int open_with(void **state, config_pair *kafka, size_t n_kafka)
 {
     stage *s = calloc(1, sizeof *s);
     assert_non_null(s);
-    s->cfg = (config){.brokers = (char[]){"x"},
-                      .kafka = five_in_flight,
-                      .n_kafka = sizeof five_in_flight / sizeof five_in_flight[0]};
+    s->cfg = (config){.brokers = (char[]){"x"}, .kafka = kafka, .n_kafka = n_kafka};
     if (!ship_init(&s->ship, &s->cfg, on_acked, NULL, s))
         fail_msg("%s", s->ship.reason);
     gate_open(s->ship.gate, CLOCK_NEVER);
@@ -51,6 +55,16 @@ static int open_stage(void **state)
     s->page = made_page(1, N_ROWS);
     *state = s;
     return 0;
+}
+
+static int open_stage(void **state)
+{
+    return open_with(state, five_in_flight, sizeof five_in_flight / sizeof five_in_flight[0]);
+}
+
+static int open_gapless_stage(void **state)
+{
+    return open_with(state, one_in_flight, sizeof one_in_flight / sizeof one_in_flight[0]);
 }
 
 static int close_stage(void **state)
@@ -169,6 +183,35 @@ static void a_refusal_for_good_makes_suspects_and_costs_a_producer_but_no_pause(
     assert_true(ship_start(&s->ship, clock_now_us()));
 }
 
+static bool is_fatal(void *arg)
+{
+    char why[256];
+    return rd_kafka_fatal_error(arg, why, sizeof why) != RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+/* The next record is not taken, before the report of the first is. */
+static void a_fatal_error_is_told_of_no_record_but_the_one_that_failed(void **state)
+{
+    stage *s = *state;
+    rd_kafka_mock_cluster_t *mock = rd_kafka_handle_mock_cluster(s->ship.producer);
+    assert_true(wait_until(is_ready, s, SOON_MS));
+    topic *t = topic_find(&s->ship.topics, "t", 1);
+    t->first.acked = true;
+    rd_kafka_mock_push_request_errors(mock, PRODUCE, 1, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    page_event e = page_read(s->page, 0);
+    assert_int_equal(ship_row(&s->ship, t, &s->page->rows[0], &e, false), SHIP_SENT);
+    assert_true(wait_until(is_fatal, s->ship.producer, SOON_MS));
+    e = page_read(s->page, 1);
+    assert_int_equal(ship_row(&s->ship, t, &s->page->rows[1], &e, false), SHIP_WAIT);
+    assert_true(s->ship.broken);
+    assert_non_null(strstr(s->ship.reason, "fatal error"));
+    assert_false(s->page->rows[1].suspect);
+    ship_reset(&s->ship, 100, clock_now_us());
+    assert_true(s->page->rows[0].suspect);
+    assert_false(s->page->rows[1].suspect);
+    assert_true(ship_start(&s->ship, clock_now_us())); /* at once: who refuses a record is well */
+}
+
 static void after_an_error_that_says_nothing_of_a_record_there_is_a_pause(void **state)
 {
     stage *s = *state;
@@ -237,6 +280,8 @@ int main(void)
                                         close_stage),
         cmocka_unit_test_setup_teardown(a_refusal_for_good_makes_suspects_and_costs_a_producer_but_no_pause,
                                         open_stage, close_stage),
+        cmocka_unit_test_setup_teardown(a_fatal_error_is_told_of_no_record_but_the_one_that_failed,
+                                        open_gapless_stage, close_stage),
         cmocka_unit_test_setup_teardown(after_an_error_that_says_nothing_of_a_record_there_is_a_pause,
                                         open_stage, close_stage),
         cmocka_unit_test_setup_teardown(a_reset_leaves_no_row_with_the_producer, open_stage, close_stage),
