@@ -420,7 +420,7 @@ static void suspect(ship *s, row *r, const rd_kafka_message_t *m, int refusal)
         t->doubted_us = clock_now_us();
         flights_refused(&t->flights, m->partition, false, t->doubted_us);
     }
-    s->refused |= !s->broken || s->gapless;
+    s->refused |= !s->broken;
 }
 
 static void log_failed(const row *r, const rd_kafka_message_t *m, int refusal)
@@ -465,12 +465,6 @@ static bool is_of_broker(const rd_kafka_message_t *m)
     return m->partition >= 0 && m->err >= RD_KAFKA_RESP_ERR_UNKNOWN;
 }
 
-/* Of many that fail together, the one that is told. */
-static bool is_to_be_told(const ship *s, int refusal)
-{
-    return s->gapless ? refusal >= 0 && !s->refused : !s->broken && !s->purging;
-}
-
 static void report(ship *s, const rd_kafka_message_t *m)
 {
     row *r = m->_private;
@@ -498,10 +492,13 @@ static void report(ship *s, const rd_kafka_message_t *m)
         s->on_alone_failed(s->on_acked_arg, r, s->purging ? -1 : refusal);
         return;
     }
-    if (is_to_be_told(s, refusal))
+    bool awaited = s->gapless && is_of_broker(m);
+    if (awaited || (!s->broken && !s->purging)) /* of many that fail together, the first */
         log_failed(r, m, refusal);
     if (refusal >= 0)
         suspect(s, r, m, refusal);
+    s->refused |= awaited && refusal >= 0;
+    s->gapless &= !awaited;
     if (!s->purging)
         mark_broken(s, "record failed", m->err ? rd_kafka_err2name(m->err) : "no offset");
 }
@@ -572,8 +569,9 @@ static void fit_batches(ship *s)
     if (s->topics.least_max_bytes == 0 || bytes >= s->batch_bytes || s->batch_bytes <= BATCH_LEAST_BYTES)
         return;
     s->batch_bytes = bytes < BATCH_LEAST_BYTES ? BATCH_LEAST_BYTES : bytes;
-    snprintf(s->reason, sizeof s->reason, "a topic takes no more than %lld bytes at once",
-             (long long)s->topics.least_max_bytes);
+    if (!s->broken)
+        snprintf(s->reason, sizeof s->reason, "a topic takes no more than %lld bytes at once",
+                 (long long)s->topics.least_max_bytes);
     s->broken = true;
 }
 

@@ -28,8 +28,7 @@ typedef struct ship {
     int event_fd;
     int64_t batch_bytes; /* batch.size: as configured, or less where a topic takes less */
     bool broken;         /* something failed that only a new producer mends: ship_reset */
-    bool
-        gapless; /* ... known by librdkafka's fatal error before the report of the record whose failure made it */
+    bool gapless; /* ... by librdkafka's fatal error; the report of the refused record is yet to come */
     bool refused; /* ... and that is that a record was refused for good: nothing is wrong with the brokers */
     bool purging; /* reports of failure are of our own making */
     bool taken_back;       /* likewise the one that is being taken */

@@ -211,7 +211,7 @@ void transaction_abort(transaction *t)
 static void lose(transaction *t, const coordinator_answer *a)
 {
     t->state = TRANSACTION_LOST;
-    t->fenced = a->fenced;
+    t->fenced |= a->fenced;
     t->err = a->err;
     snprintf(t->reason, sizeof t->reason, "%s", a->reason);
 }
