@@ -318,6 +318,25 @@ static void parked_events_stay_as_they_were(void **state)
     PQfinish(conn);
 }
 
+/* What an intent took from postbus.parked is parked again where its Kafka transaction was aborted. */
+static void an_event_whose_transaction_is_in_doubt_stays_as_it_was(void **state)
+{
+    (void)state;
+    PGconn *conn = outbox_with_a_done_leaf(20);
+    pg_run(conn, "INSERT INTO postbus.parked (id, topic, reason) SELECT id, topic, 'r' FROM postbus.outbox "
+                 "WHERE id IN (5, 7)");
+    pg_run(conn,
+           "BEGIN; SELECT set_config('postbus.intent', 'on', true); DELETE FROM postbus.parked WHERE id = 5;"
+           "INSERT INTO postbus.progress (leaf, epoch, s1, x1, l1, s2, x2, l2, done_id, floor_id, published, "
+           "intent, kafka_before) SELECT leaf, epoch, s1, x1, l1, s2, x2, l2, done_id, floor_id, published, "
+           "pg_current_xact_id(), 0 FROM postbus.progress ORDER BY n DESC LIMIT 1; COMMIT");
+    assert_cleared(conn, "cleared", 0, "false");
+    pg_expect(conn, "aborted", "SELECT outcome FROM postbus.resolve(0, NULL, false)");
+    pg_expect(conn, "5 7", "SELECT string_agg(id::text, ' ' ORDER BY id) FROM postbus.parked");
+    pg_expect(conn, "5 7", "SELECT string_agg(id::text, ' ' ORDER BY id) FROM postbus.outbox_0");
+    PQfinish(conn);
+}
+
 static void too_many_parked_events_keep_the_leaf(void **state)
 {
     (void)state;
@@ -405,6 +424,7 @@ int main(void)
         cmocka_unit_test(a_gap_in_the_receipts_keeps_the_leaf_and_is_counted),
         cmocka_unit_test(receipts_that_reach_far_or_repeat_count_once),
         cmocka_unit_test(parked_events_stay_as_they_were),
+        cmocka_unit_test(an_event_whose_transaction_is_in_doubt_stays_as_it_was),
         cmocka_unit_test(too_many_parked_events_keep_the_leaf),
         cmocka_unit_test(a_reader_keeps_the_leaf_and_neither_waits),
         cmocka_unit_test(publishers_do_not_wait_while_a_leaf_is_locked),
