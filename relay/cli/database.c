@@ -79,6 +79,13 @@ PGconn *database_open(const call *c, int *out_code)
     return conn;
 }
 
+/* A pooler has a SQLSTATE for it, mostly of class 08, and hangs up. */
+bool database_answer_lost(const PGconn *conn, const PGresult *result)
+{
+    const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+    return !state || strncmp(state, "08", 2) == 0 || PQstatus(conn) != CONNECTION_OK;
+}
+
 int database_fault(const call *c, PGconn *conn, const PGresult *result, const char *what)
 {
     const char *primary = result ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL;

@@ -19,6 +19,9 @@ PGresult *database_query(const call *c, PGconn *conn, const char *what, const ch
 /* Prints what a failed result says, in one line: message, detail and hint. Returns EXIT_FAULT. */
 int database_fault(const call *c, PGconn *conn, const PGresult *result, const char *what);
 
+/* Of a statement that failed: its answer was lost with the connection, so that it may have taken effect all the same. */
+bool database_answer_lost(const PGconn *conn, const PGresult *result);
+
 /* Copies text with every run of white space as one space, so that it fits into one line, and what is a control character or no UTF-8 as \xNN, so that it
  * commands no terminal; as many whole characters as there is room for. */
 void one_line(const char *text, char *out, size_t out_size);

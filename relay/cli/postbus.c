@@ -34,6 +34,15 @@ static int no_such_command(const char *name)
     return EXIT_USAGE;
 }
 
+/* What stdio holds still, or could not write before. */
+static int flushed(const char *name, int code)
+{
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || code != EXIT_OK)
+        return code;
+    fprintf(stderr, "postbus%s%s: standard output cannot be written\n", name ? " " : "", name ? name : "");
+    return EXIT_FAULT;
+}
+
 static int run(const command *cmd, int argc, const char **argv, const char *const *environment)
 {
     call c;
@@ -46,11 +55,7 @@ static int run(const command *cmd, int argc, const char **argv, const char *cons
     else
         code = cmd->run(&c);
     call_done(&c);
-    if (fflush(stdout) != 0 && code == EXIT_OK) {
-        fprintf(stderr, "postbus %s: standard output cannot be written\n", cmd->name);
-        code = EXIT_FAULT;
-    }
-    return code;
+    return flushed(cmd->name, code);
 }
 
 static int help(int argc, const char **argv)
@@ -62,7 +67,7 @@ static int help(int argc, const char **argv)
         help_command(stdout, cmd);
     else
         help_overview(stdout);
-    return EXIT_OK;
+    return flushed(NULL, EXIT_OK);
 }
 
 int postbus_main(int argc, const char **argv, const char *const *environment)
@@ -73,7 +78,7 @@ int postbus_main(int argc, const char **argv, const char *const *environment)
     }
     if (strcmp(argv[1], "--version") == 0) {
         printf("postbus %s\n", POSTBUS_VERSION);
-        return EXIT_OK;
+        return flushed(NULL, EXIT_OK);
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
         return help(argc, argv);

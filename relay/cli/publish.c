@@ -121,7 +121,11 @@ static int send_event(const call *c, const char *value, size_t size, const char 
     if (PQresultStatus(result) == PGRES_TUPLES_OK)
         printf("published %s, event id %s\n", PQgetvalue(result, 0, 0), PQgetvalue(result, 0, 1));
     else
-        code = database_fault(c, conn, result, "nothing was published");
+        code = database_fault(
+            c, conn, result,
+            database_answer_lost(conn, result)
+                ? "whether it was published is not known: look for it before you publish it again"
+                : "nothing was published");
     PQclear(result);
     PQfinish(conn);
     return code;

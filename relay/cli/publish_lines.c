@@ -15,6 +15,7 @@
 
 #define SEND_ROWS 2000               /* a round trip carries at most so many lines, */
 #define SEND_BYTES (4 * 1024 * 1024) /* or so many bytes */
+#define LINE_MOST_BYTES 1000000000   /* with what else a round trip carries it is less than libpq can count */
 
 typedef struct feed {
     const call *c;
@@ -29,15 +30,18 @@ typedef struct feed {
     int64_t n_open;            /* of these in the open transaction, buffered ones too */
     int64_t committed_to_line; /* all lines up to this one are published for good */
     int64_t n_committed, n_empty, read_bytes;
+    int64_t first_buffered_line;
+    bool is_unknown; /* whether the last commit took effect */
     progress_bar bar;
 } feed;
 
-static bool execute(feed *f, const char *sql)
+static bool execute(feed *f, const char *sql, bool *out_lost)
 {
     PGresult *result = PQexec(f->conn, sql);
     bool ok = PQresultStatus(result) == PGRES_COMMAND_OK;
     if (!ok)
         database_fault(f->c, f->conn, result, sql);
+    *out_lost = !ok && database_answer_lost(f->conn, result);
     PQclear(result);
     return ok;
 }
@@ -58,8 +62,7 @@ static bool send_buffered(feed *f)
     bool ok = PQresultStatus(result) == PGRES_TUPLES_OK;
     if (!ok) {
         char what[100];
-        snprintf(what, sizeof what, "lines %" PRId64 " to %" PRId64, f->line_no - f->values.n + 1,
-                 f->line_no);
+        snprintf(what, sizeof what, "lines %" PRId64 " to %" PRId64, f->first_buffered_line, f->line_no);
         database_fault(f->c, f->conn, result, what);
     }
     PQclear(result);
@@ -71,7 +74,7 @@ static bool send_buffered(feed *f)
 
 static bool commit(feed *f)
 {
-    if (!send_buffered(f) || !execute(f, "COMMIT"))
+    if (!send_buffered(f) || !execute(f, "COMMIT", &f->is_unknown))
         return false;
     f->n_committed += f->n_open;
     f->n_open = 0;
@@ -146,6 +149,8 @@ static bool add_key_of(feed *f, const char *line, size_t size)
 
 static bool add_line(feed *f, const char *line, size_t size)
 {
+    if (f->values.n == 0)
+        f->first_buffered_line = f->line_no;
     if (call_has(f->c, "key-field") && !add_key_of(f, line, size))
         return false;
     const char *key = call_text(f->c, "key");
@@ -165,11 +170,16 @@ static bool take_line(feed *f, const char *line, size_t size)
     f->read_bytes += (int64_t)size;
     if (size > 0 && line[size - 1] == '\n')
         size--;
-    if (size == 0) {
+    if (size == 0 || (size == 1 && line[0] == '\r')) {
         f->n_empty++;
         return true;
     }
-    if (PQtransactionStatus(f->conn) == PQTRANS_IDLE && !execute(f, "BEGIN"))
+    if (size > LINE_MOST_BYTES) {
+        fault(f->c, "line %" PRId64 " has %zu bytes; PostgreSQL takes no value of 1 GB", f->line_no, size);
+        return false;
+    }
+    bool lost;
+    if (PQtransactionStatus(f->conn) == PQTRANS_IDLE && !execute(f, "BEGIN", &lost))
         return false;
     if (!add_line(f, line, size))
         return false;
@@ -209,6 +219,12 @@ static int run_feed(feed *f)
         printf(f->n_empty ? ", passed over %" PRId64 " empty lines\n" : "\n", f->n_empty);
         return EXIT_OK;
     }
+    if (f->is_unknown)
+        return fault(f->c,
+                     "whether lines %" PRId64 " to %" PRId64
+                     " are published is not known: look for them before you go on, with line %" PRId64
+                     " or %" PRId64,
+                     f->committed_to_line + 1, f->line_no, f->committed_to_line + 1, f->line_no + 1);
     if (f->n_committed == 0)
         return fault(f->c, "nothing was published");
     return fault(f->c, "lines 1 to %" PRId64 " are published, none after them; go on with line %" PRId64,

@@ -173,5 +173,6 @@ const command command_rebase = {
                 "Monday\"\npostbus rebase --upgraded",
     .options = options,
     .takes = TAKES_DATABASE,
+    .words_remedy = "postbus rebase takes flags only",
     .run = run,
 };

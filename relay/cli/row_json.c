@@ -59,11 +59,50 @@ void row_print_json(const PGresult *rows, int row)
     json_decref(all);
 }
 
+/* Control characters must not command the terminal. The connection's text is UTF-8, in which those above U+007F begin with 0xC2. */
+static void show(FILE *out, const char *text)
+{
+    for (; *text; text++) {
+        unsigned char byte = (unsigned char)*text;
+        bool high = byte == 0xC2 && (unsigned char)text[1] >= 0x80 && (unsigned char)text[1] < 0xA0;
+        if (high)
+            byte = (unsigned char)*++text;
+        if (byte == '\n')
+            fputs("\\n", out);
+        else if (high || byte < 0x20 || byte == 0x7F)
+            fprintf(out, "\\x%02X", byte);
+        else
+            putc(byte, out);
+    }
+}
+
+/* For the caller to free; NULL: no memory. */
+static char *shown(const char *text)
+{
+    char *all = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&all, &size);
+    if (!out)
+        return NULL;
+    show(out, text);
+    if (fclose(out) == 0)
+        return all;
+    free(all);
+    return NULL;
+}
+
+void row_print_text(const char *text)
+{
+    show(stdout, text);
+}
+
 char *row_bytes_text(const char *hex)
 {
     json_t *text = utf8_json(hex);
-    char *out = text ? json_dumps(text, JSON_ENCODE_ANY) : strdup(hex);
+    char *all = text ? json_dumps(text, JSON_ENCODE_ANY) : strdup(hex);
+    char *out = all ? shown(all) : NULL;
     json_decref(text);
+    free(all);
     return out;
 }
 
@@ -72,25 +111,8 @@ char *row_text(const PGresult *rows, int row, int column)
     if (PQgetisnull(rows, row, column))
         return strdup("-");
     if (PQftype(rows, column) != OID_BYTEA)
-        return strdup(PQgetvalue(rows, row, column));
+        return shown(PQgetvalue(rows, row, column));
     return row_bytes_text(PQgetvalue(rows, row, column));
-}
-
-/* Control characters must not command the terminal. The connection's text is UTF-8, in which those above U+007F begin with 0xC2. */
-void row_print_text(const char *text)
-{
-    for (; *text; text++) {
-        unsigned char byte = (unsigned char)*text;
-        bool high = byte == 0xC2 && (unsigned char)text[1] >= 0x80 && (unsigned char)text[1] < 0xA0;
-        if (high)
-            byte = (unsigned char)*++text;
-        if (byte == '\n')
-            fputs("\\n", stdout);
-        else if (high || byte < 0x20 || byte == 0x7F)
-            printf("\\x%02X", byte);
-        else
-            putchar(byte);
-    }
 }
 
 void row_print_rest(const PGresult *rows)

@@ -11,10 +11,10 @@ json_t *row_json(const PGresult *rows, int row);
 /* The same to standard output, in a line. */
 void row_print_json(const PGresult *rows, int row);
 
-/* bytea's text, \x and hex, for the caller to free: as a JSON string where it is UTF-8, else as it is. NULL: no memory. */
+/* bytea's text, \x and hex, for the caller to free: as a JSON string where it is UTF-8, else as it is; as row_print_text shows it. NULL: no memory. */
 char *row_bytes_text(const char *hex);
 
-/* One value in one line, for the caller to free: bytea as a JSON string where it is UTF-8, else as \x and hex; others as they are; "-" for NULL. */
+/* One value in one line, for the caller to free: bytea as a JSON string where it is UTF-8, else as \x and hex; "-" for NULL; as row_print_text shows it. */
 char *row_text(const PGresult *rows, int row, int column);
 
 /* Text that others may have written, to standard output: control characters are shown and not sent. */

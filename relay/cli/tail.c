@@ -77,6 +77,7 @@ typedef struct tailing {
     int stop_fd;
     rd_kafka_topic_partition_list_t *partitions;
     bool *at_end;          /* of each of them; only where exit_at_end */
+    size_t n_missing;      /* topics that were not there when they were looked for last */
     int64_t look_again_us; /* when to ask for further partitions */
 } tailing;
 
@@ -157,19 +158,36 @@ static void add_missing(const tailing *t, const rd_kafka_metadata_topic_t *topic
     }
 }
 
-/* The first topic that does not exist, or NULL: then t->partitions is filled. All topics are asked for, because asking for one may
- * make the broker create it. */
-static const char *collect(tailing *t, const rd_kafka_metadata_t *metadata)
+/* Adds to a list the partitions that are not known yet. All topics are asked for while one is missing, because asking for one may make the broker
+ * create it. */
+static void collect(tailing *t, const rd_kafka_metadata_t *metadata, rd_kafka_topic_partition_list_t *to)
 {
-    for (size_t i = 0; i < t->c->n_words; i++)
-        if (!topic_in(metadata, t->c->words[i]))
-            return t->c->words[i];
-    for (size_t i = 0; i < t->c->n_words; i++)
-        add_missing(t, topic_in(metadata, t->c->words[i]), t->partitions);
-    return NULL;
+    t->n_missing = 0;
+    for (size_t i = 0; i < t->c->n_words; i++) {
+        const rd_kafka_metadata_topic_t *topic = topic_in(metadata, t->c->words[i]);
+        if (topic)
+            add_missing(t, topic, to);
+        else
+            t->n_missing++;
+    }
 }
 
-/* EXIT_OK with t->partitions empty: told to stop while waiting. */
+static int tell_missing(const tailing *t, const rd_kafka_metadata_t *metadata)
+{
+    for (size_t i = 0; i < t->c->n_words; i++) {
+        const char *name = t->c->words[i];
+        if (topic_in(metadata, name))
+            continue;
+        if (t->exit_at_end)
+            return fault(t->c,
+                         "there is no topic %s; check its name, or leave out --exit-at-end to wait for it",
+                         name);
+        fprintf(stderr, "postbus tail: there is no topic %s yet; waiting for it\n", name);
+    }
+    return EXIT_OK;
+}
+
+/* Waits until one of the topics is there; the others are found by look_for_new_partitions. EXIT_OK with t->partitions empty: told to stop. */
 static int find_partitions(tailing *t)
 {
     bool waiting = false;
@@ -179,18 +197,12 @@ static int find_partitions(tailing *t)
         if (error)
             return fault(t->c, "the brokers %s do not answer: %s; check --brokers", t->c->cfg.brokers,
                          rd_kafka_err2str(error));
-        const char *missing = collect(t, metadata);
+        collect(t, metadata, t->partitions);
+        int code = waiting ? EXIT_OK : tell_missing(t, metadata);
         rd_kafka_metadata_destroy(metadata);
-        if (!missing)
-            return EXIT_OK;
-        if (t->exit_at_end)
-            return fault(t->c,
-                         "there is no topic %s; check its name, or leave out --exit-at-end to wait for it",
-                         missing);
-        if (!waiting) {
-            fprintf(stderr, "postbus tail: there is no topic %s yet; waiting for it\n", missing);
-            t->from.start = TAIL_BEGINNING; /* all of a topic that is made after the start is new */
-        }
+        if (code != EXIT_OK || t->partitions->cnt > 0)
+            return code;
+        t->from.start = TAIL_BEGINNING; /* all of a topic that is made after the start is new */
         waiting = true;
     }
     return EXIT_OK;
@@ -224,11 +236,7 @@ static int seek_all(tailing *t)
 static int take_new_partitions(tailing *t, const rd_kafka_metadata_t *metadata)
 {
     rd_kafka_topic_partition_list_t *added = rd_kafka_topic_partition_list_new(4);
-    for (size_t i = 0; i < t->c->n_words; i++) {
-        const rd_kafka_metadata_topic_t *topic = topic_in(metadata, t->c->words[i]);
-        if (topic)
-            add_missing(t, topic, added);
-    }
+    collect(t, metadata, added);
     int code = EXIT_OK;
     rd_kafka_error_t *error = added->cnt > 0 ? rd_kafka_incremental_assign(t->consumer, added) : NULL;
     if (error)
@@ -249,7 +257,7 @@ static int look_for_new_partitions(tailing *t)
         return EXIT_OK;
     t->look_again_us = now_us + PARTITIONS_AGAIN_US;
     const rd_kafka_metadata_t *metadata;
-    if (rd_kafka_metadata(t->consumer, 0, NULL, &metadata, PARTITIONS_ANSWER_MS))
+    if (rd_kafka_metadata(t->consumer, t->n_missing > 0, NULL, &metadata, PARTITIONS_ANSWER_MS))
         return EXIT_OK;
     int code = take_new_partitions(t, metadata);
     rd_kafka_metadata_destroy(metadata);

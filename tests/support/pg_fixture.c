@@ -21,6 +21,7 @@ enum {
     READY_DEADLINE_MS = 300000,
     STOP_DEADLINE_MS = 180000,
     SHELL_DEADLINE_MS = 300000,
+    HOLD_DEADLINE_MS = 120000,
     MAX_ARGUMENTS = 80
 };
 
@@ -255,4 +256,45 @@ void pg_fixture_create_outbox(const pg_fixture *pg, const char *database)
 {
     pg_fixture_create_database(pg, database);
     pg_fixture_migrate(pg, database);
+}
+
+static void set_standbys(PGconn *conn, const char *names)
+{
+    pg_run(conn, "ALTER SYSTEM SET synchronous_standby_names = '%s'", names);
+    pg_run(conn, "SELECT pg_reload_conf()");
+}
+
+typedef struct probe {
+    PGconn *conn, *other;
+} probe;
+
+static bool commit_waits(void *arg)
+{
+    const probe *p = arg;
+    PQconsumeInput(p->conn);
+    if (!PQisBusy(p->conn)) {
+        for (PGresult *res; (res = PQgetResult(p->conn));)
+            PQclear(res);
+        PQsendQuery(p->conn, "SELECT pg_logical_emit_message(true, 'probe', '')");
+    }
+    return pg_number(p->other,
+                     "SELECT count(*) FROM pg_stat_activity WHERE pid = %d AND wait_event = 'SyncRep'",
+                     PQbackendPID(p->conn)) == 1;
+}
+
+/* The setting holds from when the checkpointer has read it, not from when it was reloaded. */
+void pg_fixture_hold_commits(const pg_fixture *pg)
+{
+    probe p = {pg_fixture_connect(pg, NULL, NULL), pg_fixture_connect(pg, NULL, NULL)};
+    set_standbys(p.other, "nobody");
+    assert_true(wait_until(commit_waits, &p, HOLD_DEADLINE_MS));
+    PQfinish(p.conn);
+    PQfinish(p.other);
+}
+
+void pg_fixture_release_commits(const pg_fixture *pg)
+{
+    PGconn *conn = pg_fixture_connect(pg, NULL, NULL);
+    set_standbys(conn, "");
+    PQfinish(conn);
 }

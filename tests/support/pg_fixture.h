@@ -26,6 +26,10 @@ pg_fixture *pg_fixture_new_backup(const pg_fixture *primary);
 /* Adds "name = 'value'" lines to postgresql.conf; they hold from the next start on (or SELECT pg_reload_conf()). */
 void pg_fixture_configure(const pg_fixture *pg, const char *name, const char *value);
 
+/* From its return on all commits of the server wait (wait_event SyncRep) for a standby that never comes, but those with synchronous_commit = local. */
+void pg_fixture_hold_commits(const pg_fixture *pg);
+void pg_fixture_release_commits(const pg_fixture *pg);
+
 /* Ends a standby's recovery and returns when it takes writes. */
 void pg_fixture_promote(const pg_fixture *pg);
 

@@ -7,3 +7,4 @@ SET LOCAL lock_timeout = 0;
 SET LOCAL idle_in_transaction_session_timeout = 0;
 SET LOCAL synchronous_commit = on;
 SET LOCAL check_function_bodies = on;
+SET LOCAL standard_conforming_strings = on;

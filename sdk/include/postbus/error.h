@@ -33,14 +33,17 @@ typedef enum pbus_status {
     PBUS_ERROR_TYPE = 24,    /* PB005: too long, not UTF-8, or not to be sent in this client_encoding */
 
     /* Faults of the database. The transaction has failed, or is gone with its connection. */
-    PBUS_ERROR_CONNECTION = 40, /* the connection is broken: nothing of its open transaction is published */
+    /* The connection is broken. Nothing of its open transaction is published; where its COMMIT had been sent
+     * already, or the call was to commit itself (PBUS_ALLOW_AUTOCOMMIT), it is not known whether that took effect. */
+    PBUS_ERROR_CONNECTION = 40,
     PBUS_ERROR_READ_ONLY = 41,  /* the transaction is read-only, or the server is a standby */
     PBUS_ERROR_PERMISSION = 42, /* the role may not publish */
     PBUS_ERROR_SCHEMA = 43,     /* the database has no schema postbus, or not this version of it */
     PBUS_ERROR_SKIPPED = 44,    /* in a pipeline: not run, because an earlier command of it failed */
     PBUS_ERROR_DATABASE = 45,   /* anything else that PostgreSQL reports; sqlstate and message say what */
 
-    /* Faults of Avro schemas and values (postbus/schema.h). Nothing was sent. */
+    /* Faults of Avro schemas and values (postbus/schema.h). Nothing was sent, but where the database says it:
+     * then sqlstate is PB010, and its transaction has failed. */
     PBUS_ERROR_AVRO_SCHEMA = 60,  /* the text is no Avro schema */
     PBUS_ERROR_INCOMPATIBLE = 61, /* what one schema writes, the other cannot read */
     PBUS_ERROR_MISFIT =
@@ -63,7 +66,8 @@ typedef enum pbus_status {
 typedef struct pbus_error {
     pbus_status status; /* what the function returned */
     /* The same transaction, run again from its beginning (after PBUS_ERROR_CONNECTION: on a new connection),
-     * may succeed. False: it will fail again until somebody changes something. */
+     * may succeed; where a COMMIT was under way, look first whether it took effect. False: it will fail again
+     * until somebody changes something. */
     bool retriable;
     char sqlstate[6];                      /* such as "40001"; empty where PostgreSQL gave none */
     char message[PBUS_ERROR_MESSAGE_SIZE]; /* English, with the wrong value and the remedy; NUL-terminated */

@@ -56,6 +56,22 @@ static void the_list_shows_reasons_and_never_a_payload(void **state)
     PQfinish(conn);
 }
 
+static void what_an_event_brings_along_commands_no_terminal(void **state)
+{
+    (void)state;
+    some_are_parked("strange");
+    pg_run(conn, "UPDATE postbus.outbox SET type = E'a\\x1b]0;b\\nreason' WHERE id = 5;"
+                 "UPDATE postbus.parked SET key = E'\\x1b\\u009b\\x7f'::text::bytea WHERE id = 5");
+    stage_expect(0, POSTBUS("parked", "show", "5"));
+    stage_says("a\\x1B]0;b\\nreason");
+    stage_does_not_say("\x1b");
+    stage_expect(0, POSTBUS("parked", "list"));
+    stage_says("\"\\u001B\\x9B\\x7F\"");
+    stage_does_not_say("\x1b");
+    stage_does_not_say("\xc2\x9b");
+    PQfinish(conn);
+}
+
 static void one_event_is_shown_in_full(void **state)
 {
     (void)state;
@@ -358,6 +374,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_list_shows_reasons_and_never_a_payload),
         cmocka_unit_test(one_event_is_shown_in_full),
+        cmocka_unit_test(what_an_event_brings_along_commands_no_terminal),
         cmocka_unit_test(a_redrive_is_recorded_for_what_was_chosen),
         cmocka_unit_test(a_redrive_of_one_that_is_not_chosen_says_why),
         cmocka_unit_test(what_waits_behind_one_counts_for_the_question_too),

@@ -5,7 +5,11 @@
 #include <unistd.h>
 
 #include "pg_query.h"
+#include "proc_fixture.h"
 #include "stage.h"
+#include "wait_until.h"
+
+enum { SOON_MS = 120000 };
 
 static PGconn *conn;
 
@@ -190,6 +194,51 @@ static void a_bad_line_after_batches_says_where_to_go_on(void **state)
     assert_int_equal(n_events(), n + 2);
 }
 
+static void empty_lines_are_passed_over_and_counted(void **state)
+{
+    (void)state;
+    int64_t n = n_events();
+    stage_expect(0, stage_shell("printf 'a\\n\\n\\r\\nb\\n' | \"$POSTBUS\" publish e --lines"));
+    stage_says("published 2 events, passed over 2 empty lines");
+    assert_int_equal(n_events(), n + 2);
+    stage_expect(1, stage_shell("printf 'a\\n\\n\\nb\\n' | \"$POSTBUS\" publish 'bad topic' --lines"));
+    stage_says("lines 1 to 4");
+}
+
+static bool is_lost(void *arg)
+{
+    (void)arg;
+    return pg_number(conn, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event = "
+                           "'SyncRep' AND application_name = 'postbus publish'") > 0;
+}
+
+/* What the command says, for the caller to free. */
+static char *said_of_a_lost_commit(const char *line)
+{
+    int64_t n = n_events();
+    proc_fixture *publish = proc_fixture_start((const char *const[]){"bash", "-c", line, NULL}, NULL);
+    assert_true(wait_until(is_lost, NULL, SOON_MS));
+    assert_int_equal(proc_fixture_wait_exit(publish, SOON_MS), 1);
+    assert_int_equal(n_events(), n + 1);
+    char *said = proc_fixture_log(publish);
+    assert_null(strstr(said, "nothing was published"));
+    proc_fixture_free(publish);
+    return said;
+}
+
+static void a_commit_whose_answer_is_lost_is_not_taken_for_undone(void **state)
+{
+    (void)state;
+    pg_fixture_hold_commits(stage_pg);
+    char *one = said_of_a_lost_commit("\"$POSTBUS\" publish lost v");
+    assert_non_null(strstr(one, "whether it was published is not known"));
+    char *line = said_of_a_lost_commit("echo v | \"$POSTBUS\" publish lost --lines");
+    assert_non_null(strstr(line, "whether lines 1 to 1 are published is not known"));
+    pg_fixture_release_commits(stage_pg);
+    free(one);
+    free(line);
+}
+
 static void what_the_database_refuses_is_told_with_its_hint(void **state)
 {
     (void)state;
@@ -256,6 +305,8 @@ int main(void)
         cmocka_unit_test(a_bad_line_publishes_nothing_of_its_transaction),
         cmocka_unit_test(a_bad_line_commands_no_terminal),
         cmocka_unit_test(a_bad_line_after_batches_says_where_to_go_on),
+        cmocka_unit_test(empty_lines_are_passed_over_and_counted),
+        cmocka_unit_test(a_commit_whose_answer_is_lost_is_not_taken_for_undone),
         cmocka_unit_test(what_the_database_refuses_is_told_with_its_hint),
         cmocka_unit_test(values_over_the_limit_are_refused),
         cmocka_unit_test(files_that_cannot_be_read_are_a_fault),

@@ -196,6 +196,30 @@ static void a_topic_that_comes_later_is_waited_for_and_read_from_its_beginning(v
     proc_fixture_free(tail);
 }
 
+static void topics_that_are_there_are_read_meanwhile_and_from_where_it_was_asked(void **state)
+{
+    (void)state;
+    make_topic("present");
+    produce("present", "k", 1, "old", 3);
+    proc_fixture *tail = proc_fixture_start_postbus(
+        (const char *const[]){"tail", "present", "absent", "--format", "<%v>\\n", NULL}, NULL);
+    proc_fixture_expect_log(tail, "there is no topic absent yet", 30000);
+    for (int i = 0; i < 300; i++) {
+        produce("present", "k", 1, "new", 3);
+        if (proc_fixture_wait_log(tail, "<new>", 100))
+            break;
+    }
+    make_topic("absent");
+    produce("absent", "k", 1, "first", 5);
+    proc_fixture_expect_log(tail, "<first>", 30000);
+    assert_int_equal(proc_fixture_end(tail, SIGTERM, 30000), 0);
+    char *log = proc_fixture_log(tail);
+    assert_non_null(strstr(log, "<new>"));
+    assert_null(strstr(log, "<old>"));
+    free(log);
+    proc_fixture_free(tail);
+}
+
 static void a_missing_topic_is_a_fault_where_it_is_not_waited_for(void **state)
 {
     (void)state;
@@ -221,6 +245,7 @@ int main(void)
         cmocka_unit_test(json_is_an_object_a_line_and_bytes_are_base64),
         cmocka_unit_test(from_the_end_only_what_comes_is_printed),
         cmocka_unit_test(a_topic_that_comes_later_is_waited_for_and_read_from_its_beginning),
+        cmocka_unit_test(topics_that_are_there_are_read_meanwhile_and_from_where_it_was_asked),
         cmocka_unit_test(a_missing_topic_is_a_fault_where_it_is_not_waited_for),
         cmocka_unit_test(a_topic_without_records_ends_at_once),
     };

@@ -176,38 +176,6 @@ static bool is_stopped(void *arg)
     return state == 'T';
 }
 
-static void set_standbys(PGconn *conn, const char *names)
-{
-    pg_run(conn, "ALTER SYSTEM SET synchronous_standby_names = '%s'", names);
-    pg_run(conn, "SELECT pg_reload_conf()");
-}
-
-typedef struct probe {
-    PGconn *conn, *other;
-} probe;
-
-static bool commit_waits(void *arg)
-{
-    const probe *p = arg;
-    PQconsumeInput(p->conn);
-    if (!PQisBusy(p->conn)) {
-        for (PGresult *res; (res = PQgetResult(p->conn));)
-            PQclear(res);
-        PQsendQuery(p->conn, "SELECT pg_logical_emit_message(true, 'probe', '')");
-    }
-    return pg_number(p->other,
-                     "SELECT count(*) FROM pg_stat_activity WHERE pid = %d AND wait_event = 'SyncRep'",
-                     PQbackendPID(p->conn)) == 1;
-}
-
-/* The setting holds from when the checkpointer has read it, not from when it was reloaded. */
-static void expect_commits_wait(PGconn *other)
-{
-    probe p = {.conn = pg_fixture_connect(stage_pg, NULL, NULL), .other = other};
-    assert_true(wait_until(commit_waits, &p, SOON_MS));
-    PQfinish(p.conn);
-}
-
 /* The commit of the intent waits for a standby that never comes, and its session ends: it is durable, and the relay never hears of it. */
 static void a_commit_of_postgresql_without_an_answer_is_resolved(void **state)
 {
@@ -220,14 +188,12 @@ static void a_commit_of_postgresql_without_an_answer_is_resolved(void **state)
     proc_fixture *relay = relay_start_freezing(o, "before_intent", patient);
     publish(o->conn, o->topic, NULL, 30);
     assert_true(wait_until(is_stopped, relay, SOON_MS));
-    pg_run(other, "SET synchronous_commit = local");
-    set_standbys(other, "nobody");
-    expect_commits_wait(other);
+    pg_fixture_hold_commits(stage_pg);
     proc_fixture_signal(relay, SIGCONT);
     snprintf(sql, sizeof sql, "SELECT count(*) %s", waiting);
     expect_sql(other, sql);
     pg_run(other, "SELECT pg_terminate_backend(pid) %s", waiting);
-    set_standbys(other, "");
+    pg_fixture_release_commits(stage_pg);
     PQfinish(other);
     proc_fixture_expect_log(relay, "session.lost", SOON_MS);
     proc_fixture_expect_log(relay, "outcome=aborted", 2 * SOON_MS);
