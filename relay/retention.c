@@ -14,6 +14,8 @@
 #define OPEN_PART                                                                                            \
     8 /* a leaf is closed after this part of the retention: nine or ten of sixteen are in use then */
 #define TELL_AGAIN_US INT64_C(3600000000)
+#define SILENT_US                                                                                            \
+    INT64_C(90000000) /* without an answer; a statement of it has 60 s: queries/retention_setup.sql */
 
 void retention_start(retention *r, const config *cfg, int64_t now_us)
 {
@@ -168,12 +170,12 @@ static void ask_to_clear(retention *r)
 
 /* ---- one look ---- */
 
-static void tell_failure(retention *r)
+static void tell_failure(retention *r, const char *why)
 {
     const char *state = session_sqlstate(r->session);
     bool old_schema = strcmp(state, "42883") == 0 || strcmp(state, "42P01") == 0;
     if (is_to_be_told(r, LEAF_COUNT))
-        log_event(LOG_LEVEL_WARN, "retention.failed", "reason=%s remedy=%s", session_error(r->session),
+        log_event(LOG_LEVEL_WARN, "retention.failed", "reason=%s remedy=%s", why,
                   old_schema ? "run `postbus migrate` on this database" : "none: tried again");
 }
 
@@ -206,9 +208,11 @@ int64_t retention_step(retention *r, const session *leader, int64_t now_us)
     if (state == SESSION_READY && !r->asked && r->leaf < LEAF_COUNT)
         ask(r);
     if (session_get_state(r->session) == SESSION_LOST)
-        tell_failure(r);
+        tell_failure(r, session_error(r->session));
+    else if (session_is_silent(r->session, now_us, SILENT_US))
+        tell_failure(r, "PostgreSQL does not answer");
     else if (r->leaf < LEAF_COUNT)
-        return CLOCK_NEVER;
+        return session_heard_us(r->session) + SILENT_US;
     retention_stop(r);
     return r->look_at_us;
 }
