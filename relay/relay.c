@@ -253,7 +253,7 @@ static bool send_the_rest(relay *y, int64_t now_us)
         return false;
     bool more = hand_over_finish(&y->hand_over, now_us);
     if (more)
-        topic_table_ask(&y->ship.topics, y->ship.producer, y->ship.queue, now_us);
+        ship_ask(&y->ship, now_us);
     alone_step(a, now_us);
     return more || a->ready || a->n_in_flight > 0;
 }
@@ -325,8 +325,7 @@ static int64_t step_leading(relay *y, int64_t now_us)
         if (more)
             until_us = now_us;
         /* After the hand-over, which may have met a topic for the first time: nothing else may wake us for it. */
-        until_us =
-            earlier(until_us, topic_table_ask(&y->ship.topics, y->ship.producer, y->ship.queue, now_us));
+        until_us = earlier(until_us, ship_ask(&y->ship, now_us));
         alone_step(&y->parking.alone, now_us);
         if (y->parking.alone.ready && y->parking.alone.n_in_flight == 0)
             until_us = earlier(until_us, now_us + 10000);

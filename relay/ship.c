@@ -24,7 +24,9 @@
 #define WIRE_MOST_MS 5000
 #define BACKOFF_LEAST_US 100000
 #define BACKOFF_MOST_US 5000000
-#define LOOK_EVERY_US 2000000
+#define LOOK_EVERY_US 250000
+#define LOOK_LEAST_MS 10
+#define LOOK_MOST_MS 1600
 
 /* One request in flight with the gapless guarantee: with more, librdkafka 2.0.2 can report a record as delivered that was never written
  * (first request of a new producer id refused, second accepted), and lets later records overtake one that is refused for good. */
@@ -213,12 +215,14 @@ static ship_answer never(row *r, int refusal)
     return SHIP_SUSPECT;
 }
 
-/* Does not wait for the answer, which is taken whenever it comes. */
-static void ask_about_topics(rd_kafka_t *rk)
+/* An answer that comes later is taken as well. __TIMED_OUT: a broker is connected, and has not answered yet. __TRANSPORT: none is. */
+static rd_kafka_resp_err_t ask_about_topics(rd_kafka_t *rk, int wait_ms)
 {
     const struct rd_kafka_metadata *metadata;
-    if (rk && rd_kafka_metadata(rk, 0, NULL, &metadata, ASK_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
+    rd_kafka_resp_err_t err = rd_kafka_metadata(rk, 0, NULL, &metadata, wait_ms);
+    if (!err)
         rd_kafka_metadata_destroy(metadata);
+    return err;
 }
 
 /* Of what the brokers said last librdkafka is sure, until it happens to ask them again: it is asked to, for the next time. */
@@ -226,8 +230,9 @@ static ship_answer topic_not_taken(ship *s, topic *t, row *r, int refusal)
 {
     if (s->now_us >= s->ask_again_us) {
         s->ask_again_us = s->now_us + ASK_AGAIN_US;
-        ask_about_topics(s->producer);
-        ask_about_topics(s->alone);
+        ask_about_topics(s->producer, ASK_MS);
+        if (s->alone)
+            ask_about_topics(s->alone, ASK_MS);
     }
     r->refusal_at = refusal;
     if (r->alone)
@@ -527,24 +532,30 @@ static void note_up(ship *s)
     s->down_logged = false;
 }
 
-/* Nobody waits for the answer. */
+/* It is waited for: a question that waits in librdkafka 2.0.2 for a broker that is down has it connect without a pause, thousands of times a second. A
+ * broker behind a slow link is given more time from one question to the next. */
 int64_t ship_look(ship *s, int64_t now_us)
 {
-    if (!s->down_logged || !s->producer || s->looking)
+    if (!s->down_logged || !s->producer)
         return CLOCK_NEVER;
     if (now_us < s->look_at_us)
         return s->look_at_us;
-    s->looking = true;
-    s->look_at_us = now_us + LOOK_EVERY_US;
-    topic_table_ping(&s->topics, s->producer, s->queue, s);
-    return CLOCK_NEVER;
+    if (s->look_ms < LOOK_LEAST_MS)
+        s->look_ms = LOOK_LEAST_MS;
+    rd_kafka_resp_err_t err = ask_about_topics(s->producer, s->look_ms);
+    s->look_at_us = clock_now_us() + LOOK_EVERY_US;
+    if (err != RD_KAFKA_RESP_ERR__TIMED_OUT)
+        s->look_ms = LOOK_LEAST_MS;
+    else if (s->look_ms < LOOK_MOST_MS)
+        s->look_ms *= 2;
+    if (err >= 0)
+        note_up(s);
+    return s->look_at_us;
 }
 
-static void looked(ship *s, rd_kafka_event_t *event)
+int64_t ship_ask(ship *s, int64_t now_us)
 {
-    s->looking = false;
-    if (topic_table_pong(&s->topics, event))
-        note_up(s);
+    return s->down_logged ? CLOCK_NEVER : topic_table_ask(&s->topics, s->producer, s->queue, now_us);
 }
 
 static void take_reports(ship *s, rd_kafka_event_t *event)
@@ -582,8 +593,6 @@ static void take_event(ship *s, rd_kafka_event_t *event, int64_t now_us)
         take_reports(s, event);
     else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR)
         take_error(s, event);
-    else if (rd_kafka_event_opaque(event) == s)
-        looked(s, event);
     else if (!s->purging)
         topic_table_answer(&s->topics, s->producer, s->queue, event, now_us);
     fit_batches(s);
@@ -699,7 +708,7 @@ void ship_reset(ship *s, int wait_ms, int64_t now_us)
     topic_table_ended(&s->topics);
     s->producer = NULL;
     s->queue = NULL;
-    s->purging = s->looking = false;
+    s->purging = false;
     s->restart_at_us = now_us;
     if (s->broken) {
         s->n_resets++;

@@ -42,7 +42,7 @@ typedef struct ship {
     int64_t answered_us;  /* when a broker was last heard of */
     int64_t look_at_us;   /* while all brokers are down: when to ask again whether one is there */
     int64_t ask_again_us; /* what librdkafka remembers of topics: when to make it ask again */
-    bool looking;         /* the answer has not come yet */
+    int look_ms;          /* and how long to wait for the answer */
     uint64_t n_acked, n_resets;
     uint64_t n_outages;  /* times that no broker could be reached */
     uint64_t n_doubtful; /* records that failed and may be in the topic all the same */
@@ -70,6 +70,8 @@ bool ship_start(ship *s, int64_t now_us);
 ship_answer ship_row(ship *s, topic *t, row *r, const page_event *e, bool from_lane);
 /* As ship_row, by the other producer, in a request of its own. SHIP_SUSPECT: row.refusal_at tells why. */
 ship_answer ship_alone(ship *s, topic *t, row *r, const page_event *e);
+/* Asks the brokers about the topics that are due, unless all are down. CLOCK_NEVER or when the next one is due. */
+int64_t ship_ask(ship *s, int64_t now_us);
 /* While all brokers are down: looks now and then whether one is there, which nothing else may tell as long as there is nothing to send. CLOCK_NEVER or
  * when to look again. */
 int64_t ship_look(ship *s, int64_t now_us);

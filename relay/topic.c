@@ -9,8 +9,6 @@
 #include "refusal.h"
 
 #define ASK_TIMEOUT_MS 5000
-#define PING_TIMEOUT_MS 5000
-#define PING_TOPIC "postbus-relay" /* where no topic is known yet; whether there is one does not matter */
 /* The one wait of this file: at the first question, after one that nobody answered, and while a topic seems to stall. */
 #define BROKERS_TIMEOUT_MS 100
 #define FIND_BROKER_AGAIN_US 1000000
@@ -209,20 +207,6 @@ static void describe(topic_table *table, rd_kafka_t *rk, rd_kafka_queue_t *queue
     rd_kafka_DescribeConfigs(rk, &resource, 1, options, queue);
     rd_kafka_ConfigResource_destroy(resource);
     rd_kafka_AdminOptions_destroy(options);
-}
-
-void topic_table_ping(topic_table *t, rd_kafka_t *rk, rd_kafka_queue_t *queue, void *opaque)
-{
-    describe(t, rk, queue, t->last ? t->last->name : PING_TOPIC, PING_TIMEOUT_MS, opaque);
-}
-
-bool topic_table_pong(topic_table *t, rd_kafka_event_t *event)
-{
-    rd_kafka_resp_err_t err = rd_kafka_event_error(event);
-    bool answered = err >= 0 || err == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE;
-    if (!answered)
-        t->knows_broker = false; /* ask another one */
-    return answered;
 }
 
 typedef struct asking {

@@ -91,10 +91,6 @@ void topic_table_free(topic_table *t);
 
 /* Asks the brokers about the topics that are due; the answers come on queue. CLOCK_NEVER or when the next one is due. */
 int64_t topic_table_ask(topic_table *t, rd_kafka_t *rk, rd_kafka_queue_t *queue, int64_t now_us);
-/* Asks any broker anything, to learn whether one answers: the answer comes on queue, as an event with that opaque. Slow links may take seconds. */
-void topic_table_ping(topic_table *t, rd_kafka_t *rk, rd_kafka_queue_t *queue, void *opaque);
-/* Whether that event came from a broker, whatever it says. */
-bool topic_table_pong(topic_table *t, rd_kafka_event_t *event);
 /* Handles an answer; false where the event is not about topics. Logs what an operator should know. */
 bool topic_table_answer(topic_table *t, rd_kafka_t *rk, rd_kafka_queue_t *queue, rd_kafka_event_t *event,
                         int64_t now_us);

@@ -7,7 +7,11 @@
 #include "wait_until.h"
 
 #include <librdkafka/rdkafka_mock.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 enum { SOON_MS = 120000, N_ROWS = 3, PRODUCE = 0, RTT_MS = 300 };
 
@@ -24,6 +28,15 @@ static config_pair one_in_flight[] = {
     {(char[]){"test.mock.num.brokers"}, (char[]){"1"}, NULL},
     {(char[]){"batch.num.messages"}, (char[]){"1"}, NULL},
 };
+
+static atomic_int n_sockets;
+
+/* Before the C library's: counts what librdkafka's threads open, one for each connection that they try. */
+int socket(int domain, int type, int protocol)
+{
+    n_sockets++;
+    return (int)syscall(SYS_socket, domain, type, protocol);
+}
 
 typedef struct stage {
     config cfg;
@@ -239,6 +252,45 @@ static void a_reset_leaves_no_row_with_the_producer(void **state)
     assert_int_equal(topic_find(&s->ship.topics, "t", 1)->state, TOPIC_UNKNOWN);
 }
 
+static void turn(stage *s)
+{
+    ship_serve(&s->ship, clock_now_us());
+    ship_ask(&s->ship, clock_now_us());
+    ship_look(&s->ship, clock_now_us());
+}
+
+static bool is_down(void *arg)
+{
+    stage *s = arg;
+    turn(s);
+    return s->ship.down_logged;
+}
+
+static bool is_up(void *arg)
+{
+    return !is_down(arg);
+}
+
+static void brokers_that_are_down_are_asked_now_and_then(void **state)
+{
+    enum { N_LOOKS = 8, SOME = 500 };
+    stage *s = *state;
+    rd_kafka_mock_cluster_t *mock = rd_kafka_handle_mock_cluster(s->ship.producer);
+    assert_true(wait_until(is_ready, s, SOON_MS));
+    rd_kafka_mock_broker_set_down(mock, 1);
+    assert_true(wait_until(is_down, s, SOON_MS));
+    topic_find(&s->ship.topics, "unknown", strlen("unknown"));
+    n_sockets = 0;
+    for (int i = 0; i < N_LOOKS; i++) {
+        int64_t looked_at_us = s->ship.look_at_us;
+        while (s->ship.look_at_us == looked_at_us)
+            turn(s);
+    }
+    assert_in_range(n_sockets, 0, SOME);
+    rd_kafka_mock_broker_set_up(mock, 1);
+    assert_true(wait_until(is_up, s, SOON_MS));
+}
+
 static void an_acknowledgement_tells_of_a_broker(void **state)
 {
     stage *s = *state;
@@ -285,6 +337,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(after_an_error_that_says_nothing_of_a_record_there_is_a_pause,
                                         open_stage, close_stage),
         cmocka_unit_test_setup_teardown(a_reset_leaves_no_row_with_the_producer, open_stage, close_stage),
+        cmocka_unit_test_setup_teardown(brokers_that_are_down_are_asked_now_and_then, open_stage,
+                                        close_stage),
         cmocka_unit_test_setup_teardown(an_acknowledgement_tells_of_a_broker, open_stage, close_stage),
         cmocka_unit_test_setup_teardown(an_acknowledgement_ends_what_is_remembered_of_a_refusal, open_stage,
                                         close_stage),
