@@ -20,7 +20,7 @@ typedef struct backlog_numbers {
     double oldest_age_s; /* of the oldest of them when it was asked; 0: there is none */
     backlog_parked parked[BACKLOG_MOST_PARKED];
     int n_parked;                        /* rows of parked */
-    double leaves;                       /* that hold events */
+    double leaves;                       /* that hold events, not counting parked ones that were kept */
     double outbox_bytes, receipts_bytes; /* files of the outbox; of receipts and progress */
 } backlog_numbers;
 

@@ -47,8 +47,8 @@ const metric metrics_table[] = {
      "groups; the others are one, with (others) as "
      "topic and reason. Left out as the backlog is."},
     {"postbus_leaves", METRIC_GAUGE, NULL, AT(leaves),
-     "Leaves of the outbox, its 16 partitions, that hold events; told by the database. About ten are in use "
-     "where retention keeps up; "
+     "Leaves of the outbox, its 16 partitions, that hold events other than parked ones that were kept when a "
+     "leaf was emptied; told by the database. About ten are in use where retention keeps up; "
      "at 16 none can be closed. Left out as the backlog is."},
     {"postbus_outbox_bytes", METRIC_GAUGE, "bytes", AT(outbox_bytes),
      "Bytes of the files of the outbox, its indexes among them, told by the database. Left out as above."},

@@ -1,6 +1,9 @@
--- How many leaves of the outbox hold events, and the bytes of its files, and of those of receipts and progress. Looks at the files alone; the lock of
--- each is given back at once.
-SELECT count(*) FILTER (WHERE p.relname = 'outbox' AND pg_relation_size(c.oid) > 0),
+-- How many leaves of the outbox hold events (other than parked ones that were kept when a leaf was emptied: close_leaf takes it for empty then), and the bytes
+-- of its files, and of those of receipts and progress. No more than a row of each leaf is looked for, under the locks that postbus.backlog() before
+-- it in the transaction has taken; the lock of each file is given back at once.
+SELECT (SELECT count(*)
+          FROM postbus.leaf f
+         CROSS JOIN LATERAL (SELECT FROM postbus.outbox o WHERE ((o.id >> 30) & 15) = f.leaf AND o.id > f.kept_id LIMIT 1) e),
        coalesce(sum(pg_total_relation_size(c.oid)) FILTER (WHERE p.relname = 'outbox'), 0),
        coalesce(sum(pg_total_relation_size(c.oid)) FILTER (WHERE p.relname <> 'outbox'), 0)
   FROM pg_class p

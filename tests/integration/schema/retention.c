@@ -1,6 +1,8 @@
 /* Closing and emptying leaves in SQL alone: what must stay, stays; nobody waits; ids only grow. */
 #include "stage.h"
 
+#include "postbus_sql.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -337,6 +339,49 @@ static void an_event_whose_transaction_is_in_doubt_stays_as_it_was(void **state)
     PQfinish(conn);
 }
 
+/* As many as hold events for a relay that asks how full the ring is. */
+static void expect_leaves(PGconn *relay, int64_t n)
+{
+    assert_int_equal(pg_number(relay, "%s", sql_query("leaves")), n);
+}
+
+static void a_leaf_of_kept_events_alone_counts_as_empty(void **state)
+{
+    (void)state;
+    PGconn *conn = outbox_with_a_done_leaf(20), *relay = beside(conn, "relay");
+    pg_run(conn, "INSERT INTO postbus.parked (id, topic, reason) SELECT id, topic, 'r' FROM postbus.outbox "
+                 "WHERE id IN (5, 20)");
+    expect_leaves(relay, 1);
+    publish(conn, 1);
+    expect_leaves(relay, 2);
+    assert_cleared(conn, "cleared", 0, "false");
+    assert_int_equal(pg_number(conn, "SELECT count(*) FROM postbus.outbox_0"), 2);
+    expect_leaves(relay, 1);
+    pg_run(conn, "SELECT setval('postbus.outbox_id_seq', %lld)", (long long)(16 * LEAF));
+    publish(conn, 1);
+    expect_leaves(relay, 2);
+    PQfinish(relay);
+    PQfinish(conn);
+}
+
+/* Who asks how much waits holds the locks already that this needs of the outbox: it waits for nobody in between. */
+static void counting_leaves_locks_no_more_of_the_outbox_than_the_backlog_does(void **state)
+{
+    (void)state;
+    static const char *const locks =
+        "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND relation::regclass::text ~ "
+        "'^postbus.(outbox|receipt|progress)'";
+    PGconn *conn = outbox_with_a_done_leaf(20), *relay = beside(conn, "relay");
+    pg_run(relay, "BEGIN; SELECT pending FROM postbus.backlog()");
+    int64_t n_before = pg_number(relay, "%s", locks);
+    assert_in_range(n_before, 32, 200); /* sixteen leaves and their indexes */
+    expect_leaves(relay, 1);
+    assert_int_equal(pg_number(relay, "%s", locks), n_before);
+    pg_run(relay, "COMMIT");
+    PQfinish(relay);
+    PQfinish(conn);
+}
+
 static void too_many_parked_events_keep_the_leaf(void **state)
 {
     (void)state;
@@ -425,6 +470,8 @@ int main(void)
         cmocka_unit_test(receipts_that_reach_far_or_repeat_count_once),
         cmocka_unit_test(parked_events_stay_as_they_were),
         cmocka_unit_test(an_event_whose_transaction_is_in_doubt_stays_as_it_was),
+        cmocka_unit_test(a_leaf_of_kept_events_alone_counts_as_empty),
+        cmocka_unit_test(counting_leaves_locks_no_more_of_the_outbox_than_the_backlog_does),
         cmocka_unit_test(too_many_parked_events_keep_the_leaf),
         cmocka_unit_test(a_reader_keeps_the_leaf_and_neither_waits),
         cmocka_unit_test(publishers_do_not_wait_while_a_leaf_is_locked),
