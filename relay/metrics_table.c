@@ -60,7 +60,7 @@ const metric metrics_table[] = {
      "How often this process has emptied a leaf whose events were all done and older than retention_ms."},
     {"postbus_leaves_refused", METRIC_GAUGE, NULL, AT(refused_leaves),
      "Leaves that the last look of retention found due and had to leave as they are: events are in no "
-     "receipt, too many are parked, "
+     "receipt, too many are parked, somebody has held a lock on them for an hour, "
      "or no leaf is empty to go on in. The log says which (retention.refused). Left out unless this relay "
      "leads."},
     {"postbus_published_events", METRIC_COUNTER, NULL, AT(n_published),

@@ -14,6 +14,7 @@
 #define OPEN_PART                                                                                            \
     8 /* a leaf is closed after this part of the retention: nine or ten of sixteen are in use then */
 #define TELL_AGAIN_US INT64_C(3600000000)
+#define HELD_US INT64_C(3600000000) /* readers come and go; one that stays this long keeps the leaf */
 #define SILENT_US                                                                                            \
     INT64_C(90000000) /* without an answer; a statement of it has 60 s: queries/retention_setup.sql */
 
@@ -45,9 +46,8 @@ static bool came_out(const retention *r, const char *outcome)
 }
 
 /* A refusal lasts until somebody acts: it is told once an hour. */
-static bool is_to_be_told(retention *r, int i)
+static bool is_to_be_told(retention *r, int i, int64_t now_us)
 {
-    int64_t now_us = clock_now_us();
     if (now_us < r->tell_at_us[i])
         return false;
     r->tell_at_us[i] = now_us + TELL_AGAIN_US;
@@ -60,7 +60,7 @@ static void tell_closing(retention *r)
 {
     if (came_out(r, "closed"))
         log_event(LOG_LEVEL_INFO, "retention.closed", "leaf=%d next_leaf=%d", r->leaf, r->answer.next_leaf);
-    else if (came_out(r, "full") && is_to_be_told(r, LEAF_COUNT))
+    else if (came_out(r, "full") && is_to_be_told(r, LEAF_COUNT, r->asked_us))
         log_event(LOG_LEVEL_ERROR, "retention.refused", "leaf=%d reason=%s remedy=%s", r->leaf,
                   "it is due to be closed and no other leaf is empty",
                   "end old transactions, look for other lines retention.refused, or shorten retention_ms");
@@ -73,7 +73,7 @@ static void on_closing_committed(void *arg)
     r->refused[LEAF_COUNT] = came_out(r, "full");
     r->n_closed += came_out(r, "closed");
     r->leaf = 0;
-    r->asked = false;
+    r->asked_us = 0;
 }
 
 static int64_t number_at(const PGresult *res, int column)
@@ -116,6 +116,20 @@ static void tell_gap(const retention *r)
               "look whether subscribers have them; then, as the owner, postbus.clear_leaf(leaf, age, false)");
 }
 
+static void note_busy(retention *r)
+{
+    int64_t *since_us = &r->busy_since_us[r->leaf];
+    if (!came_out(r, "busy"))
+        *since_us = 0;
+    else if (*since_us == 0)
+        *since_us = r->asked_us;
+}
+
+static bool is_held(const retention *r)
+{
+    return came_out(r, "busy") && r->asked_us - r->busy_since_us[r->leaf] >= HELD_US;
+}
+
 static void tell_clearing(retention *r)
 {
     const retention_answer *a = &r->answer;
@@ -123,12 +137,16 @@ static void tell_clearing(retention *r)
         r->tell_at_us[r->leaf] = 0;
         log_event(LOG_LEVEL_INFO, "retention.cleared", "leaf=%d freed_bytes=%" PRId64 " kept_parked=%" PRId64,
                   r->leaf, a->freed_bytes, a->n_parked);
-    } else if (came_out(r, "gap") && is_to_be_told(r, r->leaf)) {
+    } else if (came_out(r, "gap") && is_to_be_told(r, r->leaf, r->asked_us)) {
         tell_gap(r);
-    } else if (came_out(r, "parked") && is_to_be_told(r, r->leaf)) {
+    } else if (came_out(r, "parked") && is_to_be_told(r, r->leaf, r->asked_us)) {
         log_event(LOG_LEVEL_WARN, "retention.refused", "leaf=%d reason=%s remedy=%s", r->leaf,
                   "more of its events are parked than are kept aside (1000, or 4 MiB)",
                   "redrive or discard them (postbus parked), or create their topics");
+    } else if (is_held(r) && is_to_be_told(r, r->leaf, r->asked_us)) {
+        log_event(LOG_LEVEL_WARN, "retention.refused", "leaf=%d reason=%s remedy=%s", r->leaf,
+                  "somebody has held a lock on it for an hour",
+                  "find out by pg_locks and pg_stat_activity whose session it is, and end it");
     } else if (came_out(r, "busy")) {
         log_event(LOG_LEVEL_DEBUG, "retention.busy", "leaf=%d", r->leaf);
     }
@@ -137,12 +155,13 @@ static void tell_clearing(retention *r)
 static void on_clearing_committed(void *arg)
 {
     retention *r = arg;
+    note_busy(r);
     tell_clearing(r);
-    r->refused[r->leaf] = came_out(r, "gap") || came_out(r, "parked");
+    r->refused[r->leaf] = came_out(r, "gap") || came_out(r, "parked") || is_held(r);
     r->n_emptied += came_out(r, "cleared");
     if (!came_out(r, "checked"))
         r->leaf++;
-    r->asked = false;
+    r->asked_us = 0;
 }
 
 static void on_clearing(void *arg, PGresult *res)
@@ -170,11 +189,11 @@ static void ask_to_clear(retention *r)
 
 /* ---- one look ---- */
 
-static void tell_failure(retention *r, const char *why)
+static void tell_failure(retention *r, const char *why, int64_t now_us)
 {
     const char *state = session_sqlstate(r->session);
     bool old_schema = strcmp(state, "42883") == 0 || strcmp(state, "42P01") == 0;
-    if (is_to_be_told(r, LEAF_COUNT))
+    if (is_to_be_told(r, LEAF_COUNT, now_us))
         log_event(LOG_LEVEL_WARN, "retention.failed", "reason=%s remedy=%s", why,
                   old_schema ? "run `postbus migrate` on this database" : "none: tried again");
 }
@@ -183,13 +202,13 @@ static void begin(retention *r, const session *leader, int64_t now_us)
 {
     r->look_at_us = now_us + r->cfg->retention_check_ms * 1000;
     r->leaf = CLOSE_LEAF;
-    r->asked = false;
+    r->asked_us = 0;
     r->session = session_new_beside(leader, r->cfg->database);
 }
 
-static void ask(retention *r)
+static void ask(retention *r, int64_t now_us)
 {
-    r->asked = true;
+    r->asked_us = now_us;
     if (r->leaf == CLOSE_LEAF)
         ask_to_close(r);
     else
@@ -205,12 +224,12 @@ int64_t retention_step(retention *r, const session *leader, int64_t now_us)
     if (!r->session)
         return r->look_at_us;
     session_state state = session_get_state(r->session);
-    if (state == SESSION_READY && !r->asked && r->leaf < LEAF_COUNT)
-        ask(r);
+    if (state == SESSION_READY && r->asked_us == 0 && r->leaf < LEAF_COUNT)
+        ask(r, now_us);
     if (session_get_state(r->session) == SESSION_LOST)
-        tell_failure(r, session_error(r->session));
+        tell_failure(r, session_error(r->session), now_us);
     else if (session_is_silent(r->session, now_us, SILENT_US))
-        tell_failure(r, "PostgreSQL does not answer");
+        tell_failure(r, "PostgreSQL does not answer", now_us);
     else if (r->leaf < LEAF_COUNT)
         return session_heard_us(r->session) + SILENT_US;
     retention_stop(r);

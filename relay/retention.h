@@ -16,12 +16,13 @@ typedef struct retention {
     const config *cfg;
     session *session; /* while it looks; else NULL */
     int64_t look_at_us;
-    int leaf; /* that is looked at; -1: the one to close; LEAF_COUNT: all done */
-    bool asked;
+    int leaf;         /* that is looked at; -1: the one to close; LEAF_COUNT: all done */
+    int64_t asked_us; /* when it was asked what it has not answered yet; 0: it owes nothing */
     retention_answer answer;
     bool refused
         [LEAF_COUNT +
          1]; /* by the last look: a leaf that is due and must stay; the last: the open one stays open */
+    int64_t busy_since_us[LEAF_COUNT]; /* each look since then met a lock on it; 0: the last one did not */
     uint64_t n_closed, n_emptied;
     int64_t tell_at_us[LEAF_COUNT +
                        1]; /* when the same refusal of a leaf is logged again; the last: of closing */

@@ -1,4 +1,5 @@
-/* How retention gets on with the session in which it looks: a server of this program's own takes the connection and says nothing. */
+/* How retention gets on with the session in which it looks. A server of this program's own takes the connection and says nothing; where it shall
+ * answer, the linker puts the program in the place of the session, and time is what the test says. */
 #include "retention.h"
 
 #include "clock.h"
@@ -14,22 +15,105 @@
 
 #include "log.h"
 
-enum { CHECK_US = 1000000 };
+enum { CHECK_US = 1000000, N_ANSWERS = 7 };
+#define HOUR_US INT64_C(3600000000)
 
-static char said[1024]; /* the last line of the log */
+static char said[1024]; /* the last line of the log, and how many there were */
+static int n_said;
 
 void __wrap_log_event(log_level level, const char *event, const char *pairs, ...)
     __attribute__((format(printf, 3, 4)));
 
 void __wrap_log_event(log_level level, const char *event, const char *pairs, ...)
 {
-    (void)level;
+    if (level < LOG_LEVEL_WARN)
+        return;
+    n_said++;
     va_list list;
     va_start(list, pairs);
     int n = snprintf(said, sizeof said, "%s ", event);
     vsnprintf(said + n, sizeof said - (size_t)n, pairs, list);
     va_end(list);
 }
+
+/* ---- a server that answers ---- */
+
+static struct {
+    bool answers;
+    const char *outcomes[LEAF_COUNT]; /* NULL: empty */
+    session_result_cb *on_result;
+    session_committed_cb *on_commit;
+    void *arg;
+} server;
+
+session_state __real_session_get_state(const session *s);
+session_state __wrap_session_get_state(const session *s);
+bool __real_session_is_silent(const session *s, int64_t now_us, int64_t for_us);
+bool __wrap_session_is_silent(const session *s, int64_t now_us, int64_t for_us);
+void __wrap_session_query(session *s, const char *sql, int n, const char *const *values, bool binary,
+                          session_result_cb *cb, void *arg);
+void __wrap_session_execute(session *s, const char *name, int n, const char *const *values, bool binary,
+                            session_result_cb *cb, void *arg);
+void __wrap_session_commit(session *s, session_committed_cb *cb, void *arg);
+
+session_state __wrap_session_get_state(const session *s)
+{
+    return server.answers ? SESSION_READY : __real_session_get_state(s);
+}
+
+bool __wrap_session_is_silent(const session *s, int64_t now_us, int64_t for_us)
+{
+    return !server.answers && __real_session_is_silent(s, now_us, for_us);
+}
+
+void __wrap_session_query(session *s, const char *sql, int n, const char *const *values, bool binary,
+                          session_result_cb *cb, void *arg)
+{
+    (void)sql;
+    __wrap_session_execute(s, NULL, n, values, binary, cb, arg);
+}
+
+void __wrap_session_execute(session *s, const char *name, int n, const char *const *values, bool binary,
+                            session_result_cb *cb, void *arg)
+{
+    (void)s;
+    (void)name;
+    (void)n;
+    (void)values;
+    (void)binary;
+    server.on_result = cb;
+    server.arg = arg;
+}
+
+void __wrap_session_commit(session *s, session_committed_cb *cb, void *arg)
+{
+    (void)s;
+    (void)arg;
+    server.on_commit = cb;
+}
+
+/* One row, of which only the outcome matters. */
+static PGresult *row_of(const char *outcome)
+{
+    static char name[] = "c";
+    PGresAttDesc columns[N_ANSWERS];
+    memset(columns, 0, sizeof columns);
+    for (int i = 0; i < N_ANSWERS; i++)
+        columns[i].name = name;
+    PGresult *res = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+    assert_int_equal(PQsetResultAttrs(res, N_ANSWERS, columns), 1);
+    assert_int_equal(PQsetvalue(res, 0, 0, (char *)(uintptr_t)outcome, (int)strlen(outcome)), 1);
+    return res;
+}
+
+static void answer(const retention *r)
+{
+    const char *outcome = r->leaf < 0 ? "open" : server.outcomes[r->leaf];
+    server.on_result(server.arg, row_of(outcome ? outcome : "empty"));
+    server.on_commit(server.arg);
+}
+
+/* ---- the stage ---- */
 
 typedef struct stage {
     int listener;
@@ -62,6 +146,8 @@ static void stage_start(stage *s)
     s->leader = session_new(s->conninfo);
     retention_start(&s->r, &s->cfg, s->now_us - CHECK_US);
     said[0] = '\0';
+    n_said = 0;
+    memset(&server, 0, sizeof server);
 }
 
 static void stage_done(stage *s)
@@ -74,6 +160,18 @@ static void stage_done(stage *s)
 static int64_t step(stage *s)
 {
     return retention_step(&s->r, s->leader, s->now_us);
+}
+
+/* One look from its beginning to its end, so much later than the last. */
+static void look(stage *s, int64_t later_us)
+{
+    s->now_us += later_us;
+    server.answers = true;
+    step(s);
+    while (s->r.session) {
+        answer(&s->r);
+        step(s);
+    }
 }
 
 static void a_session_in_which_nothing_comes_is_given_up_and_another_is_begun(void **state)
@@ -96,10 +194,54 @@ static void a_session_in_which_nothing_comes_is_given_up_and_another_is_begun(vo
     stage_done(&s);
 }
 
+static void a_leaf_that_is_busy_for_an_hour_is_refused_and_said_to_be(void **state)
+{
+    (void)state;
+    stage s;
+    stage_start(&s);
+    server.outcomes[3] = "busy";
+    look(&s, 0);
+    look(&s, HOUR_US - 1);
+    assert_int_equal(n_said, 0);
+    assert_int_equal(retention_refusals(&s.r), 0);
+    look(&s, CHECK_US);
+    assert_int_equal(n_said, 1);
+    assert_non_null(strstr(said, "retention.refused leaf=3 reason=somebody has held a lock on it for an hour "
+                                 "remedy=find out by pg_locks and pg_stat_activity"));
+    assert_int_equal(retention_refusals(&s.r), 1);
+    look(&s, CHECK_US); /* said once */
+    assert_int_equal(n_said, 1);
+    assert_int_equal(retention_refusals(&s.r), 1);
+    server.outcomes[3] = "cleared";
+    look(&s, CHECK_US);
+    assert_int_equal(retention_refusals(&s.r), 0);
+    stage_done(&s);
+}
+
+/* Readers come and go: the hour begins anew. */
+static void a_leaf_that_is_busy_now_and_then_is_not_refused(void **state)
+{
+    (void)state;
+    stage s;
+    stage_start(&s);
+    server.outcomes[3] = "busy";
+    look(&s, 0);
+    server.outcomes[3] = "young";
+    look(&s, HOUR_US / 2);
+    server.outcomes[3] = "busy";
+    look(&s, HOUR_US / 2);
+    look(&s, HOUR_US - 1);
+    assert_int_equal(n_said, 0);
+    assert_int_equal(retention_refusals(&s.r), 0);
+    stage_done(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_session_in_which_nothing_comes_is_given_up_and_another_is_begun),
+        cmocka_unit_test(a_leaf_that_is_busy_for_an_hour_is_refused_and_said_to_be),
+        cmocka_unit_test(a_leaf_that_is_busy_now_and_then_is_not_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
