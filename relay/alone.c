@@ -4,11 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "key_set.h"
 #include "refusal.h"
 
 #define MOST_IN_FLIGHT 64
 #define RETRY_US 100000
+#define RETRIES_APART_US                                                                                     \
+    500 /* a partition that lacks replicas fails each key at once: thousands would keep its broker busy with nothing else */
+#define LOOK_AGAIN_US 10000 /* at what waits for its topic, or for what is before it */
 #define UNCLEAR_LEAST                                                                                        \
     5 /* refusals of one record in lane_timeout_ms, before they count as more than bad luck */
 #define DOUBT_US                                                                                             \
@@ -21,22 +25,45 @@ struct alone_entry {
 };
 
 struct alone_key {
-    alone_key *next_in_slot, *next_ready;
+    alone_key *next_in_slot, *next; /* the other: in the line it stands in */
     uint64_t hash;
     alone_entry *first, **end;
     bool in_flight;
+    bool rests; /* its first row, or one that was given back, failed a moment ago */
+    int64_t retry_at_us;
     bool counted; /* of those in flight at once; not where the topic has stalled */
     int flight;   /* the slot of its topic's flights */
     doubt doubt;  /* of its first row */
 };
+
+static void clear(alone_line *l)
+{
+    l->first = NULL;
+    l->end = &l->first;
+}
+
+static void stand_in(alone_line *l, alone_key *k)
+{
+    k->next = NULL;
+    *l->end = k;
+    l->end = &k->next;
+}
+
+static alone_key *take_first(alone_line *l)
+{
+    alone_key *k = l->first;
+    l->first = k->next;
+    if (!l->first)
+        l->end = &l->first;
+    return k;
+}
 
 void alone_start(alone *a, ship *out, batch_queue *queue)
 {
     alone_drop(a);
     a->ship = out;
     a->queue = queue;
-    a->ready_end = &a->ready;
-    a->retry_at_us = 0;
+    a->last_retry_us = 0;
 }
 
 static alone_key **slot_of(const alone *a, uint64_t hash)
@@ -50,22 +77,6 @@ static alone_key *find(const alone *a, uint64_t hash)
     alone_key *k = *slot_of(a, hash);
     while (k && k->hash != hash)
         k = k->next_in_slot;
-    return k;
-}
-
-static void make_ready(alone *a, alone_key *k)
-{
-    k->next_ready = NULL;
-    *a->ready_end = k;
-    a->ready_end = &k->next_ready;
-}
-
-static alone_key *take_ready(alone *a)
-{
-    alone_key *k = a->ready;
-    a->ready = k->next_ready;
-    if (!a->ready)
-        a->ready_end = &a->ready;
     return k;
 }
 
@@ -96,9 +107,28 @@ static row *pop(alone *a, alone_key *k)
 static void go_on(alone *a, alone_key *k)
 {
     if (k->first)
-        make_ready(a, k);
+        stand_in(&a->ready, k);
     else
         forget_key(a, k);
+}
+
+/* Others go on meanwhile. Each comes behind the last one, so that the line is in the order of its times. */
+static void rest(alone *a, alone_key *k, int64_t now_us)
+{
+    int64_t apart_us = a->last_retry_us + RETRIES_APART_US;
+    k->retry_at_us = now_us + RETRY_US > apart_us ? now_us + RETRY_US : apart_us;
+    a->last_retry_us = k->retry_at_us;
+    k->rests = true;
+    stand_in(&a->resting, k);
+}
+
+static void wake(alone *a, int64_t now_us)
+{
+    while (a->resting.first && a->resting.first->retry_at_us <= now_us) {
+        alone_key *k = take_first(&a->resting);
+        k->rests = false;
+        go_on(a, k);
+    }
 }
 
 void alone_drop(alone *a)
@@ -110,8 +140,8 @@ void alone_drop(alone *a)
                 pop(a, k);
             forget_key(a, k);
         }
-    a->ready = NULL;
-    a->ready_end = &a->ready;
+    clear(&a->ready);
+    clear(&a->resting);
     a->n = a->n_in_flight = 0;
     memset(a->given_back, 0, sizeof a->given_back);
 }
@@ -148,7 +178,7 @@ static alone_key *new_key(alone *a, uint64_t hash)
     k->end = &k->first;
     k->next_in_slot = *slot_of(a, hash);
     *slot_of(a, hash) = k;
-    make_ready(a, k);
+    stand_in(&a->ready, k);
     return k;
 }
 
@@ -229,14 +259,14 @@ static ship_answer send_first(alone *a, alone_key *k)
         return SHIP_LATER;
     page_event e = event_of(r);
     if (a->aside(a->arg, t, r, &e, k->hash)) {
-        pop(a, take_ready(a));
+        pop(a, take_first(&a->ready));
         go_on(a, k);
         return SHIP_PARK;
     }
     ship_answer answer = ship_alone(a->ship, t, r, &e);
     if (answer == SHIP_WAIT || answer == SHIP_LATER)
         return answer;
-    take_ready(a);
+    take_first(&a->ready);
     if (answer == SHIP_SENT) {
         note_sent(a, k);
         return answer;
@@ -250,16 +280,14 @@ static ship_answer send_first(alone *a, alone_key *k)
 }
 
 /* A key that cannot go on now makes room for the next, once around. */
-void alone_step(alone *a, int64_t now_us)
+static void send_ready(alone *a)
 {
-    if (a->n == 0 || now_us < a->retry_at_us)
-        return;
     move_clear(a->queue);
     bool in_transactions = transaction_is_on(&a->ship->transaction);
     size_t most = in_transactions ? 1 : MOST_IN_FLIGHT;
     alone_key *first_left = NULL;
-    while (a->ready && a->n_in_flight < most && a->ready != first_left) {
-        alone_key *k = a->ready;
+    while (a->ready.first && a->n_in_flight < most && a->ready.first != first_left) {
+        alone_key *k = a->ready.first;
         ship_answer answer = send_first(a, k);
         if (answer == SHIP_WAIT && !in_transactions) /* else it may be of another transaction than the next */
             return;
@@ -267,8 +295,24 @@ void alone_step(alone *a, int64_t now_us)
             continue;
         if (!first_left)
             first_left = k;
-        make_ready(a, take_ready(a));
+        stand_in(&a->ready, take_first(&a->ready));
     }
+}
+
+int64_t alone_step(alone *a, int64_t now_us)
+{
+    wake(a, now_us);
+    if (a->n > 0)
+        send_ready(a);
+    int64_t until_us = a->resting.first ? a->resting.first->retry_at_us : CLOCK_NEVER;
+    bool looks_again =
+        a->ready.first && a->n_in_flight == 0; /* else a report comes, and then there is room */
+    return looks_again && until_us > now_us + LOOK_AGAIN_US ? now_us + LOOK_AGAIN_US : until_us;
+}
+
+bool alone_goes_on(const alone *a)
+{
+    return a->ready.first || (a->resting.first && a->n > 0) || a->n_in_flight > 0;
 }
 
 static bool is_redriven(const row *r, const topic *t)
@@ -380,8 +424,7 @@ void alone_failed(alone *a, row *r, int refusal, int64_t now_us)
         refusal = judge(a, k, r, refusal, now_us);
     if (refusal < 0) {
         r->state = ROW_HELD;
-        make_ready(a, k);
-        a->retry_at_us = now_us + RETRY_US;
+        rest(a, k, now_us);
         return;
     }
     pop(a, k);
@@ -417,18 +460,16 @@ static void give_back(alone *a, alone_key *k)
     k->end = at;
 }
 
+/* What rests stays where it is, without its rows too: they come again, and must not be sent any sooner for that. */
 void alone_rewind(alone *a)
 {
-    a->ready = NULL;
-    a->ready_end = &a->ready;
+    clear(&a->ready);
     for (size_t i = 0; i < sizeof a->slots / sizeof a->slots[0]; i++)
         for (alone_key *k = a->slots[i], *next; k; k = next) {
             next = k->next_in_slot;
             give_back(a, k);
-            if (!k->first)
-                forget_key(a, k);
-            else if (!k->in_flight)
-                make_ready(a, k);
+            if (!k->in_flight && !k->rests)
+                go_on(a, k);
         }
     a->queue->clear = a->queue->settled;
 }

@@ -18,14 +18,19 @@ typedef struct doubt {
     answers there, all; /* by that partition, and by all, when that began */
 } doubt;
 
+typedef struct alone_line {
+    alone_key *first, **end;
+} alone_line;
+
 typedef struct alone {
     ship *ship;
     batch_queue *queue;
     alone_key *slots[4096];
-    alone_key *ready, **ready_end; /* keys with a row to send and none in flight */
-    size_t n;                      /* rows held or in flight */
+    alone_line ready;      /* keys with a row to send and none in flight */
+    alone_line resting;    /* keys that failed, until they are tried again: the earliest first */
+    int64_t last_retry_us; /* of the one that came to rest last */
+    size_t n;              /* rows held or in flight */
     size_t n_in_flight;
-    int64_t retry_at_us;
     doubt given_back[64]; /* of rows that were given back and have not come again; the oldest give way */
     size_t n_given_back;  /* ever */
     /* Asked before each row is sent: whether it was set aside meanwhile, and is not to be sent any more. */
@@ -44,8 +49,10 @@ uint64_t alone_hash(const row *r, const page_event *e);
 bool alone_has(const alone *a, uint64_t hash);
 /* Takes a row, behind those of its key; those of one key have to come in their order. false: no memory. */
 bool alone_add(alone *a, topic *t, row *r, uint64_t hash);
-/* Sends what may leave now. */
-void alone_step(alone *a, int64_t now_us);
+/* Sends what may leave now. CLOCK_NEVER or when it is to be called again, whatever is reported until then. */
+int64_t alone_step(alone *a, int64_t now_us);
+/* Whether anything waits to be sent, or its report is to come soon. */
+bool alone_goes_on(const alone *a);
 /* Reports on a row it has sent, for ship.c. refusal: -1 where the row may be sent again. To be called before the row is done. */
 void alone_acked(alone *a, row *r);
 void alone_failed(alone *a, row *r, int refusal, int64_t now_us);

@@ -255,7 +255,7 @@ static bool send_the_rest(relay *y, int64_t now_us)
     if (more)
         ship_ask(&y->ship, now_us);
     alone_step(a, now_us);
-    return more || a->ready || a->n_in_flight > 0;
+    return more || alone_goes_on(a);
 }
 
 static int64_t step_stopping(relay *y, bool leads, int64_t now_us)
@@ -326,9 +326,7 @@ static int64_t step_leading(relay *y, int64_t now_us)
             until_us = now_us;
         /* After the hand-over, which may have met a topic for the first time: nothing else may wake us for it. */
         until_us = earlier(until_us, ship_ask(&y->ship, now_us));
-        alone_step(&y->parking.alone, now_us);
-        if (y->parking.alone.ready && y->parking.alone.n_in_flight == 0)
-            until_us = earlier(until_us, now_us + 10000);
+        until_us = earlier(until_us, alone_step(&y->parking.alone, now_us));
     } else {
         until_us = earlier(until_us, y->ship.restart_at_us);
     }

@@ -1,4 +1,4 @@
-/* Rows that are sent alone, against librdkafka's mock broker: who is to blame for an error that does not say so. */
+/* Rows that are sent alone, against librdkafka's mock broker: who is to blame for an error that does not say so, and what goes on meanwhile. */
 #include "alone.h"
 
 #include "clock.h"
@@ -16,7 +16,10 @@ enum {
     PRODUCE = 0,
     KEYLESS = N_ROWS - 1,
     LANE_TIMEOUT_MS = 1000,
-    STEP_US = 200000
+    STEP_US = 200000,
+    REST_US = 100000, /* how long a key rests that failed */
+    N_OTHERS = 200,
+    RETRIES = 10
 };
 
 typedef struct stage {
@@ -74,16 +77,18 @@ static bool is_ready(void *arg)
     return topic_find(&s->ship.topics, "t", 1)->state == TOPIC_READY;
 }
 
-static int open_stage(void **state)
+/* The topic is the first broker's. */
+static int open_stage_with(void **state, int n_brokers)
 {
     stage *s = calloc(1, sizeof *s);
     assert_non_null(s);
     char why[256];
     s->host = rd_kafka_new(RD_KAFKA_PRODUCER, NULL, why, sizeof why);
     assert_non_null(s->host);
-    s->mock = rd_kafka_mock_cluster_new(s->host, 1);
+    s->mock = rd_kafka_mock_cluster_new(s->host, n_brokers);
     assert_non_null(s->mock);
     assert_int_equal(rd_kafka_mock_topic_create(s->mock, "t", 1, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(rd_kafka_mock_partition_set_leader(s->mock, "t", 0, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
     s->cfg = (config){.brokers = strdup(rd_kafka_mock_cluster_bootstraps(s->mock)),
                       .lane_timeout_ms = LANE_TIMEOUT_MS};
     s->refusal = -1;
@@ -112,6 +117,16 @@ static int open_stage(void **state)
     return 0;
 }
 
+static int open_stage(void **state)
+{
+    return open_stage_with(state, 1);
+}
+
+static int open_stage_of_two(void **state)
+{
+    return open_stage_with(state, 2);
+}
+
 static int close_stage(void **state)
 {
     stage *s = *state;
@@ -126,11 +141,17 @@ static int close_stage(void **state)
     return 0;
 }
 
+static void add_of(stage *s, page *p, int i)
+{
+    page_event e = page_read(p, i);
+    row *r = &p->rows[i];
+    topic *t = topic_find(&s->ship.topics, e.topic, e.topic_size);
+    assert_true(alone_add(&s->alone, t, r, alone_hash(r, &e)));
+}
+
 static void add(stage *s, int i)
 {
-    page_event e = page_read(s->page, i);
-    row *r = &s->page->rows[i];
-    assert_true(alone_add(&s->alone, topic_find(&s->ship.topics, "t", 1), r, alone_hash(r, &e)));
+    add_of(s, s->page, i);
 }
 
 static bool all_reported(void *arg)
@@ -140,12 +161,28 @@ static bool all_reported(void *arg)
     return s->alone.n_in_flight == 0;
 }
 
-/* All that waits is sent once, in the order in which it came to wait; the first of it meets an error, where err is one. */
+static void push_error(stage *s, rd_kafka_resp_err_t err)
+{
+    rd_kafka_mock_broker_push_request_error_rtts(s->mock, 1, PRODUCE, 1, err, 0);
+}
+
+/* All that waits is sent once; the first of it meets an error, where err is one. */
 static void send_once(stage *s, rd_kafka_resp_err_t err)
 {
     if (err)
-        rd_kafka_mock_broker_push_request_error_rtts(s->mock, 1, PRODUCE, 1, err, 0);
+        push_error(s, err);
     s->told_us += STEP_US;
+    alone_step(&s->alone, s->told_us);
+    assert_true(wait_until(all_reported, s, SOON_MS));
+}
+
+/* What waits is sent, and meets the error; then another, which does not. */
+static void send_before(stage *s, int i, rd_kafka_resp_err_t err)
+{
+    push_error(s, err);
+    s->told_us += STEP_US;
+    alone_step(&s->alone, s->told_us);
+    add(s, i);
     alone_step(&s->alone, s->told_us);
     assert_true(wait_until(all_reported, s, SOON_MS));
 }
@@ -155,8 +192,7 @@ static void fails_again_and_again_while_its_partition_takes_others(void **state)
     stage *s = *state;
     add(s, 0);
     for (int i = 1; i < N_ROWS && s->refusal < 0; i++) {
-        add(s, i);
-        send_once(s, RD_KAFKA_RESP_ERR_UNKNOWN);
+        send_before(s, i, RD_KAFKA_RESP_ERR_UNKNOWN);
         assert_int_equal(s->n_acked, i);
     }
     assert_true(s->refusal >= 0);
@@ -188,7 +224,7 @@ static void what_is_redriven_by_itself_is_to_blame(void **state)
     add(s, 1);
     for (int i = 0; i < 6; i++) {
         assert_int_equal(s->refusal, -1);
-        rd_kafka_mock_broker_push_request_error_rtts(s->mock, 1, PRODUCE, 1, RD_KAFKA_RESP_ERR_UNKNOWN, 0);
+        push_error(s, RD_KAFKA_RESP_ERR_UNKNOWN);
         send_once(s, RD_KAFKA_RESP_ERR_UNKNOWN);
     }
     assert_true(s->refusal >= 0);
@@ -339,8 +375,7 @@ static void what_is_given_back_keeps_what_is_known_of_it(void **state)
     for (int i = 1; i < N_ROWS && s->refusal < 0; i++) {
         s->page->rows[0].clear = s->page->rows[i].clear = true;
         add(s, 0);
-        add(s, i);
-        send_once(s, RD_KAFKA_RESP_ERR_UNKNOWN);
+        send_before(s, i, RD_KAFKA_RESP_ERR_UNKNOWN);
         alone_rewind(&s->alone);
         assert_false(s->page->rows[0].alone);
     }
@@ -378,8 +413,7 @@ static void what_is_taken_back_keeps_what_is_known_of_it(void **state)
     for (int i = 1; i < N_ROWS && s->refusal < 0; i++) {
         s->page->rows[0].clear = s->page->rows[i].clear = true;
         add(s, 0);
-        add(s, i);
-        send_once(s, RD_KAFKA_RESP_ERR_UNKNOWN);
+        send_before(s, i, RD_KAFKA_RESP_ERR_UNKNOWN);
         if (s->refusal < 0)
             send_and_take_back(s);
     }
@@ -426,6 +460,110 @@ static void what_is_taken_back_tells_of_no_broker(void **state)
     assert_true(s->ship.down_logged);
 }
 
+/* ---- what goes on meanwhile ---- */
+
+static bool other_is_ready(void *arg)
+{
+    stage *s = arg;
+    is_ready(s);
+    return topic_find(&s->ship.topics, "u", 1)->state == TOPIC_READY;
+}
+
+/* Of one key, and of a topic of the second broker. */
+static page *open_others(stage *s)
+{
+    static made_row rows[N_OTHERS];
+    for (int i = 0; i < N_OTHERS; i++) {
+        rows[i] = made_row_plain(N_ROWS + 1 + i);
+        rows[i].topic = "u";
+    }
+    page *others = page_new(made_result(rows, N_OTHERS));
+    assert_non_null(others);
+    assert_int_equal(rd_kafka_mock_topic_create(s->mock, "u", 1, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(rd_kafka_mock_partition_set_leader(s->mock, "u", 0, 2), RD_KAFKA_RESP_ERR_NO_ERROR);
+    others->lane = topic_find(&s->ship.topics, "u", 1);
+    assert_true(wait_until(other_is_ready, s, SOON_MS));
+    return others;
+}
+
+/* Its partition lacks replicas, and tells so at once each time. */
+static void what_fails_all_the_time_holds_up_no_other_key(void **state)
+{
+    stage *s = *state;
+    page *others = open_others(s);
+    add(s, 0);
+    for (int i = 0; i < N_OTHERS; i++)
+        add_of(s, others, i);
+    for (int i = 0; i < N_OTHERS; i++) {
+        if (i % (N_OTHERS / RETRIES) == 0) {
+            push_error(s, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS);
+            s->told_us += REST_US;
+        }
+        alone_step(&s->alone, s->told_us);
+        assert_true(wait_until(all_reported, s, SOON_MS));
+        assert_int_equal(s->n_acked, i + 1);
+        assert_int_equal(s->n_failed, 1 + i / (N_OTHERS / RETRIES));
+    }
+    page_free(others);
+}
+
+static void expect_to_rest_until(stage *s, int64_t until_us)
+{
+    assert_int_equal(alone_step(&s->alone, until_us - 1), until_us);
+    assert_int_equal(s->alone.n_in_flight, 0);
+    alone_step(&s->alone, until_us);
+    assert_int_equal(s->alone.n_in_flight, 1);
+    assert_true(wait_until(all_reported, s, SOON_MS));
+}
+
+/* The other producer is thrown away in between: what is sent again a moment after a connection broke may come twice, and then too late. */
+static void what_is_given_back_rests_all_the_same(void **state)
+{
+    stage *s = *state;
+    s->page->lane = NULL;
+    s->page->rows[0].clear = true;
+    add(s, 0);
+    send_once(s, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS);
+    alone_rewind(&s->alone);
+    assert_false(s->page->rows[0].alone);
+    add(s, 0);
+    expect_to_rest_until(s, s->told_us + REST_US);
+    assert_int_equal(s->n_acked, 1);
+}
+
+/* And is nothing to wait for, should it never come again. */
+static void what_is_given_back_and_comes_no_more_is_forgotten(void **state)
+{
+    stage *s = *state;
+    s->page->lane = NULL;
+    s->page->rows[0].clear = true;
+    add(s, 0);
+    send_once(s, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS);
+    alone_rewind(&s->alone);
+    assert_false(alone_goes_on(&s->alone));
+    assert_int_equal(alone_step(&s->alone, s->told_us + REST_US), CLOCK_NEVER);
+    add(s, 1);
+    page_event e = page_read(s->page, 0);
+    assert_false(alone_has(&s->alone, alone_hash(&s->page->rows[0], &e)));
+}
+
+/* A broker that fails thousands at once would have to do it again all at once. */
+static void keys_that_fail_together_are_tried_again_one_after_the_other(void **state)
+{
+    stage *s = *state;
+    for (int i = 0; i < 3; i++) {
+        add(s, i);
+        push_error(s, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS);
+    }
+    send_once(s, RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(s->n_failed, 3);
+    int64_t until_us = s->told_us + REST_US;
+    for (int i = 0; i < 3; i++, until_us = alone_step(&s->alone, until_us))
+        expect_to_rest_until(s, until_us);
+    assert_int_equal(s->n_acked, 3);
+    assert_true(until_us == CLOCK_NEVER);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -457,6 +595,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_first_of_a_lane_that_waits_gets_no_time_of_its_own, open_stage,
                                         close_stage),
         cmocka_unit_test_setup_teardown(what_is_taken_back_tells_of_no_broker, open_stage, close_stage),
+        cmocka_unit_test_setup_teardown(what_fails_all_the_time_holds_up_no_other_key, open_stage_of_two,
+                                        close_stage),
+        cmocka_unit_test_setup_teardown(what_is_given_back_rests_all_the_same, open_stage, close_stage),
+        cmocka_unit_test_setup_teardown(what_is_given_back_and_comes_no_more_is_forgotten, open_stage,
+                                        close_stage),
+        cmocka_unit_test_setup_teardown(keys_that_fail_together_are_tried_again_one_after_the_other,
+                                        open_stage, close_stage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
