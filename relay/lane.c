@@ -16,6 +16,7 @@ void lanes_start(lanes *l, const config *cfg, session *pg, ship *out, settler *s
 {
     *l = (lanes){.cfg = cfg, .session = pg, .ship = out, .settler = sets, .parking = p, .account = account};
     session_prepare(pg, "page_parked", sql_query("page_parked"));
+    session_prepare(pg, "lane_missing", sql_query("lane_missing"));
     session_prepare(pg, "unpark", sql_query("unpark"));
     session_prepare(pg, "repark", sql_query("repark"));
 }
@@ -85,6 +86,51 @@ static void close_if_empty(topic *t)
     t->lane_closing = t->lane_dirty = true;
 }
 
+void lanes_tell_missing(const char *name, const char *n, const char *first_id)
+{
+    log_event(LOG_LEVEL_ERROR, "parked.missing", "topic=%s events=%s first=%s remedy=%s", name, n, first_id,
+              "they can only be given up: `postbus parked discard`");
+}
+
+static int64_t number(const PGresult *res, int column)
+{
+    return strtoll(PQgetvalue(res, 0, column), NULL, 10);
+}
+
+/* Of a page that has rows, or of an empty one. What is not there can neither leave nor hold up what follows. */
+static void on_missing(void *arg, PGresult *res)
+{
+    topic *t = arg;
+    t->lane_reading = false;
+    if (number(res, 1) > 0)
+        lanes_tell_missing(t->name, PQgetvalue(res, 0, 1), PQgetvalue(res, 0, 2));
+    if (number(res, 3) > t->lane_told_n)
+        t->lane_told_n = number(res, 3);
+    if (!t->lane_page && number(res, 0) == 0) {
+        close_if_empty(t);
+    } else if (!t->lane_page) {
+        t->lane_after_n = number(res, 4);
+        t->lane_dirty = true;
+    }
+    PQclear(res);
+}
+
+static void ask_missing(lanes *l, topic *t)
+{
+    char after[24], told[24];
+    snprintf(after, sizeof after, "%lld", (long long)t->lane_after_n);
+    snprintf(told, sizeof told, "%lld", (long long)t->lane_told_n);
+    const char *values[] = {t->name, after, told};
+    t->lane_reading = true;
+    session_execute(l->session, "lane_missing", 3, values, false, on_missing, t);
+    session_commit(l->session, NULL, NULL);
+}
+
+static bool lacks_some(const topic *t, const page *p)
+{
+    return page_extra(p, p->n_rows - 1, 1) > p->n_rows && t->lane_page_n > t->lane_told_n;
+}
+
 static void on_page(void *arg, PGresult *res)
 {
     topic *t = arg;
@@ -94,7 +140,7 @@ static void on_page(void *arg, PGresult *res)
         t->lanes->malformed = true;
     } else if (p->n_rows == 0) {
         page_free(p);
-        close_if_empty(t);
+        ask_missing(t->lanes, t);
     } else {
         p->lane = t;
         t->lane_page_n = page_extra(p, p->n_rows - 1, 0);
@@ -103,6 +149,8 @@ static void on_page(void *arg, PGresult *res)
         t->lane_page = p;
         t->lane_ship = 0;
         t->lane_left = false;
+        if (lacks_some(t, p))
+            ask_missing(t->lanes, t);
     }
 }
 

@@ -32,6 +32,8 @@ void lanes_park(lanes *l, topic *t, row *r, int64_t now_us);
 void lanes_stop(lanes *l, topic *t, row *r, int refusal, int64_t now_us);
 /* Takes back the first events of lanes that a producer still holds and has not sent; nothing more of those pages leaves. */
 void lanes_recall(lanes *l);
+/* Tells of parked events that are not in the outbox any more: how many, and the first of them. For redrive.c, too. */
+void lanes_tell_missing(const char *name, const char *n, const char *first_id);
 /* Whether no page of any lane is read, sent or removed; where except_stalled, but for what stalled topics have in flight: that can stay there for long. */
 bool lanes_are_idle(lanes *l, bool except_stalled);
 /* The ids of those, as an array, for the caller to free. NULL: no memory. */

@@ -410,6 +410,14 @@ static char *id_array(const page *p, bool acked_only)
     return ids;
 }
 
+static void on_stale(void *arg, PGresult *res)
+{
+    (void)arg;
+    if (!PQgetisnull(res, 0, 1))
+        lanes_tell_missing(PQgetvalue(res, 0, 2), PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 1));
+    PQclear(res);
+}
+
 /* What was parked before the question, and settled, has been seen by it; what was parked since may be of a queue that it found empty. */
 static void on_empty(void *arg, PGresult *res)
 {
@@ -502,7 +510,7 @@ static void settle_page(redrive *rd)
         transaction_begin_intent(x, rd->session, rd);
         settler_send_receipts(rd->settler, p);
         session_execute(rd->session, "redriven", 2, ids, false, NULL, NULL);
-        session_execute(rd->session, "redrive_stale", 2, span, false, NULL, NULL);
+        session_execute(rd->session, "redrive_stale", 2, span, false, on_stale, rd);
         if (!park_rows_send(rd->session, "repark", p->rows, (size_t)p->n_rows))
             rd->fault = "out of memory";
         session_execute(rd->session, "queues_empty", 1, empty, false, on_empty, rd);

@@ -107,7 +107,7 @@ static void close_lane(topic *t, void *arg)
     t->n_unsettled = t->n_stops = 0;
     t->n_parked = 0;
     t->lane_ship = 0;
-    t->lane_after_n = 0;
+    t->lane_after_n = t->lane_told_n = 0;
 }
 
 void topic_table_close_lanes(topic_table *t)

@@ -350,6 +350,69 @@ static void a_discarded_event_is_dead_and_its_key_goes_on(void **state)
     outbox_free(o);
 }
 
+/* ---- what an administrator deleted ---- */
+
+static void delete_event(const outbox *o, int id)
+{
+    pg_run(o->conn, "DELETE FROM postbus.outbox WHERE id = %d", id);
+}
+
+static void discard_what_is_missing(const outbox *o)
+{
+    assert_int_equal(parked(o), 1);
+    pg_run(o->conn, "SELECT postbus.discard(k.id, 'deleted') FROM postbus.parked k "
+                    "WHERE NOT EXISTS (SELECT FROM postbus.outbox o WHERE o.id = k.id)");
+    expect_sql(o->conn, "SELECT (parked = 0)::int FROM postbus.backlog()");
+}
+
+/* Three wait for their topic, of which one is deleted, and as many come later. */
+static void let_a_lane_lack(int id)
+{
+    outbox *o = outbox_new_of(kafka_fixture_new_name("late"));
+    proc_fixture *relay = relay_start_leading(o, plain);
+    publish(o->conn, o->topic, "k", 3);
+    expect_sql(o->conn, "SELECT (pending = 0 AND parked = 3)::int FROM postbus.backlog()");
+    relay_stop(relay);
+    delete_event(o, id);
+    publish(o->conn, o->topic, "k", 3);
+    kafka_fixture_create_topic(stage_kafka, o->topic, 1, NULL);
+    relay = relay_start_leading(o, plain);
+    proc_fixture_expect_log(relay, "parked.missing", SOON_MS);
+    proc_fixture_expect_log(relay, "lane.closed", SOON_MS);
+    expect_sql(o->conn, "SELECT (count(*) = 5)::int FROM postbus.event WHERE state = 'published'");
+    expect_published_and_no_more(o);
+    discard_what_is_missing(o);
+    relay_stop(relay);
+    outbox_free(o);
+}
+
+static void what_was_deleted_of_a_lane_is_told_and_the_rest_leaves_in_order(void **state)
+{
+    (void)state;
+    for (int id = 1; id <= 3; id++)
+        let_a_lane_lack(id);
+}
+
+static void a_redrive_of_what_was_deleted_ends_and_is_told(void **state)
+{
+    (void)state;
+    outbox *o = small_outbox();
+    proc_fixture *relay = relay_start_leading(o, plain);
+    publish_with(o, 10, 3);
+    expect_nothing_pending(o);
+    delete_event(o, 3);
+    redrive_all(o);
+    expect_sql(o->conn, "SELECT (count(*) = 0)::int FROM postbus.wish");
+    proc_fixture_expect_log(relay, "parked.missing", SOON_MS);
+    expect_sql(o->conn, "SELECT (state = 'published')::int FROM postbus.event WHERE id = 8");
+    discard_what_is_missing(o);
+    publish_with(o, 10, 0);
+    expect_drained(o);
+    expect_published_and_no_more(o);
+    relay_stop(relay);
+    outbox_free(o);
+}
+
 /* ---- dying ---- */
 
 static const char *const points[] = {"after_refusal",  "after_park",    "after_redrive",
@@ -391,7 +454,7 @@ int main(int argc, char **argv)
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
     enum { N_POINTS = sizeof points / sizeof points[0] };
-    struct CMUnitTest tests[N_POINTS + 14] = {0};
+    struct CMUnitTest tests[N_POINTS + 16] = {0};
     for (size_t i = 0; i < N_POINTS; i++)
         tests[i] = (struct CMUnitTest){.name = points[i],
                                        .test_func = nothing_is_lost_or_misordered_by_a_crash_while_parking,
@@ -411,6 +474,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_is_refused_again_is_parked_again),
         cmocka_unit_test(a_key_goes_on_while_it_is_published_to),
         cmocka_unit_test(a_discarded_event_is_dead_and_its_key_goes_on),
+        cmocka_unit_test(what_was_deleted_of_a_lane_is_told_and_the_rest_leaves_in_order),
+        cmocka_unit_test(a_redrive_of_what_was_deleted_ends_and_is_told),
     };
     memcpy(tests + N_POINTS, others, sizeof others);
     return cmocka_run_group_tests(tests, stage_open, stage_close);
