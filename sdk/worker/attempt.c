@@ -153,26 +153,23 @@ static bool commit_handled(attempt *a, pbus_status *out_status, pbus_error *err)
     return false;
 }
 
-/* With the session the server may have been lost, and commits that waited for no disk: what came before an event that was read is not there any more, and
- * would come behind it; of one that had waited, the number may be another's. All is read again then, and the attempt does not count. */
-static pbus_status expect_unchanged(attempt *a, pbus_error *err)
+static pbus_status read_again(pbus_error *err)
 {
-    bool is_there = false;
-    pbus_status status = a->e->n ? ledger_waits(&a->l->session, a->e, &is_there, err) : PBUS_OK;
-    if (status != PBUS_OK || is_there)
-        return status;
     return failure(err, PBUS_ERROR_CONNECTION,
-                   "a session was lost, or left in the middle of something, and with it perhaps commits that "
-                   "waited for no disk: what they did is read again");
+                   "a session was lost, or left in the middle of something, and the database may be an older "
+                   "one now: what that lacks is read again");
 }
 
+/* Behind the new session may be an older database: a standby that lacks commits, a copy that was restored, or the same without what waited for no disk. The
+ * number of an event that had waited may be another's there. */
 static pbus_status replace_session(attempt *a, pbus_error *err)
 {
-    bool was_unflushed = a->l->unflushed;
+    bool is_there = true;
     pbus_status status = lane_reopen(a->l, err);
-    if (status == PBUS_OK && (was_unflushed || a->l->unflushed))
-        status = expect_unchanged(a, err);
-    return status;
+    a->replaced = status == PBUS_OK;
+    if (status == PBUS_OK && a->e->n)
+        status = ledger_waits(&a->l->session, a->e, &is_there, err);
+    return is_there ? status : read_again(err);
 }
 
 /* By the extended protocol: the answer to a simple query would be waited for, for ever, where the server heeds nothing before a Sync. */
@@ -356,6 +353,20 @@ static pbus_status note(attempt *a, pbus_error *err)
     }
 }
 
+/* Of an event that was read, what comes before it in its key may not be there any more, and would come behind it. It is noted when it has been read again. */
+static bool is_out_of_order(const attempt *a)
+{
+    return a->replaced && !a->e->n;
+}
+
+static pbus_status note_in_order(attempt *a, pbus_error *err)
+{
+    if (!is_out_of_order(a))
+        return note(a, err);
+    bool counts = a->n_died == 0 && (a->ended || !a->transient); /* deaths stay noted where they are */
+    return counts && owed_add(&a->l->owed, a) ? PBUS_OK : read_again(err);
+}
+
 /* An attempt that failed: undone, and noted. *out_again: to be run again at once instead. */
 static pbus_status fail(attempt *a, int reruns, bool *out_again, pbus_error *err)
 {
@@ -365,12 +376,12 @@ static pbus_status fail(attempt *a, int reruns, bool *out_again, pbus_error *err
         return status;
     if (feed_is_abandoned(a->l->feed))
         return failure(err, PBUS_ERROR_BUSY, "the worker was stopped before the handler returned");
-    if (a->transient && !a->ended && reruns < MOST_RERUNS) {
+    if (a->transient && !a->ended && reruns < MOST_RERUNS && !is_out_of_order(a)) {
         attempt_nap(a->l);
         *out_again = true;
         return PBUS_OK;
     }
-    return note(a, err);
+    return note_in_order(a, err);
 }
 
 /* Earlier attempts have killed their processes. In the transaction that is open, which is undone: instead of another attempt that is noted. */
@@ -383,7 +394,7 @@ static pbus_status note_deaths(attempt *a, int n_died, pbus_error *err)
     snprintf(a->error, sizeof a->error, "the process died while handling it, %d time%s", deaths,
              deaths == 1 ? "" : "s");
     pbus_status status = attempt_undo(a, err);
-    return status == PBUS_OK ? note(a, err) : status;
+    return status == PBUS_OK ? note_in_order(a, err) : status;
 }
 
 /* Has the event handled in the transaction that is open. */
@@ -504,13 +515,10 @@ static pbus_status attempt_claimed(lane *l, event *e, int n_died, bool *out_hand
     return status;
 }
 
-pbus_status attempt_read(lane *l, event *e, bool *out_handled, pbus_error *err)
+static pbus_status attempt_doubted(lane *l, event *e, bool *out_handled, pbus_error *err)
 {
     int n_died;
     feed *f = l->feed;
-    *out_handled = false;
-    if (!e->doubted)
-        return attempt_claimed(l, e, 0, out_handled, err);
     pthread_rwlock_rdlock(&process);
     pbus_status status = ledger_pick_up(&l->session, e, f->instance, &n_died, err);
     if (status == PBUS_OK && n_died >= 0)
@@ -518,6 +526,34 @@ pbus_status attempt_read(lane *l, event *e, bool *out_handled, pbus_error *err)
     else if (status == PBUS_OK)
         feed_count(f, &f->counts.n_duplicates);
     pthread_rwlock_unlock(&process);
+    return status;
+}
+
+/* Now that the event has come again, its attempt is noted instead of another one. */
+static pbus_status note_late(attempt *a, lane *l, event *e, pbus_error *err)
+{
+    a->e = e;
+    a->replaced = false;
+    e->view.attempt = 1;
+    pbus_status status = note(a, err);
+    if (status == PBUS_ERROR_CONNECTION)
+        owed_add(&l->owed, a);
+    return status;
+}
+
+pbus_status attempt_read(lane *l, event *e, attempt_end *out, pbus_error *err)
+{
+    attempt late;
+    bool handled = false;
+    *out = ATTEMPT_DONE;
+    if (owed_take(&l->owed, e, &late))
+        return note_late(&late, l, e, err);
+    pbus_status status =
+        e->doubted ? attempt_doubted(l, e, &handled, err) : attempt_claimed(l, e, 0, &handled, err);
+    if (handled)
+        *out = ATTEMPT_HANDLED;
+    else if (owed_has(&l->owed, e))
+        *out = ATTEMPT_OWED;
     return status;
 }
 

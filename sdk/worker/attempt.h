@@ -14,13 +14,16 @@ typedef struct attempt {
     pbus_outcome outcome;
     bool ended;     /* the handler ended the transaction */
     bool transient; /* may be run again at once */
+    bool replaced;  /* its session was: what came before the event may not be there any more */
     int n_died;     /* what is noted are so many attempts that killed their processes; 0: this one */
     char error[ATTEMPT_ERROR_SIZE];
 } attempt;
 
-/* An event that was read. PBUS_OK: it is done: handled, set aside, dead, or a duplicate. *out_handled: the first of these. Else the session is not
- * to be used again, and nothing is known of the event. */
-PBUS_MUST_USE pbus_status attempt_read(lane *l, event *e, bool *out_handled, pbus_error *err);
+/* What became of an event that was read: ATTEMPT_DONE is set aside, dead, or a duplicate; ATTEMPT_OWED is not done, and read again like all else. */
+typedef enum attempt_end { ATTEMPT_HANDLED, ATTEMPT_DONE, ATTEMPT_OWED } attempt_end;
+
+/* An event that was read. Another status than PBUS_OK: the session is not to be used again, and nothing is known of the event. */
+PBUS_MUST_USE pbus_status attempt_read(lane *l, event *e, attempt_end *out, pbus_error *err);
 
 /* An event that waited and is due, if there is one. */
 PBUS_MUST_USE pbus_status attempt_due(lane *l, bool *out_found, pbus_error *err);
@@ -30,8 +33,7 @@ PBUS_MUST_USE pbus_status attempt_due(lane *l, bool *out_found, pbus_error *err)
 bool attempt_call(attempt *a, event *const *events, size_t n);
 
 /* Undoes the transaction, and finds out whether it still is the one that was begun. A connection that the handler has left in the middle of
- * something, or killed, is replaced, so that the attempt is counted: an event that always does so would be tried without end. Where commits wait for no disk,
- * only that of an event is counted that had waited. */
+ * something, or killed, is replaced, so that the attempt is counted: an event that always does so would be tried without end. */
 PBUS_MUST_USE pbus_status attempt_undo(attempt *a, pbus_error *err);
 
 /* Why an event with that claim is for no handler, as the reason of a dead letter; NULL: it is for one. */

@@ -164,11 +164,11 @@ static void adapt(lane *l, size_t n, bool all_handled)
         l->pace = l->pace * 2 < most ? l->pace * 2 : most;
 }
 
-/* A death is one event's only where that is handled by itself. */
-static size_t n_undoubted(event *const *events, size_t n)
+/* A death is one event's only where that is handled by itself; and so is an attempt of before. */
+static size_t n_undoubted(const lane *l, event *const *events, size_t n)
 {
     size_t i = 0;
-    while (i < n && !events[i]->doubted)
+    while (i < n && !events[i]->doubted && !owed_has(&l->owed, events[i]))
         i++;
     return i ? i : 1;
 }
@@ -176,7 +176,7 @@ static size_t n_undoubted(event *const *events, size_t n)
 static size_t choose(const lane *l, event *const *events, size_t n)
 {
     size_t most = l->n_sure ? l->n_sure : l->n_singly ? 1 : n;
-    return n_undoubted(events, n < most ? n : most);
+    return n_undoubted(l, events, n < most ? n : most);
 }
 
 static void note_done(lane *l, size_t n)
@@ -189,13 +189,13 @@ static void note_done(lane *l, size_t n)
 
 static pbus_status read_one(lane *l, event *e, size_t *out_n, pbus_error *err)
 {
-    bool handled;
+    attempt_end end;
     l->handling_ms = 0; /* a duplicate has none */
-    pbus_status status = attempt_read(l, e, &handled, err);
-    *out_n = status == PBUS_OK;
+    pbus_status status = attempt_read(l, e, &end, err);
+    *out_n = status == PBUS_OK && end != ATTEMPT_OWED;
     note_done(l, 1);
     if (status == PBUS_OK)
-        adapt(l, 1, handled);
+        adapt(l, 1, end == ATTEMPT_HANDLED);
     return status;
 }
 

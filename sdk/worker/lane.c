@@ -51,6 +51,7 @@ static void lane_done(lane *l)
         event_free(e);
     }
     waiting_done(&l->waiting);
+    owed_done(&l->owed);
     free_rooms(l);
     pthread_cond_destroy(&l->has_work);
 }
@@ -154,7 +155,8 @@ const event *lane_peek(lane *l)
     const event *next = NULL;
     pthread_mutex_lock(&f->lock);
     if (f->sub->batch_size == 1 && l->first && !f->stopping && !f->lost &&
-        l->first->generation == f->generation && !l->first->doubted && !due_comes_first(l, feed_now_ms()))
+        l->first->generation == f->generation && !l->first->doubted && !owed_has(&l->owed, l->first) &&
+        !due_comes_first(l, feed_now_ms()))
         next = l->first;
     pthread_mutex_unlock(&f->lock);
     return next;
@@ -207,16 +209,13 @@ static void lane_close(lane *l)
 static pbus_status lane_open(lane *l, pbus_error *err)
 {
     feed *f = l->feed;
-    bool holds, waits = true;
+    bool holds;
     pbus_status status =
         session_open(&l->session, f->cfg->conninfo, feed_session_name(f, "lane").text, 0, err);
     if (status == PBUS_OK)
         status = ledger_holds(&l->session, f->id, f->cfg->application, f->sub->key, &holds, err);
     if (status == PBUS_OK)
         status = ledger_prepare(&l->session, err);
-    if (status == PBUS_OK)
-        status = session_is_durable(&l->session, &waits, err);
-    l->unflushed = !waits;
     if (status != PBUS_OK) {
         session_close(&l->session);
         return status;

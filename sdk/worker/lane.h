@@ -5,6 +5,7 @@
 #include "cancel.h"
 #include "feed.h"
 #include "ledger.h"
+#include "owed.h"
 #include "waiting.h"
 #include "tally.h"
 
@@ -20,7 +21,7 @@ struct lane {
     claim_state *states;         /* likewise */
     event **plain;               /* likewise: those of them that a handler gets at once */
     const pbus_delivery **views; /* likewise: what it sees of them */
-    bool unflushed;              /* what its session has committed may go with the server */
+    owed owed;                   /* attempts at its events that are not written down yet */
     size_t pace;                 /* how many go into a transaction at this moment */
     size_t n_sure, n_singly;     /* after a failure: so many may go together, and then so many one by one */
     int64_t handling_ms;         /* how long the handlers of the last transaction took */

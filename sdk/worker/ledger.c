@@ -626,7 +626,10 @@ pbus_status ledger_committed(session *s, const char *xid, bool *out, pbus_error 
     char answer[24] = "";
     pbus_status status = PBUS_OK;
     if (*xid)
-        status = ask(s, "SELECT pg_xact_status($1::xid8)", 1, &xid, answer, sizeof answer, err);
+        status = ask(s,
+                     "SELECT CASE WHEN $1::xid8 < pg_snapshot_xmax(pg_current_snapshot()) THEN "
+                     "pg_xact_status($1::xid8) END",
+                     1, &xid, answer, sizeof answer, err);
     *out = strcmp(answer, "committed") == 0;
     return status;
 }

@@ -129,16 +129,6 @@ pbus_status session_make_durable(session *s, pbus_error *err)
                            err);
 }
 
-pbus_status session_is_durable(session *s, bool *out, pbus_error *err)
-{
-    PGresult *result = PQexec(s->conn, "SELECT current_setting('synchronous_commit') <> 'off'");
-    pbus_status status =
-        PQresultStatus(result) == PGRES_TUPLES_OK ? PBUS_OK : session_failure(s, result, err);
-    *out = status == PBUS_OK && PQgetvalue(result, 0, 0)[0] == 't';
-    PQclear(result);
-    return status;
-}
-
 /* Nothing is known of this connection any more. */
 static pbus_status lost(const session *s, pbus_error *err)
 {

@@ -36,8 +36,6 @@ void session_close(session *s);
 
 /* Where synchronous_commit is off now, what this session commits is on disk from now on, and with it what others committed before. */
 PBUS_MUST_USE pbus_status session_make_durable(session *s, pbus_error *err);
-/* *out false: what it commits may go with the server. */
-PBUS_MUST_USE pbus_status session_is_durable(session *s, bool *out, pbus_error *err);
 
 /* Prepares n statements, which run for less by their names from then on. */
 PBUS_MUST_USE pbus_status session_prepare(session *s, const statement *statements, size_t n, pbus_error *err);

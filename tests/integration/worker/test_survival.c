@@ -248,14 +248,19 @@ static pbus_outcome first_is_lost(const pbus_delivery *event, PGconn *tx, void *
     return stage_insert(event, tx, arg);
 }
 
+static void produce_lost_and_wait(stage *s)
+{
+    stage_produce(s->topic, "k", "lost:1", NULL, NULL);
+    stage_produce(s->topic, "k", "wait:2", NULL, NULL);
+}
+
 static void expect_order_over_a_crash(stage *s, pbus_handler *handler)
 {
     pbus_subscription sub = stage_subscription(s, first_is_lost);
     second_handler = handler;
     wait_for_no_disk(s);
     begin_phases();
-    stage_produce(s->topic, "k", "lost:1", NULL, NULL);
-    stage_produce(s->topic, "k", "wait:2", NULL, NULL);
+    produce_lost_and_wait(s);
     stage_start(s, &sub, 1);
     stage_expect_queued(s, 2);
     PGconn *holder = stop_writing(s);
@@ -274,6 +279,101 @@ static void an_attempt_that_met_the_crash_comes_behind_what_was_lost_in_it(void 
 static void so_does_one_that_did_not_notice(void **state)
 {
     expect_order_over_a_crash(*state, copies_at_the_gate);
+}
+
+static void server_shell(stage *s, const char *line, pg_fixture_stop_mode mode)
+{
+    PQfinish(s->conn);
+    pg_fixture_stop(stage_server, mode);
+    assert_int_equal(pg_fixture_shell(stage_server, line), 0);
+    pg_fixture_start(stage_server);
+    s->conn = pg_fixture_connect(stage_server, "billing", NULL);
+}
+
+/* A server as it is once the subscription has its positions, and has handled nothing. */
+static void copy_server(stage *s, const pbus_subscription *sub)
+{
+    stage_start(s, sub, 1);
+    stage_expect_soon(s, 2, "SELECT count(*) FROM postbus_inbox.position");
+    stage_stop(s);
+    server_shell(s, "rm -rf before && cp -a data before", PG_STOP_FAST);
+}
+
+/* As a standby that lacks commits, or a backup: the first event is committed, the second at the gate, and then the server is one of before. */
+static void go_back_under_the_second(stage *s, const pbus_subscription *sub)
+{
+    second_handler = gated_and_asks;
+    begin_phases();
+    atomic_store(&phase, WRITER_IS_STOPPED);
+    copy_server(s, sub);
+    produce_lost_and_wait(s);
+    stage_start(s, sub, 1);
+    stage_expect_at_gate(s);
+    assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM effect WHERE value = 'lost:1'"), 1);
+    server_shell(s, "rm -rf data && mv before data", PG_STOP_IMMEDIATE);
+    stage_open_gate(s);
+}
+
+static void an_attempt_that_met_an_older_server_comes_behind_what_that_lacks(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, first_is_lost);
+    go_back_under_the_second(s, &sub);
+    expect_exactly(s, 2);
+    assert_int_equal(atomic_load(&n_first_calls), 2);
+    assert_int_equal(pg_number(s->conn, "SELECT attempt FROM effect WHERE value = 'wait:2'"), 2);
+}
+
+static void it_counts_in_its_order_where_it_was_the_only_one(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, first_is_lost);
+    sub.retry = (pbus_retry_policy){.kind = PBUS_RETRY_NEVER};
+    go_back_under_the_second(s, &sub);
+    stage_expect_soon(s, 1,
+                      "SELECT count(*) FROM postbus_inbox.dead WHERE value = 'wait:2' AND attempts = 1");
+    stage_expect_soon(s, 1, "SELECT count(*) FROM effect");
+    assert_int_equal(pg_number(s->conn, "SELECT (d.xmin::text::bigint > e.xmin::text::bigint)::int"
+                                        " FROM postbus_inbox.dead d, effect e"),
+                     1);
+}
+
+/* The first one's second attempt is at the gate; so is its first on the older server, that another event may have its number. All others wait for long. */
+static pbus_outcome waits_for_long(const pbus_delivery *event, PGconn *tx, void *arg)
+{
+    if (strncmp(event->value, "wait", 4) != 0)
+        return pbus_retry("not yet", 3600000);
+    if (event->attempt == 2)
+        return gated_and_asks(event, tx, arg);
+    if (atomic_load(&phase) < SERVER_IS_BACK)
+        return pbus_retry("not yet", 0);
+    wait_until(gate_is_open, arg, STAGE_DEADLINE_MS);
+    return pbus_retry("not yet", 3600000);
+}
+
+/* Numbers of what waits are given out again by an older server: one to another event, meanwhile. */
+static void an_attempt_is_not_noted_of_an_event_that_has_its_number_on_an_older_server(void **state)
+{
+    stage *s = *state;
+    const int n_others = 16; /* of other keys, so that not all of them are behind the gate */
+    char key[16];
+    pbus_subscription sub = stage_subscription(s, waits_for_long);
+    begin_phases();
+    copy_server(s, &sub);
+    stage_produce(s->topic, "k", "wait:1", NULL, NULL);
+    stage_start(s, &sub, 1);
+    stage_expect_at_gate(s);
+    atomic_store(&phase, SERVER_IS_BACK);
+    server_shell(s, "rm -rf data && mv before data", PG_STOP_IMMEDIATE);
+    for (int i = 0; i < n_others; i++) {
+        snprintf(key, sizeof key, "other%d", i);
+        stage_produce_one(s->topic, key, "other", NULL, NULL);
+    }
+    stage_produce_flush();
+    stage_expect_soon(s, 1, "SELECT count(*) FROM postbus_inbox.waiting WHERE n = 1 AND value = 'other'");
+    stage_open_gate(s);
+    stage_expect_soon(s, n_others + 1, "SELECT count(*) FROM postbus_inbox.waiting");
+    assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM postbus_inbox.waiting WHERE attempts <> 1"), 0);
 }
 
 /* Fails, until it is told; is done, and lost; fails for a while; is done. */
@@ -328,23 +428,40 @@ static void of_two_that_wait_the_second_stays_behind_the_first_over_a_crash(void
     assert_true(atomic_load(&n_first_calls) >= 3);
 }
 
-static pbus_outcome ends_its_session_later(const pbus_delivery *event, PGconn *tx, void *arg)
+static pbus_outcome ends_its_session(const pbus_delivery *event, PGconn *tx, void *arg)
 {
+    (void)event;
     (void)arg;
-    if (event->attempt > 1)
-        PQclear(PQexec(tx, "SELECT pg_terminate_backend(pg_backend_pid())"));
+    PQclear(PQexec(tx, "SELECT pg_terminate_backend(pg_backend_pid())"));
     return pbus_retry("not yet", 0);
 }
 
-/* The number of what has waited tells whether it is the same: so its attempts count. */
-static void an_event_that_waited_and_ends_its_sessions_is_given_up_without_a_disk_too(void **state)
+/* Each time: when it was read, and when it had waited. */
+static void an_event_that_ends_its_sessions_is_given_up_without_a_disk_too(void **state)
 {
     stage *s = *state;
-    pbus_subscription sub = stage_subscription(s, ends_its_session_later);
+    pbus_subscription sub = stage_subscription(s, ends_its_session);
     wait_for_no_disk(s);
     stage_produce(s->topic, "k", "v", NULL, NULL);
     stage_start(s, &sub, 1);
     stage_expect_soon(s, 1, "SELECT count(*) FROM postbus_inbox.dead WHERE attempts = 4");
+}
+
+static pbus_outcome commits_and_ends_its_session(const pbus_delivery *event, PGconn *tx, void *arg)
+{
+    stage_insert(event, tx, arg);
+    PQclear(PQexec(tx, "COMMIT"));
+    return ends_its_session(event, tx, arg);
+}
+
+static void an_event_that_ends_its_transaction_and_its_session_is_caught(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, commits_and_ends_its_session);
+    stage_produce(s->topic, "k", "v", NULL, NULL);
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 1, "SELECT count(*) FROM postbus_inbox.dead WHERE reason = 'transaction_ended'");
+    assert_int_equal(pg_number(s->conn, "SELECT count(*) FROM effect"), 1);
 }
 
 /* In a pipeline, which is left on: at its end, or before an error, and without one. */
@@ -666,8 +783,12 @@ int main(void)
         STAGE_TEST(commits_that_waited_for_no_disk_are_made_again_where_they_are_lost),
         STAGE_TEST(an_attempt_that_met_the_crash_comes_behind_what_was_lost_in_it),
         STAGE_TEST(so_does_one_that_did_not_notice),
+        STAGE_TEST(an_attempt_that_met_an_older_server_comes_behind_what_that_lacks),
+        STAGE_TEST(it_counts_in_its_order_where_it_was_the_only_one),
+        STAGE_TEST(an_attempt_is_not_noted_of_an_event_that_has_its_number_on_an_older_server),
         STAGE_TEST(of_two_that_wait_the_second_stays_behind_the_first_over_a_crash),
-        STAGE_TEST(an_event_that_waited_and_ends_its_sessions_is_given_up_without_a_disk_too),
+        STAGE_TEST(an_event_that_ends_its_sessions_is_given_up_without_a_disk_too),
+        STAGE_TEST(an_event_that_ends_its_transaction_and_its_session_is_caught),
         STAGE_TEST(an_event_that_waited_and_ends_its_transaction_in_a_pipeline_is_given_up),
         STAGE_TEST(an_event_that_was_claimed_and_is_not_begun_is_handled_later),
         STAGE_TEST(a_restored_database_replays_what_it_lacks),
