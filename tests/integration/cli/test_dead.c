@@ -270,6 +270,60 @@ static void many_are_discarded_as_they_were_chosen(void **state)
     PQfinish(conn);
 }
 
+/* It is tried alone, and dies once more. */
+static void dies_again(const char *id)
+{
+    stage_expect(0, POSTBUS("dead", "redrive", "--id", id));
+    pg_run(conn,
+           "SELECT postbus_inbox.failed(n, 0, NULL, 'exhausted', 0, 'again') FROM postbus_inbox.waiting");
+    assert_int_equal(count("waiting"), 0);
+}
+
+static void expect_order(const char *offsets)
+{
+    pg_expect(
+        conn, offsets,
+        "SELECT string_agg(kafka_offset::text, ' ' ORDER BY n) FROM postbus_inbox.waiting WHERE queue = 2");
+}
+
+static void a_redrive_keeps_the_order_of_what_died_again(void **state)
+{
+    (void)state;
+    some_are_dead("dead_again");
+    dies_again("2");
+    dies_again("5");
+    stage_expect(0, POSTBUS("dead", "redrive", "--subscription", "invoices", "--yes"));
+    expect_order("2 5 8 11");
+    PQfinish(conn);
+}
+
+static void so_does_one_of_a_key(void **state)
+{
+    (void)state;
+    some_are_dead("dead_again_key");
+    dies_again("5");
+    stage_expect(0, POSTBUS("dead", "redrive", "--key", "key 2", "--why", "x"));
+    expect_order("2 5 8 11");
+    PQfinish(conn);
+}
+
+/* First the key had another partition; then the topic was made anew. */
+static void so_it_does_where_offsets_tell_nothing(void **state)
+{
+    (void)state;
+    some_are_dead("dead_again_anew");
+    pg_run(conn, "UPDATE postbus_inbox.dead SET partition = 7 WHERE n IN (2, 5)");
+    pg_run(conn,
+           "INSERT INTO postbus_inbox.gap (source, partition, from_offset, to_offset, reason, noticed_at)"
+           " SELECT source, partition, 12, 0, 'made_anew', first_at FROM postbus_inbox.dead WHERE n = 11");
+    pg_run(conn, "UPDATE postbus_inbox.dead SET kafka_offset = 1 WHERE n = 11");
+    dies_again("2");
+    dies_again("8");
+    stage_expect(0, POSTBUS("dead", "redrive", "--subscription", "invoices", "--yes"));
+    expect_order("2 5 8 1");
+    PQfinish(conn);
+}
+
 static void a_redrive_by_key_leaves_other_keys(void **state)
 {
     (void)state;
@@ -426,6 +480,9 @@ int main(void)
         cmocka_unit_test(a_redrive_moves_what_was_chosen_in_its_order),
         cmocka_unit_test(a_discard_needs_a_reason_and_a_second_word),
         cmocka_unit_test(many_are_discarded_as_they_were_chosen),
+        cmocka_unit_test(a_redrive_keeps_the_order_of_what_died_again),
+        cmocka_unit_test(so_does_one_of_a_key),
+        cmocka_unit_test(so_it_does_where_offsets_tell_nothing),
         cmocka_unit_test(a_redrive_by_key_leaves_other_keys),
         cmocka_unit_test(roles_may_do_what_they_should),
         cmocka_unit_test(payloads_are_seen_by_the_subscribers_role_alone),
