@@ -11,6 +11,7 @@
 #include "postbus_sql.h"
 
 #define CLOSE_LEAF (-1)
+#define N_TURNS (1 + LEAF_COUNT)
 #define OPEN_PART                                                                                            \
     8 /* a leaf is closed after this part of the retention: nine or ten of sixteen are in use then */
 #define TELL_AGAIN_US INT64_C(3600000000)
@@ -54,14 +55,30 @@ static bool is_to_be_told(retention *r, int i, int64_t now_us)
     return true;
 }
 
+/* ---- whose turn it is ---- */
+
+static void take_turn(retention *r, int n_done)
+{
+    r->n_done = n_done;
+    r->leaf = CLOSE_LEAF + (r->first + n_done) % N_TURNS;
+    r->asked_us = 0;
+}
+
+/* The next look begins behind what failed, so that the rest has its turn even if that fails for ever. */
+static void begin_behind(retention *r)
+{
+    r->first = (r->first + r->n_done + 1) % N_TURNS;
+}
+
 /* ---- the leaf that is written to ---- */
 
 static void tell_closing(retention *r)
 {
     if (came_out(r, "closed"))
-        log_event(LOG_LEVEL_INFO, "retention.closed", "leaf=%d next_leaf=%d", r->leaf, r->answer.next_leaf);
+        log_event(LOG_LEVEL_INFO, "retention.closed", "leaf=%d next_leaf=%d", r->answer.leaf,
+                  r->answer.next_leaf);
     else if (came_out(r, "full") && is_to_be_told(r, LEAF_COUNT, r->asked_us))
-        log_event(LOG_LEVEL_ERROR, "retention.refused", "leaf=%d reason=%s remedy=%s", r->leaf,
+        log_event(LOG_LEVEL_ERROR, "retention.refused", "leaf=%d reason=%s remedy=%s", r->answer.leaf,
                   "it is due to be closed and no other leaf is empty",
                   "end old transactions, look for other lines retention.refused, or shorten retention_ms");
 }
@@ -72,8 +89,7 @@ static void on_closing_committed(void *arg)
     tell_closing(r);
     r->refused[LEAF_COUNT] = came_out(r, "full");
     r->n_closed += came_out(r, "closed");
-    r->leaf = 0;
-    r->asked_us = 0;
+    take_turn(r, r->n_done + 1);
 }
 
 static int64_t number_at(const PGresult *res, int column)
@@ -84,9 +100,8 @@ static int64_t number_at(const PGresult *res, int column)
 static void on_closing(void *arg, PGresult *res)
 {
     retention *r = arg;
-    r->answer = (retention_answer){.next_leaf = (int)number_at(res, 2)};
+    r->answer = (retention_answer){.leaf = (int)number_at(res, 1), .next_leaf = (int)number_at(res, 2)};
     snprintf(r->answer.outcome, sizeof r->answer.outcome, "%s", PQgetvalue(res, 0, 0));
-    r->leaf = (int)number_at(res, 1);
     PQclear(res);
 }
 
@@ -95,10 +110,6 @@ static void ask_to_close(retention *r)
     char open_ms[24];
     snprintf(open_ms, sizeof open_ms, "%" PRId64, r->cfg->retention_ms / OPEN_PART);
     const char *values[] = {open_ms};
-    session_query(r->session, sql_query("setup"), 0, NULL, false, NULL, NULL);
-    session_query(r->session, sql_query("retention_setup"), 0, NULL, false, NULL, NULL);
-    session_commit(r->session, NULL, NULL);
-    session_prepare(r->session, "clear_leaf", sql_query("clear_leaf"));
     session_query(r->session, sql_query("close_leaf"), 1, values, false, on_closing, r);
     session_commit(r->session, on_closing_committed, r);
 }
@@ -159,9 +170,7 @@ static void on_clearing_committed(void *arg)
     tell_clearing(r);
     r->refused[r->leaf] = came_out(r, "gap") || came_out(r, "parked") || is_held(r);
     r->n_emptied += came_out(r, "cleared");
-    if (!came_out(r, "checked"))
-        r->leaf++;
-    r->asked_us = 0;
+    take_turn(r, r->n_done + !came_out(r, "checked"));
 }
 
 static void on_clearing(void *arg, PGresult *res)
@@ -189,30 +198,70 @@ static void ask_to_clear(retention *r)
 
 /* ---- one look ---- */
 
+static void on_set_up(void *arg)
+{
+    retention *r = arg;
+    r->set_up = true;
+    r->asked_us = 0;
+}
+
+static void set_up(retention *r)
+{
+    session_query(r->session, sql_query("setup"), 0, NULL, false, NULL, NULL);
+    session_query(r->session, sql_query("retention_setup"), 0, NULL, false, NULL, NULL);
+    session_prepare(r->session, "clear_leaf", sql_query("clear_leaf"));
+    session_commit(r->session, on_set_up, r);
+}
+
 static void tell_failure(retention *r, const char *why, int64_t now_us)
 {
     const char *state = session_sqlstate(r->session);
     bool old_schema = strcmp(state, "42883") == 0 || strcmp(state, "42P01") == 0;
-    if (is_to_be_told(r, LEAF_COUNT, now_us))
-        log_event(LOG_LEVEL_WARN, "retention.failed", "reason=%s remedy=%s", why,
-                  old_schema ? "run `postbus migrate` on this database" : "none: tried again");
+    const char *remedy = old_schema ? "run `postbus migrate` on this database" : "none: tried again";
+    bool of_leaf = r->set_up && r->leaf != CLOSE_LEAF;
+    if (!is_to_be_told(r, of_leaf ? r->leaf : LEAF_COUNT, now_us))
+        return;
+    if (of_leaf)
+        log_event(LOG_LEVEL_WARN, "retention.failed", "leaf=%d reason=%s remedy=%s", r->leaf, why, remedy);
+    else
+        log_event(LOG_LEVEL_WARN, "retention.failed", "reason=%s remedy=%s", why, remedy);
 }
 
 static void begin(retention *r, const session *leader, int64_t now_us)
 {
     r->look_at_us = now_us + r->cfg->retention_check_ms * 1000;
-    r->leaf = CLOSE_LEAF;
-    r->asked_us = 0;
+    r->set_up = false;
+    take_turn(r, 0);
     r->session = session_new_beside(leader, r->cfg->database);
 }
 
 static void ask(retention *r, int64_t now_us)
 {
     r->asked_us = now_us;
-    if (r->leaf == CLOSE_LEAF)
+    if (!r->set_up)
+        set_up(r);
+    else if (r->leaf == CLOSE_LEAF)
         ask_to_close(r);
     else
         ask_to_clear(r);
+}
+
+static void give_up(retention *r, const char *why, int64_t now_us)
+{
+    tell_failure(r, why, now_us);
+    if (r->set_up)
+        begin_behind(r);
+    retention_stop(r);
+}
+
+static void step_session(retention *r, int64_t now_us)
+{
+    if (session_get_state(r->session) == SESSION_READY && r->asked_us == 0)
+        ask(r, now_us);
+    if (session_get_state(r->session) == SESSION_LOST)
+        give_up(r, session_error(r->session), now_us);
+    else if (session_is_silent(r->session, now_us, SILENT_US))
+        give_up(r, "PostgreSQL does not answer", now_us);
 }
 
 int64_t retention_step(retention *r, const session *leader, int64_t now_us)
@@ -221,17 +270,11 @@ int64_t retention_step(retention *r, const session *leader, int64_t now_us)
         return CLOCK_NEVER;
     if (!r->session && now_us >= r->look_at_us)
         begin(r, leader, now_us);
-    if (!r->session)
-        return r->look_at_us;
-    session_state state = session_get_state(r->session);
-    if (state == SESSION_READY && r->asked_us == 0 && r->leaf < LEAF_COUNT)
-        ask(r, now_us);
-    if (session_get_state(r->session) == SESSION_LOST)
-        tell_failure(r, session_error(r->session), now_us);
-    else if (session_is_silent(r->session, now_us, SILENT_US))
-        tell_failure(r, "PostgreSQL does not answer", now_us);
-    else if (r->leaf < LEAF_COUNT)
-        return session_heard_us(r->session) + SILENT_US;
-    retention_stop(r);
-    return r->look_at_us;
+    if (r->session && r->n_done == N_TURNS) {
+        r->first = 0;
+        retention_stop(r);
+    }
+    if (r->session)
+        step_session(r, now_us);
+    return r->session ? session_heard_us(r->session) + SILENT_US : r->look_at_us;
 }

@@ -8,7 +8,7 @@
 
 typedef struct retention_answer {
     char outcome[16];
-    int next_leaf;
+    int leaf, next_leaf; /* of closing */
     int64_t n_rows, n_receipts, n_parked, n_missing, first_missing_id, freed_bytes;
 } retention_answer;
 
@@ -16,8 +16,10 @@ typedef struct retention {
     const config *cfg;
     session *session; /* while it looks; else NULL */
     int64_t look_at_us;
-    int leaf;         /* that is looked at; -1: the one to close; LEAF_COUNT: all done */
-    int64_t asked_us; /* when it was asked what it has not answered yet; 0: it owes nothing */
+    int first, n_done; /* where a look begins in the ring of closing and the leaves, and how far it is */
+    int leaf;          /* that is looked at; -1: the one to close */
+    bool set_up;       /* the session is */
+    int64_t asked_us;  /* when it was asked what it has not answered yet; 0: it owes nothing */
     retention_answer answer;
     bool refused
         [LEAF_COUNT +

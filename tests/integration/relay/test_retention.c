@@ -378,6 +378,21 @@ static void a_look_that_fails_costs_the_relay_nothing(void **state)
     outbox_free(o);
 }
 
+static void a_leaf_that_fails_keeps_no_other_from_being_emptied(void **state)
+{
+    (void)state;
+    static const char *const flags[] = {KEPT_FOR("100"), NULL};
+    outbox *o = outbox_new();
+    pg_run(o->conn, "ALTER TABLE postbus.receipt_0 RENAME TO away");
+    proc_fixture *relay = relay_start_leading(o, flags);
+    publish_until_log(o, relay, "retention.failed leaf=0");
+    publish_until_log(o, relay, "retention.cleared leaf=1");
+    pg_run(o->conn, "ALTER TABLE postbus.away RENAME TO receipt_0");
+    publish_until_log(o, relay, "retention.cleared leaf=0");
+    relay_stop(relay);
+    outbox_free(o);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1)
@@ -394,6 +409,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_reader_delays_the_leaf_and_no_publisher),
         cmocka_unit_test(only_the_leader_removes),
         cmocka_unit_test(a_look_that_fails_costs_the_relay_nothing),
+        cmocka_unit_test(a_leaf_that_fails_keeps_no_other_from_being_emptied),
     };
     return cmocka_run_group_tests(tests, stage_open, stage_close);
 }

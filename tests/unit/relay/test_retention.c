@@ -39,8 +39,10 @@ void __wrap_log_event(log_level level, const char *event, const char *pairs, ...
 /* ---- a server that answers ---- */
 
 static struct {
-    bool answers;
+    bool answers, lost;
     const char *outcomes[LEAF_COUNT]; /* NULL: empty */
+    bool fails[LEAF_COUNT];
+    int n_asked[LEAF_COUNT], n_closings;
     session_result_cb *on_result;
     session_committed_cb *on_commit;
     void *arg;
@@ -58,6 +60,8 @@ void __wrap_session_commit(session *s, session_committed_cb *cb, void *arg);
 
 session_state __wrap_session_get_state(const session *s)
 {
+    if (server.lost)
+        return SESSION_LOST;
     return server.answers ? SESSION_READY : __real_session_get_state(s);
 }
 
@@ -88,8 +92,8 @@ void __wrap_session_execute(session *s, const char *name, int n, const char *con
 void __wrap_session_commit(session *s, session_committed_cb *cb, void *arg)
 {
     (void)s;
-    (void)arg;
     server.on_commit = cb;
+    server.arg = arg;
 }
 
 /* One row, of which only the outcome matters. */
@@ -106,10 +110,20 @@ static PGresult *row_of(const char *outcome)
     return res;
 }
 
+static const char *outcome_of(int leaf)
+{
+    return leaf < 0 ? "open" : server.outcomes[leaf] ? server.outcomes[leaf] : "empty";
+}
+
 static void answer(const retention *r)
 {
-    const char *outcome = r->leaf < 0 ? "open" : server.outcomes[r->leaf];
-    server.on_result(server.arg, row_of(outcome ? outcome : "empty"));
+    if (server.on_result) { /* it is no setting */
+        *(r->leaf < 0 ? &server.n_closings : &server.n_asked[r->leaf]) += 1;
+        server.lost = r->leaf >= 0 && server.fails[r->leaf];
+        if (server.lost)
+            return;
+        server.on_result(server.arg, row_of(outcome_of(r->leaf)));
+    }
     server.on_commit(server.arg);
 }
 
@@ -167,6 +181,7 @@ static void look(stage *s, int64_t later_us)
 {
     s->now_us += later_us;
     server.answers = true;
+    server.lost = false;
     step(s);
     while (s->r.session) {
         answer(&s->r);
@@ -236,12 +251,63 @@ static void a_leaf_that_is_busy_now_and_then_is_not_refused(void **state)
     stage_done(&s);
 }
 
+/* Whether each leaf but the one has been asked about so often, and the one as often as it failed. */
+static void expect_asked(int times, int failing, int failures)
+{
+    for (int leaf = 0; leaf < LEAF_COUNT; leaf++)
+        assert_int_equal(server.n_asked[leaf], leaf == failing ? failures : times);
+    assert_int_equal(server.n_closings, times);
+}
+
+static void a_leaf_that_fails_keeps_no_other_from_its_turn(void **state)
+{
+    (void)state;
+    stage s;
+    stage_start(&s);
+    server.fails[3] = true;
+    look(&s, 0);
+    assert_int_equal(server.n_asked[2], 1);
+    assert_int_equal(server.n_asked[3], 1);
+    assert_int_equal(server.n_asked[4], 0);
+    assert_non_null(strstr(said, "retention.failed leaf=3 reason="));
+    memset(server.n_asked, 0, sizeof server.n_asked);
+    server.n_closings = 0;
+    look(&s, CHECK_US);
+    expect_asked(1, 3, 1);
+    look(&s, CHECK_US);
+    expect_asked(2, 3, 2);
+    server.fails[3] = false;
+    look(&s, CHECK_US);
+    expect_asked(3, 3, 3);
+    assert_int_equal(n_said, 1);
+    stage_done(&s);
+}
+
+/* As with one, but it takes two looks until all have had their turn. */
+static void two_leaves_that_fail_keep_no_other_from_its_turn(void **state)
+{
+    (void)state;
+    stage s;
+    stage_start(&s);
+    server.fails[3] = server.fails[9] = true;
+    look(&s, 0);
+    look(&s, CHECK_US);
+    look(&s, CHECK_US);
+    for (int leaf = 0; leaf < LEAF_COUNT; leaf++)
+        assert_in_range(server.n_asked[leaf], 1, 2);
+    assert_int_equal(server.n_closings, 2);
+    assert_int_equal(n_said, 2);
+    stage_done(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_session_in_which_nothing_comes_is_given_up_and_another_is_begun),
         cmocka_unit_test(a_leaf_that_is_busy_for_an_hour_is_refused_and_said_to_be),
         cmocka_unit_test(a_leaf_that_is_busy_now_and_then_is_not_refused),
+        cmocka_unit_test(a_leaf_that_fails_keeps_no_other_from_its_turn),
+        cmocka_unit_test(two_leaves_that_fail_keep_no_other_from_its_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
