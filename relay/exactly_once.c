@@ -124,12 +124,26 @@ static const char *remedy_for(rd_kafka_resp_err_t err)
 }
 
 /* What may not be written to, brokers take into no transaction. Of several topics one that is found innocent later is tried again like the guilty one. */
-static void blame_topic(const transaction *t, int64_t now_us)
+static bool blame_topic(const transaction *t, int64_t now_us)
 {
     if (t->err != RD_KAFKA_RESP_ERR_INVALID_TXN_STATE || t->refusal < 0 || !refusal_get(t->refusal).of_topic)
-        return;
+        return false;
     if (t->topic || t->owner)
         topic_denied(t->topic ? t->topic : t->first_topic, t->refusal, now_us);
+    return true;
+}
+
+/* What no topic is to blame for may well happen again: one record is enough to find that out, and the pause before it must grow. */
+static void lead_in_vain(relay *y)
+{
+    y->led_in_vain = true;
+    open_one(y)->most_rows = 1;
+}
+
+static void lead_to_some_avail(relay *y)
+{
+    y->led_in_vain = false;
+    y->backoff_us = RELAY_RECONNECT_LEAST_US;
 }
 
 /* Nobody here can end the transaction: another leader can, and this relay when it leads anew. */
@@ -145,7 +159,8 @@ static void give_up(relay *y)
     else
         log_event(LOG_LEVEL_ERROR, "transaction.lost", "transactional_id=%s reason=%s remedy=%s",
                   y->ship.transactional_id, why, remedy_for(t->err));
-    blame_topic(t, clock_now_us());
+    if (!blame_topic(t, clock_now_us()) && y->state == RELAY_LEADING)
+        lead_in_vain(y);
     relay_lose_session(y, t->fenced ? "its producer was fenced" : "a transaction could not be ended");
 }
 
@@ -297,6 +312,8 @@ int64_t exactly_once_step(relay *y, bool more, int64_t now_us)
         return now_us + y->cfg->settle_ms * 1000;
     if (t->state != TRANSACTION_READY)
         return CLOCK_NEVER;
+    if (before == TRANSACTION_IN_DOUBT)
+        lead_to_some_avail(y);
     if (before != TRANSACTION_READY)
         return now_us; /* what was kept back can leave */
     int64_t until_us = settle_ready(y, false, now_us);

@@ -248,7 +248,8 @@ static void on_leading(void *arg)
     if (relay_gives_up(y))
         return;
     y->state = RELAY_LEADING;
-    y->backoff_us = RELAY_RECONNECT_LEAST_US;
+    if (!y->led_in_vain)
+        y->backoff_us = RELAY_RECONNECT_LEAST_US;
     y->standby_logged = false;
     lease_answered(&y->lease);
     gate_open(y->ship.gate, y->lease.until_us);

@@ -66,6 +66,7 @@ typedef struct relay {
     bool refused; /* the session is to be given up: the database cannot be served as it is */
     int64_t resolving_since_us;
     bool resolving, resolve_sent; /* the way to the lead waits for Kafka: exactly_once.c */
+    bool led_in_vain; /* no transaction was committed since one could not be ended: backoff_us only grows */
     bool stopping;
     int64_t stop_by_us;
     int64_t answer_by_us; /* until then what stalled topics have on the wire is waited for */

@@ -194,6 +194,50 @@ static void without_the_rights_to_its_position_the_relay_does_not_lead_and_says_
     outbox_free(o);
 }
 
+/* Each pause is longer than the one before. */
+static void expect_rarer_leads(proc_fixture *relay, int n_losses)
+{
+    static const char lost[] = "session.lost reason=\"a transaction could not be ended\" retry_ms=";
+    for (int i = 0; i < n_losses; i++) {
+        proc_fixture_expect_log(relay, "leader.elected", SOON_MS);
+        proc_fixture_expect_log(relay, lost, SOON_MS);
+    }
+    char *log = proc_fixture_log(relay);
+    long last_ms = 0;
+    for (const char *at = log; (at = strstr(at, lost));) {
+        long pause_ms = strtol(at += strlen(lost), NULL, 10);
+        assert_in_range(pause_ms, last_ms + 1, 5000);
+        last_ms = pause_ms;
+    }
+    free(log);
+}
+
+/* Brokers let it ask for its position, so that it leads, and refuse to take one. */
+static void without_the_right_to_commit_its_position_the_relay_leads_ever_more_rarely(void **state)
+{
+    (void)state;
+    enum { LOSSES = 4, EVENTS = 50 };
+    outbox *o = outbox_new();
+    char *group = pg_text(
+        o->conn, "SELECT 'postbus-' || transactions_id FROM postbus.identity ORDER BY after_id DESC LIMIT 1");
+    allow("a", RD_KAFKA_RESOURCE_GROUP, group, RD_KAFKA_ACL_OPERATION_DESCRIBE);
+    publish(o->conn, o->topic, NULL, EVENTS);
+    proc_fixture *relay = start_relay_of(o, "a", "--delivery", "exactly_once");
+    expect_rarer_leads(relay, LOSSES);
+    proc_fixture_expect_log(relay, "remedy=\"allow the relay READ on its group\"", SOON_MS);
+    pg_expect(o->conn, "50", "SELECT pending FROM postbus.backlog()");
+    allow("a", RD_KAFKA_RESOURCE_GROUP, group, RD_KAFKA_ACL_OPERATION_READ);
+    expect_drained(o);
+    expect_each_committed_once(o, o->topic);
+    assert_in_range(expect_all_arrived(o, o->topic).n_repeated, 1, EVENTS + 2 * LOSSES);
+    pg_run(o->conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
+                    "current_database() AND usename = 'relay'");
+    proc_fixture_expect_log(relay, "retry_ms=100", SOON_MS);
+    relay_stop(relay);
+    free(group);
+    outbox_free(o);
+}
+
 /* Events of a topic that is tried again and again, each time with these words in the log. */
 static proc_fixture *expect_tried_beside_others(const outbox *o, const char *topic, const char *said,
                                                 const char *delivery)
@@ -430,6 +474,7 @@ int main(void)
                                   (void *)(uintptr_t) "--delivery=exactly_once"),
         cmocka_unit_test(a_wrong_password_parks_nothing),
         cmocka_unit_test(without_the_rights_to_its_position_the_relay_does_not_lead_and_says_which),
+        cmocka_unit_test(without_the_right_to_commit_its_position_the_relay_leads_ever_more_rarely),
         cmocka_unit_test(a_redrive_that_finds_its_topic_missing_stays_wished_for),
         cmocka_unit_test(a_topic_that_is_refused_in_the_middle_of_a_transaction_keeps_its_order),
         cmocka_unit_test(a_backlog_of_a_topic_that_may_be_seen_and_not_written_holds_up_no_other),
