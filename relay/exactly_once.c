@@ -24,6 +24,7 @@ static void on_in_doubt(void *arg, PGresult *res)
 {
     relay *y = arg;
     y->resolving = y->cfg->delivery == DELIVERY_EXACTLY_ONCE || PQgetvalue(res, 0, 0)[0] == 't';
+    snprintf(y->ship.transactional_id, sizeof y->ship.transactional_id, "postbus-%s", PQgetvalue(res, 0, 1));
     PQclear(res);
 }
 

@@ -16,8 +16,7 @@ enum check_column {
     CHECK_STRAYED,
     CHECK_CACHE,
     CHECK_INCREMENT,
-    CHECK_CYCLE,
-    CHECK_TRANSACTIONS_ID
+    CHECK_CYCLE
 };
 
 static void check(relay *y, const PGresult *res)
@@ -36,9 +35,6 @@ static void check(relay *y, const PGresult *res)
         relay_refuse(y,
                      "postbus.outbox_id_seq must have CACHE 1, INCREMENT 1 and NO CYCLE, or events are lost",
                      "ALTER SEQUENCE postbus.outbox_id_seq CACHE 1 INCREMENT 1 NO CYCLE");
-    else
-        snprintf(y->ship.transactional_id, sizeof y->ship.transactional_id, "postbus-%s",
-                 PQgetvalue(res, 0, CHECK_TRANSACTIONS_ID));
 }
 
 void relay_on_check(void *arg, PGresult *res)

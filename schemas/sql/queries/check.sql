@@ -6,8 +6,6 @@ SELECT pg_backend_pid() AS backend,
             WHEN i.database_oid <> (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
             THEN 'this database is a copy of another one of this PostgreSQL cluster'
             WHEN i.xmin::text::bigint <> i.written_xid::text::bigint & 4294967295 THEN 'this database was restored from a dump' END AS strayed,
-       s.seqcache, s.seqincrement, s.seqcycle,
-       -- What names the relay's Kafka transactions: a failover keeps it, so that the leader of before is fenced.
-       (SELECT y.transactions_id FROM postbus.identity y ORDER BY y.after_id DESC LIMIT 1)
+       s.seqcache, s.seqincrement, s.seqcycle
   FROM postbus.instance i, pg_sequence s
  WHERE s.seqrelid = 'postbus.outbox_id_seq'::regclass

@@ -66,6 +66,25 @@ static void a_rebase_takes_back_what_is_in_doubt_and_publishes_it_again(void **s
     outbox_free(o);
 }
 
+/* It stands by while the rebase is under way, and has looked at the database before. */
+static void a_relay_that_waited_for_a_rebase_leads_under_the_id_of_then(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    PGconn *other = outbox_connect(o);
+    pg_run(other, "BEGIN");
+    pg_run(other, "SELECT postbus.rebase()");
+    proc_fixture *relay = relay_start_crashing(o, "after_commit", exact_flags);
+    proc_fixture_expect_log(relay, "leader.waiting", SOON_MS);
+    pg_run(other, "COMMIT");
+    PQfinish(other);
+    publish(o->conn, o->topic, NULL, 20);
+    exact_expect_dead(relay);
+    relay = relay_start(o, exact_flags);
+    proc_fixture_expect_log(relay, "outcome=committed", SOON_MS);
+    exact_end(o, relay);
+}
+
 static void a_relay_that_is_set_back_to_at_least_once_resolves_the_doubt_too(void **state)
 {
     (void)state;
@@ -271,6 +290,7 @@ int main(void)
         cmocka_unit_test(what_is_in_doubt_counts_as_pending_until_it_is_known_to_be_committed),
         cmocka_unit_test(what_was_not_committed_is_taken_back_and_sent_again),
         cmocka_unit_test(a_relay_that_is_set_back_to_at_least_once_resolves_the_doubt_too),
+        cmocka_unit_test(a_relay_that_waited_for_a_rebase_leads_under_the_id_of_then),
         cmocka_unit_test(a_rebase_takes_back_what_is_in_doubt_and_publishes_it_again),
         cmocka_unit_test(a_database_and_a_kafka_that_do_not_agree_are_refused_and_at_least_once_goes_on),
         cmocka_unit_test(a_position_that_has_expired_does_not_say_that_nothing_was_committed),
