@@ -79,12 +79,13 @@ const doctor_check doctor_checks[] = {
      "Set kafka.security.protocol to SSL or SASL_SSL and leave certificates verified; see docs/security.md.",
      NEEDS_BROKERS, doctor_kafka_tls, NULL},
     {"kafka.transactions",
-     "with delivery = exactly_once: whether the position of the transactions can be read, and the replicas "
-     "of the brokers' own topics",
-     "A relay that cannot read it does not lead; transactions are as safe as the topics that the brokers "
-     "keep them in.",
-     "Give the relay's user the rights that docs/security.md lists; raise the replicas of "
-     "__transaction_state and __consumer_offsets.",
+     "with delivery = exactly_once: whether the position of the transactions can be read, how long brokers "
+     "keep it, and the replicas of their own topics",
+     "A relay that cannot read it does not lead; of a transaction in doubt, a position that was dropped too "
+     "early says that it was not committed; transactions are as safe as the topics that the brokers keep "
+     "them in.",
+     "Give the relay's user the rights that docs/security.md lists; raise offsets.retention.minutes, and "
+     "the replicas of __transaction_state and __consumer_offsets.",
      NEEDS_BROKERS, doctor_transactions, NULL},
     {"topic.exists",
      "each topic with waiting or recent events, and those of --topic: whether it exists and has leaders",

@@ -1,6 +1,7 @@
 /* What exactly-once delivery needs of the brokers; must never initialise the outbox's transactions, which would fence the relay that leads. */
 #include "doctor.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,8 @@
 #define ANSWER_MS 10000
 #define AGAIN_MS 100
 #define GOOD_REPLICAS 3
+#define LEAST_RETENTION_MIN                                                                                  \
+    720 /* postbus.resolve(): of an intent that is younger, a position that is missing was never there */
 
 static const char *const internal_topics[] = {"__transaction_state", "__consumer_offsets"};
 
@@ -91,6 +94,73 @@ static void judge_replicas(doctor *d, const struct rd_kafka_metadata_topic *topi
                     topic->topic, fewest);
 }
 
+/* -1: it is not among them. */
+static int64_t retention_in(const rd_kafka_ConfigResource_t *broker)
+{
+    size_t n_entries;
+    const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(broker, &n_entries);
+    for (size_t i = 0; i < n_entries; i++) {
+        const char *value = rd_kafka_ConfigEntry_value(entries[i]);
+        if (value && strcmp(rd_kafka_ConfigEntry_name(entries[i]), "offsets.retention.minutes") == 0)
+            return strtoll(value, NULL, 10);
+    }
+    return -1;
+}
+
+static rd_kafka_event_t *describe_broker(const doctor *d, int32_t id)
+{
+    char name[12], said[256];
+    snprintf(name, sizeof name, "%d", (int)id);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(d->kafka);
+    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(d->kafka, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+    rd_kafka_ConfigResource_t *broker = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_BROKER, name);
+    rd_kafka_AdminOptions_set_request_timeout(options, ANSWER_MS, said, sizeof said);
+    rd_kafka_DescribeConfigs(d->kafka, &broker, 1, options, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, ANSWER_MS + 1000);
+    rd_kafka_ConfigResource_destroy(broker);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_queue_destroy(queue);
+    return event;
+}
+
+/* -1: the broker does not tell. */
+static int64_t ask_retention(const doctor *d, int32_t id)
+{
+    int64_t minutes = -1;
+    rd_kafka_event_t *event = describe_broker(d, id);
+    const rd_kafka_DescribeConfigs_result_t *result =
+        event && !rd_kafka_event_error(event) ? rd_kafka_event_DescribeConfigs_result(event) : NULL;
+    if (result) {
+        size_t n;
+        const rd_kafka_ConfigResource_t **all = rd_kafka_DescribeConfigs_result_resources(result, &n);
+        minutes = n == 1 ? retention_in(all[0]) : -1;
+    }
+    if (event)
+        rd_kafka_event_destroy(event);
+    return minutes;
+}
+
+/* Whoever does not tell it of one broker tells it of none. */
+static void judge_retention(doctor *d)
+{
+    static const char check[] = "kafka.transactions";
+    for (int i = 0; i < d->metadata->broker_cnt; i++) {
+        int32_t id = d->metadata->brokers[i].id;
+        int64_t minutes = ask_retention(d, id);
+        if (minutes < 0) {
+            doctor_tell(&d->report, check, DOCTOR_SKIPPED,
+                        "offsets.retention.minutes, which must be %d at least, cannot be read; that takes "
+                        "DescribeConfigs on the cluster",
+                        LEAST_RETENTION_MIN);
+            return;
+        }
+        if (minutes < LEAST_RETENTION_MIN)
+            doctor_tell(&d->report, check, DOCTOR_ERROR,
+                        "offsets.retention.minutes of broker %d is %" PRId64 ", below %d", (int)id, minutes,
+                        LEAST_RETENTION_MIN);
+    }
+}
+
 void doctor_transactions(doctor *d, const doctor_check *check)
 {
     char message[256], sqlstate[6] = "", group[64];
@@ -109,6 +179,7 @@ void doctor_transactions(doctor *d, const doctor_check *check)
     snprintf(group, sizeof group, "postbus-%s", PQgetvalue(res, 0, 0));
     PQclear(res);
     judge_position(d, group, ask_position(d, group));
+    judge_retention(d);
     for (int i = 0; i < d->metadata->topic_cnt; i++)
         for (size_t k = 0; k < sizeof internal_topics / sizeof internal_topics[0]; k++)
             if (strcmp(d->metadata->topics[i].topic, internal_topics[k]) == 0)

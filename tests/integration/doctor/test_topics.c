@@ -65,6 +65,20 @@ static void what_transactions_need_is_looked_at_where_they_are_used(void **state
     EXAMINE(4, "--older-than", "60");
     unsetenv("POSTBUS_DELIVERY");
     expect_finding("kafka.transactions", "ok", "can be read");
+    stage_does_not_say("DescribeConfigs");
+}
+
+static void brokers_that_drop_positions_too_early_are_told(void **state)
+{
+    (void)state;
+    static const char *const settings[] = {"offsets.retention.minutes=719", NULL};
+    kafka_fixture *hasty = kafka_fixture_new(settings);
+    free(set_up("hasty", NULL, "SELECT '%s'"));
+    setenv("POSTBUS_DELIVERY", "exactly_once", 1);
+    EXAMINE(4, "--brokers", kafka_fixture_brokers(hasty));
+    expect_finding("kafka.transactions", "error", "is 719, below 720");
+    unsetenv("POSTBUS_DELIVERY");
+    kafka_fixture_free(hasty);
 }
 
 /* As on the day of the installation: no event was published yet. */
@@ -162,6 +176,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_topic_of_one_broker_is_found_and_its_single_replica_told),
         cmocka_unit_test(what_transactions_need_is_looked_at_where_they_are_used),
+        cmocka_unit_test(brokers_that_drop_positions_too_early_are_told),
         cmocka_unit_test(a_topic_without_events_is_looked_at_where_it_is_named),
         cmocka_unit_test(a_missing_topic_is_told_and_not_created),
         cmocka_unit_test(settings_that_lose_or_refuse_records_are_told),
