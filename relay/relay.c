@@ -252,8 +252,10 @@ static bool send_the_rest(relay *y, int64_t now_us)
     if (y->ship.broken || !y->ship.producer)
         return false;
     bool more = hand_over_finish(&y->hand_over, now_us);
-    if (more)
+    if (more) {
+        ship_look(&y->ship, now_us);
         ship_ask(&y->ship, now_us);
+    }
     alone_step(a, now_us);
     return more || alone_goes_on(a);
 }

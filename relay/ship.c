@@ -25,8 +25,7 @@
 #define BACKOFF_LEAST_US 100000
 #define BACKOFF_MOST_US 5000000
 #define LOOK_EVERY_US 250000
-#define LOOK_LEAST_MS 10
-#define LOOK_MOST_MS 1600
+#define LOOK_MS 10
 
 /* One request in flight with the gapless guarantee: with more, librdkafka 2.0.2 can report a record as delivered that was never written
  * (first request of a new producer id refused, second accepted), and lets later records overtake one that is refused for good. */
@@ -215,7 +214,8 @@ static ship_answer never(row *r, int refusal)
     return SHIP_SUSPECT;
 }
 
-/* An answer that comes later is taken as well. __TIMED_OUT: a broker is connected, and has not answered yet. __TRANSPORT: none is. */
+/* An answer that comes later is taken as well. __TIMED_OUT: a broker is connected, which took its answer to the first question of a connection, and has not
+ * answered this one yet. __TRANSPORT: none is. */
 static rd_kafka_resp_err_t ask_about_topics(rd_kafka_t *rk, int wait_ms)
 {
     const struct rd_kafka_metadata *metadata;
@@ -532,23 +532,16 @@ static void note_up(ship *s)
     s->down_logged = false;
 }
 
-/* It is waited for: a question that waits in librdkafka 2.0.2 for a broker that is down has it connect without a pause, thousands of times a second. A
- * broker behind a slow link is given more time from one question to the next. */
+/* It is waited for: a question that waits in librdkafka 2.0.2 for a broker that is down has it connect without a pause, thousands of times a second. */
 int64_t ship_look(ship *s, int64_t now_us)
 {
     if (!s->down_logged || !s->producer)
         return CLOCK_NEVER;
     if (now_us < s->look_at_us)
         return s->look_at_us;
-    if (s->look_ms < LOOK_LEAST_MS)
-        s->look_ms = LOOK_LEAST_MS;
-    rd_kafka_resp_err_t err = ask_about_topics(s->producer, s->look_ms);
+    rd_kafka_resp_err_t err = ask_about_topics(s->producer, LOOK_MS);
     s->look_at_us = clock_now_us() + LOOK_EVERY_US;
-    if (err != RD_KAFKA_RESP_ERR__TIMED_OUT)
-        s->look_ms = LOOK_LEAST_MS;
-    else if (s->look_ms < LOOK_MOST_MS)
-        s->look_ms *= 2;
-    if (err >= 0)
+    if (err >= 0 || err == RD_KAFKA_RESP_ERR__TIMED_OUT)
         note_up(s);
     return s->look_at_us;
 }

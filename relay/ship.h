@@ -42,7 +42,6 @@ typedef struct ship {
     int64_t answered_us;  /* when a broker was last heard of */
     int64_t look_at_us;   /* while all brokers are down: when to ask again whether one is there */
     int64_t ask_again_us; /* what librdkafka remembers of topics: when to make it ask again */
-    int look_ms;          /* and how long to wait for the answer */
     uint64_t n_acked, n_resets;
     uint64_t n_outages;  /* times that no broker could be reached */
     uint64_t n_doubtful; /* records that failed and may be in the topic all the same */
