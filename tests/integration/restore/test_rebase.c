@@ -38,7 +38,16 @@ static void drain(const pg_fixture *pg, PGconn *conn)
     relay_stop(relay);
 }
 
-/* The database is there, and empty. */
+/* A server to restore a dump in: the database is there, and empty, and so are the roles that the dump names. */
+static PGconn *empty_shop(const pg_fixture *pg)
+{
+    pg_fixture_create_database(pg, "shop");
+    PGconn *conn = shop_connect(pg);
+    pg_run(conn, "DO $$ DECLARE r text; BEGIN FOREACH r IN ARRAY ARRAY['publisher', 'viewer', 'relay', "
+                 "'operator'] LOOP EXECUTE format('CREATE ROLE postbus_%%s', r); END LOOP; END $$");
+    return conn;
+}
+
 static scene scene_new(void)
 {
     scene s = {.original = shop_new(NULL), .pg = pg_fixture_new(NULL), .topic = topic_new()};
@@ -51,10 +60,7 @@ static scene scene_new(void)
     drain(s.original, conn);
     PQfinish(conn);
     pg_fixture_stop(s.original, PG_STOP_IMMEDIATE);
-    pg_fixture_create_database(s.pg, "shop");
-    s.conn = shop_connect(s.pg);
-    pg_run(s.conn, "DO $$ DECLARE r text; BEGIN FOREACH r IN ARRAY ARRAY['publisher', 'viewer', 'relay', "
-                   "'operator'] LOOP EXECUTE format('CREATE ROLE postbus_%%s', r); END LOOP; END $$");
+    s.conn = empty_shop(s.pg);
     return s;
 }
 
@@ -159,6 +165,51 @@ static void transactions_that_were_there_before_the_copy_lose_nothing(void **sta
     scene_free(&s);
 }
 
+/* Each in a transaction of its own, numbered from v3000000 on, until a condition on the next transaction's number, x, no longer holds. */
+static void publish_singly_while(PGconn *conn, const char *topic, const char *condition)
+{
+    pg_run(conn,
+           "DO $$ DECLARE x bigint := pg_current_xact_id(); i bigint := 3000000; BEGIN "
+           "SELECT i + count(*) INTO i FROM postbus.outbox; "
+           "WHILE %s LOOP PERFORM postbus.publish('%s', 'v' || i, 'single'); i := i + 1; COMMIT; "
+           "x := pg_current_xact_id(); END LOOP; END $$",
+           condition, topic);
+}
+
+/* The numbers of the transactions that published them are given out again, to those who publish between the restore and the rebase. */
+static void what_came_with_a_copy_keeps_its_event_ids_when_transactions_get_its_numbers(void **state)
+{
+    (void)state;
+    enum { N_OLD = 40 };
+    char *topic = topic_new(), *said, condition[60];
+    pg_fixture *original = shop_new(NULL), *pg = pg_fixture_new(NULL);
+    PGconn *conn = shop_connect(original);
+    pg_run(conn, "DO $$ BEGIN FOR i IN 1..2000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$");
+    snprintf(condition, sizeof condition, "i < 3000000 + %d", N_OLD);
+    publish_singly_while(conn, topic, condition);
+    drain(original, conn);
+    take_dump(original);
+    int64_t last_xid = pg_number(conn, "SELECT max(xid::text::bigint) FROM postbus.outbox");
+    PQfinish(conn);
+    pg_fixture_stop(original, PG_STOP_IMMEDIATE);
+    conn = empty_shop(pg);
+    load_dump(original, pg);
+    shop_roles(pg);
+    snprintf(condition, sizeof condition, "x <= %lld", (long long)last_xid);
+    publish_singly_while(conn, topic, condition);
+    int n = (int)pg_number(conn, "SELECT count(*) FROM postbus.outbox");
+    assert_true(n > 3 * N_OLD); /* or the numbers did not come again */
+    assert_int_equal(pg_number(conn, "SELECT count(event_id) FROM postbus.outbox WHERE id <= %d", N_OLD), 0);
+    assert_int_equal(rebase(pg, REBASE_FLAGS("--yes"), &said), 0);
+    assert_non_null(strstr(said, "may come twice   0 events"));
+    free(said);
+    expect_events(pg, conn, topic, n, 0);
+    PQfinish(conn);
+    pg_fixture_free(pg);
+    pg_fixture_free(original);
+    free(topic);
+}
+
 static char *transactions_name(PGconn *conn)
 {
     enum { NAME = 6 };
@@ -228,6 +279,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_sequence_that_has_caught_up_with_its_past_is_noticed_and_mended),
         cmocka_unit_test(a_copy_whose_sequence_has_caught_up_keeps_the_order_and_loses_nothing),
         cmocka_unit_test(transactions_that_were_there_before_the_copy_lose_nothing),
+        cmocka_unit_test(what_came_with_a_copy_keeps_its_event_ids_when_transactions_get_its_numbers),
         cmocka_unit_test(ids_that_a_publisher_is_told_hold_while_the_outbox_comes_home),
     };
     return cmocka_run_group_tests(tests, open_if_there_is_a_dump, stage_close);
