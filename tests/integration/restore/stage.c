@@ -281,7 +281,7 @@ found expect_whole(PGconn *conn, const char *topic)
     return f;
 }
 
-int rebase(const pg_fixture *pg, const char *const *flags, char **out_text)
+static proc_fixture *rebase_start(const pg_fixture *pg, const char *const *flags)
 {
     char *database = pg_fixture_conninfo(pg, "shop", NULL);
     const char *argv[12] = {"rebase", "--database", database};
@@ -290,10 +290,30 @@ int rebase(const pg_fixture *pg, const char *const *flags, char **out_text)
         argv[n++] = *flags;
     }
     proc_fixture *proc = proc_fixture_start_postbus(argv, NULL);
+    free(database);
+    return proc;
+}
+
+static int rebase_end(proc_fixture *proc, char **out_text)
+{
     int code = proc_fixture_wait_exit(proc, SOON_MS);
     if (out_text)
         *out_text = proc_fixture_log(proc);
     proc_fixture_free(proc);
-    free(database);
     return code;
+}
+
+int rebase(const pg_fixture *pg, const char *const *flags, char **out_text)
+{
+    return rebase_end(rebase_start(pg, flags), out_text);
+}
+
+int rebase_that_waits(const pg_fixture *pg, const char *const *flags, PGconn *conn, PGconn *open,
+                      char **out_text)
+{
+    proc_fixture *proc = rebase_start(pg, flags);
+    expect_sql(conn, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'postbus rebase' AND "
+                     "wait_event IN ('PgSleep', 'relation')");
+    pg_run(open, "COMMIT");
+    return rebase_end(proc, out_text);
 }

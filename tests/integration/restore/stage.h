@@ -57,6 +57,9 @@ found expect_whole(PGconn *conn, const char *topic);
 
 /* postbus rebase with these flags (ends with NULL) on the server; its exit code, and what it said in *out_text (NULL: is not wanted). */
 int rebase(const pg_fixture *pg, const char *const *flags, char **out_text);
+/* The same beside an open transaction that has published: commits it once the rebase waits. conn looks on. */
+int rebase_that_waits(const pg_fixture *pg, const char *const *flags, PGconn *conn, PGconn *open,
+                      char **out_text);
 #define REBASE_FLAGS(...)                                                                                    \
     (const char *const[])                                                                                    \
     {                                                                                                        \

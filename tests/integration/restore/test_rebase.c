@@ -165,6 +165,65 @@ static void transactions_that_were_there_before_the_copy_lose_nothing(void **sta
     scene_free(&s);
 }
 
+/* It is older than the copy, as far as its number tells, and commits when the rebase has looked at the rows and comes to write them: the lock of another leaf
+ * holds up who writes, and nobody who reads. */
+static void who_commits_in_the_midst_of_a_rebase_is_not_passed_over(void **state)
+{
+    (void)state;
+    scene s = scene_new();
+    PGconn *first = shop_connect(s.pg), *second = shop_connect(s.pg);
+    pg_run(first, "BEGIN; SELECT pg_current_xact_id()");
+    pg_run(second, "BEGIN; SELECT pg_current_xact_id()");
+    scene_restore(&s);
+    pg_run(first, "SELECT postbus.publish('%s', 'v2000000', 'first')", s.topic);
+    pg_run(second, "SELECT postbus.publish('%s', 'v2000001', 'second'); COMMIT", s.topic);
+    pg_run(first, "LOCK TABLE postbus.outbox_5 IN SHARE MODE");
+    assert_int_equal(rebase_that_waits(s.pg, REBASE_FLAGS("--yes"), s.conn, first, NULL), 0);
+    publish(s.conn, s.topic, 10);
+    expect_events(s.pg, s.conn, s.topic, 40 + 20 + 30 + 2 + 10, 20);
+    PQfinish(second);
+    PQfinish(first);
+    scene_free(&s);
+}
+
+/* The rebase takes back the intent that came with the copy: what it writes in doing so was not copied. */
+static void an_intent_that_came_with_a_copy_makes_no_event_of_today_one_of_the_copy(void **state)
+{
+    (void)state;
+    scene s = scene_new();
+    scene_restore(&s);
+    pg_run(s.conn,
+           "INSERT INTO postbus.progress (leaf, epoch, s1, x1, l1, s2, x2, l2, done_id, floor_id, published, "
+           "intent, kafka_before) SELECT leaf, epoch, s1, x1, l1, s2, x2, l2, done_id, floor_id, published, "
+           "'3', 0 FROM postbus.current_progress");
+    publish(s.conn, s.topic, 25);
+    assert_int_equal(pg_number(s.conn, "SELECT postbus.rebase()"), 20);
+    pg_expect(s.conn, "25", "SELECT what->>'since' FROM postbus.audit WHERE action = 'rebase'");
+    expect_events(s.pg, s.conn, s.topic, 40 + 20 + 30 + 25, 20);
+    scene_free(&s);
+}
+
+/* psql does so with ON_ERROR_ROLLBACK. */
+static void a_rebase_inside_a_savepoint_is_refused_and_changes_nothing(void **state)
+{
+    (void)state;
+    pg_fixture *pg = shop_new(NULL);
+    PGconn *conn = shop_connect(pg);
+    char *before = pg_text(conn, "SELECT i::text FROM postbus.instance i");
+    pg_run(conn, "BEGIN; SAVEPOINT s");
+    pg_expect_refused(conn, "25001", "SELECT postbus.rebase()");
+    pg_run(conn, "ROLLBACK");
+    pg_expect_refused(conn, "25001",
+                      "DO $$ BEGIN PERFORM postbus.rebase(); EXCEPTION WHEN division_by_zero THEN NULL; END "
+                      "$$");
+    pg_expect(conn, before, "SELECT i::text FROM postbus.instance i");
+    pg_run(conn, "BEGIN; SAVEPOINT s; RELEASE s; SELECT postbus.rebase(); COMMIT");
+    pg_expect(conn, NULL, "SELECT strayed FROM postbus.whereabouts()");
+    free(before);
+    PQfinish(conn);
+    pg_fixture_free(pg);
+}
+
 /* Each in a transaction of its own, numbered from v3000000 on, until a condition on the next transaction's number, x, no longer holds. */
 static void publish_singly_while(PGconn *conn, const char *topic, const char *condition)
 {
@@ -279,6 +338,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_sequence_that_has_caught_up_with_its_past_is_noticed_and_mended),
         cmocka_unit_test(a_copy_whose_sequence_has_caught_up_keeps_the_order_and_loses_nothing),
         cmocka_unit_test(transactions_that_were_there_before_the_copy_lose_nothing),
+        cmocka_unit_test(who_commits_in_the_midst_of_a_rebase_is_not_passed_over),
+        cmocka_unit_test(an_intent_that_came_with_a_copy_makes_no_event_of_today_one_of_the_copy),
+        cmocka_unit_test(a_rebase_inside_a_savepoint_is_refused_and_changes_nothing),
         cmocka_unit_test(what_came_with_a_copy_keeps_its_event_ids_when_transactions_get_its_numbers),
         cmocka_unit_test(ids_that_a_publisher_is_told_hold_while_the_outbox_comes_home),
     };
