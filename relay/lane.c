@@ -149,6 +149,8 @@ static void on_page(void *arg, PGresult *res)
         t->lane_page = p;
         t->lane_ship = 0;
         t->lane_left = false;
+        t->lane_closing &=
+            !t->head_alone; /* it was empty before anything was settled: now it has a lane to drain */
         if (lacks_some(t, p))
             ask_missing(t->lanes, t);
     }
@@ -305,6 +307,12 @@ static bool may_have_rows(const topic *t)
     return !t->lane_closing || t->n_unsettled == 0 || (t->head_alone && t->n_parked != t->lane_read_at);
 }
 
+/* Nor while a key is about to be let go of: each page may hold events of another one that is blocked, after which nobody knows what is empty. */
+static bool may_ask(const lanes *l)
+{
+    return !l->paused && !l->parking->redrive->closing;
+}
+
 static bool has_room(const lanes *l, const topic *t)
 {
     size_t most = (size_t)l->cfg->in_flight_bytes;
@@ -323,7 +331,7 @@ static void step(topic *t, void *arg)
             send_rows(l, t);
         else if (!t->lane_unparking)
             unpark(l, t);
-    } else if (t->state == TOPIC_READY && t->n_stops == 0 && !l->paused && !t->lane_reading &&
+    } else if (t->state == TOPIC_READY && t->n_stops == 0 && may_ask(l) && !t->lane_reading &&
                t->lane_dirty && may_have_rows(t) && has_room(l, t)) {
         ask_page(l, t);
     }

@@ -288,6 +288,54 @@ static void a_discard_that_has_to_wait_is_tried_less_and_less_often(void **state
     finish_after_attempts(o, relay, MOST_ATTEMPTS);
 }
 
+/* A lane that drains slowly, a blocked key's event on each of its pages; of another topic the first event of key k was refused. */
+static proc_fixture *drain_slowly_beside(const outbox *o, const char *other)
+{
+    static const char *const small_pages[] = {"--lane-timeout-ms", "2500", "--page-rows", "10", NULL};
+    proc_fixture *relay = relay_start_leading(o, small_pages);
+    park_a_refused_one(o, o->topic);
+    park_a_refused_one(o, other);
+    set_leader(o, -1);
+    publish(o->conn, o->topic, NULL, 10);
+    proc_fixture_expect_log(relay, "topic.stalled", SOON_MS);
+    pg_run(o->conn,
+           "SELECT count(postbus.publish('%s', 'v', CASE i %% 10 WHEN 5 THEN 'k' ELSE 'k' || i %% 3 END)) "
+           "FROM generate_series(1, %d) i",
+           o->topic, N);
+    publish(o->conn, other, NULL, 1); /* the new producer comes to know the topic while answers are fast */
+    expect_parked(o, 2 + 10 + N);
+    set_answer_ms(SLOW_MS);
+    set_leader(o, THE_BROKER);
+    proc_fixture_expect_log(relay, "topic.resumed", SOON_MS);
+    return relay;
+}
+
+/* Until it is let go of, nothing is read: what the lane adds to another key meanwhile must not put that off. */
+static void a_key_is_let_go_of_while_a_lane_drains(void **state)
+{
+    (void)state;
+    outbox *o = mocked_outbox();
+    char *other = kafka_fixture_new_name("other"), sql[200];
+    assert_int_equal(rd_kafka_mock_topic_create(mock, other, 1, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    proc_fixture *relay = drain_slowly_beside(o, other);
+    pg_run(o->conn, "SELECT postbus.redrive(topic => '%s')", other);
+    snprintf(sql, sizeof sql, "SELECT (count(*) = 0)::int FROM postbus.parked WHERE topic = '%s'", other);
+    expect_sql(o->conn, sql);
+    pg_run(o->conn, "SELECT postbus.publish('%s', 'v', 'k')", other);
+    snprintf(
+        sql, sizeof sql,
+        "SELECT (state = 'published')::int FROM postbus.event WHERE topic = '%s' ORDER BY id DESC LIMIT 1",
+        other);
+    expect_sql(o->conn, sql);
+    assert_true(pg_number(o->conn, "SELECT count(*) FROM postbus.parked WHERE waits_for = 'topic'") > 0);
+    set_answer_ms(0);
+    redrive_all(o);
+    expect_drained(o);
+    expect_each_arrived_once(o, other);
+    free(other);
+    finish(o, relay);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1)
@@ -296,6 +344,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_topic_that_is_back_soon_stalls_once_and_repeats_nothing),
         cmocka_unit_test(a_successor_throws_nothing_away_for_a_topic_that_is_still_away),
         cmocka_unit_test(what_a_stalled_topic_stops_at_holds_up_no_wish_of_another),
+        cmocka_unit_test(a_key_is_let_go_of_while_a_lane_drains),
         cmocka_unit_test(a_stop_waits_for_the_answer_to_the_first_of_a_stalled_lane),
         cmocka_unit_test(stops_in_the_middle_of_a_drain_repeat_nothing),
         cmocka_unit_test(the_first_of_a_stalled_lane_can_be_discarded),
