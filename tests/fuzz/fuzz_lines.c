@@ -1,7 +1,7 @@
 /* Feeds any bytes to `postbus publish --lines`: what it commits is the lines from the first on, each once and whole, in whole batches; what it says of a
  * failure is true, and fit for a terminal.
  *
- * The input: how it is called, which statement of the database fails, how many lines a batch has, and the lines. The database is here: it reads the arrays
+ * The input: how it is called, which statement of the database fails and whether its answer is lost, how many lines a batch has, and the lines. The database is here: it reads the arrays
  * that it is sent. */
 #include <jansson.h>
 #include <libpq-fe.h>
@@ -19,6 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 FILE *__wrap_publish_input_open(const call *c, const char *path);
 PGconn *__wrap_database_open(const call *c, int *out_code);
 int __wrap_database_fault(const call *c, PGconn *conn, const PGresult *result, const char *what);
+bool __wrap_database_answer_lost(const PGconn *conn, const PGresult *result);
 int __wrap_fault(const call *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 PGresult *__wrap_PQexec(PGconn *conn, const char *sql);
 PGresult *__wrap_PQexecParams(PGconn *conn, const char *sql, int n, const Oid *types,
@@ -40,7 +41,9 @@ static struct {
     int64_t batch, until_failure;
     PGTransactionStatusType state;
     int64_t n_open, n_committed;
-    bool is_short; /* a batch was committed that has less than its lines: it must be the last */
+    bool is_lost;    /* the answer to what fails */
+    bool is_doubted; /* what failed so was a COMMIT */
+    bool is_short;   /* a batch was committed that has less than its lines: it must be the last */
     char said[2000];
 } world;
 
@@ -56,6 +59,11 @@ static void must(bool holds)
         abort();
 }
 
+static bool is_empty(piece line)
+{
+    return line.size == 0 || (line.size == 1 && *line.at == '\r');
+}
+
 /* The next line that is not empty; false: there is none. */
 static bool next_line(piece *rest, piece *out)
 {
@@ -64,7 +72,7 @@ static bool next_line(piece *rest, piece *out)
         *out = (piece){rest->at, end ? (size_t)(end - rest->at) : rest->size};
         rest->at += out->size + (end != NULL);
         rest->size -= out->size + (end != NULL);
-        if (out->size > 0)
+        if (!is_empty(*out))
             return true;
     }
     return false;
@@ -140,6 +148,12 @@ int __wrap_database_fault(const call *c, PGconn *conn, const PGresult *result, c
     return EXIT_FAULT;
 }
 
+bool __wrap_database_answer_lost(const PGconn *conn, const PGresult *result)
+{
+    must(conn == CONN && result == FAILED);
+    return world.is_lost;
+}
+
 int __wrap_fault(const call *c, const char *format, ...)
 {
     va_list ap;
@@ -174,8 +188,10 @@ PGresult *__wrap_PQexec(PGconn *conn, const char *sql)
         return DONE;
     }
     must(strcmp(sql, "COMMIT") == 0 && world.state == PQTRANS_INTRANS && world.n_open > 0);
-    if (fails())
+    if (fails()) {
+        world.is_doubted = world.is_lost;
         return FAILED;
+    }
     must(!world.is_short && (world.batch == 0 || world.n_open <= world.batch));
     world.is_short = world.n_open != world.batch;
     world.n_committed += world.n_open;
@@ -238,8 +254,8 @@ static int64_t n_events(long long n)
     int64_t found = 0;
     for (; n > 0 && rest.size > 0; n--) {
         const char *end = memchr(rest.at, '\n', rest.size);
-        line.size = end ? (size_t)(end - rest.at) : rest.size;
-        found += line.size > 0;
+        line = (piece){rest.at, end ? (size_t)(end - rest.at) : rest.size};
+        found += !is_empty(line);
         rest = (piece){rest.at + line.size + (end != NULL), rest.size - line.size - (end != NULL)};
     }
     must(n == 0);
@@ -249,12 +265,23 @@ static int64_t n_events(long long n)
 static void check_end(int code)
 {
     piece line;
-    long long to, from;
+    long long to, from, first, last;
     if (code == EXIT_OK) {
         must(world.state == PQTRANS_IDLE && world.n_open == 0 && !next_line(&world.rest, &line));
         return;
     }
     must(code == EXIT_FAULT);
+    if (world.is_doubted) {
+        must(
+            sscanf(
+                world.said,
+                "whether lines %lld to %lld are published is not known: look for them before you go on, with "
+                "line %lld or %lld",
+                &first, &last, &from, &to) == 4);
+        must(from == first && to == last + 1 && n_events(first - 1) == world.n_committed);
+        must(n_events(last) == world.n_committed + world.n_open);
+        return;
+    }
     if (strcmp(world.said, "nothing was published") == 0) {
         must(world.n_committed == 0);
         return;
@@ -283,11 +310,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     world.lines = world.rest = (piece){(const char *)data + 3, size - 3};
     world.key = data[0] % 3 == 1 ? key : NULL;
     world.key_member = data[0] % 3 == 2 ? member : NULL;
+    world.is_lost = data[0] / 3 % 2;
     world.until_failure = data[1] % 16 ? INT64_MAX : data[1] / 16;
     world.batch = data[2] % 8;
     world.state = PQTRANS_IDLE;
     world.n_open = world.n_committed = 0;
-    world.is_short = false;
+    world.is_short = world.is_doubted = false;
     given[c.n_given++] = (given_option){option_of("lines"), NULL};
     if (world.key || world.key_member)
         given[c.n_given++] =
