@@ -60,7 +60,8 @@ AS $$
      GROUP BY n.next_xid
 $$;
 
--- As before, but rows are judged and written in one statement: who committed between the two was taken for published.
+-- As before, but rows are judged and written in one statement: who committed between the two was taken for published. And who is younger than the copy,
+-- and has drawn an id at or below copied_id without having committed yet, is read later as one that began behind the snapshot: its event was never read.
 CREATE OR REPLACE FUNCTION postbus.rebase(upgraded boolean, why text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
@@ -71,6 +72,7 @@ DECLARE
     next_xid bigint;
     floor_id bigint;
     copying xid8;
+    began_by xid8;
     running text[];
     s pg_snapshot;
     drawn_id bigint;
@@ -95,6 +97,7 @@ BEGIN
     IF plan.mode = 'copy' THEN
         SELECT * INTO STRICT p FROM postbus.current_progress;
         next_xid := postbus.next_xid();
+        began_by := greatest(plan.until_xid + 1, next_xid)::text::xid8;
         copying := plan.until_xid::text::xid8;
         running := ARRAY(SELECT x::text FROM pg_snapshot_xip(pg_current_snapshot()) x WHERE x < copying ORDER BY x) || plan.until_xid::text;
         s := format('%s:%s:%s', running[1], plan.until_xid + 1, array_to_string(running, ','))::pg_snapshot;
@@ -115,8 +118,7 @@ BEGIN
                            AND (o.xid >= pg_snapshot_xmin(s) OR o.id IN (SELECT a.id FROM again a)))
         SELECT least(coalesce(min(a.id) - 1, plan.copied_id), CASE WHEN cardinality(running) > 1 THEN p.l2 END) INTO floor_id FROM again a;
         INSERT INTO postbus.progress (leaf, epoch, s1, x1, l1, s2, x2, l2, done_id, floor_id, published)
-        VALUES ((plan.copied_id >> 30) & 15, p.epoch, s, (plan.until_xid + 1)::text::xid8, plan.copied_id,
-                s, (plan.until_xid + 1)::text::xid8, plan.copied_id, 0, floor_id, p.published);
+        VALUES ((plan.copied_id >> 30) & 15, p.epoch, s, began_by, plan.copied_id, s, began_by, plan.copied_id, 0, floor_id, p.published);
         UPDATE postbus.instance SET rewritten_id = plan.copied_id;
     END IF;
     PERFORM postbus.begin_identity('rebase', plan.copied_id);
