@@ -10,8 +10,10 @@
 
 #define MOST_IN_FLIGHT 64
 #define RETRY_US 100000
-#define RETRIES_APART_US                                                                                     \
-    500 /* a partition that lacks replicas fails each key at once: thousands would keep its broker busy with nothing else */
+/* A partition that lacks replicas fails each key at once: thousands would keep its broker busy with nothing else. But none waits for longer than
+ * the most, since what it holds up may be well by then. */
+#define RETRIES_APART_US 500
+#define RETRY_MOST_US 1000000
 #define LOOK_AGAIN_US 10000 /* at what waits for its topic, or for what is before it */
 #define UNCLEAR_LEAST                                                                                        \
     5 /* refusals of one record in lane_timeout_ms, before they count as more than bad luck */
@@ -115,9 +117,12 @@ static void go_on(alone *a, alone_key *k)
 /* Others go on meanwhile. Each comes behind the last one, so that the line is in the order of its times. */
 static void rest(alone *a, alone_key *k, int64_t now_us)
 {
-    int64_t apart_us = a->last_retry_us + RETRIES_APART_US;
-    k->retry_at_us = now_us + RETRY_US > apart_us ? now_us + RETRY_US : apart_us;
-    a->last_retry_us = k->retry_at_us;
+    int64_t at_us = a->last_retry_us + RETRIES_APART_US;
+    if (at_us < now_us + RETRY_US)
+        at_us = now_us + RETRY_US;
+    if (at_us > now_us + RETRY_MOST_US)
+        at_us = now_us + RETRY_MOST_US;
+    k->retry_at_us = a->last_retry_us = at_us;
     k->rests = true;
     stand_in(&a->resting, k);
 }
