@@ -327,11 +327,7 @@ static void an_event_whose_transaction_is_in_doubt_stays_as_it_was(void **state)
     PGconn *conn = outbox_with_a_done_leaf(20);
     pg_run(conn, "INSERT INTO postbus.parked (id, topic, reason) SELECT id, topic, 'r' FROM postbus.outbox "
                  "WHERE id IN (5, 7)");
-    pg_run(conn,
-           "BEGIN; SELECT set_config('postbus.intent', 'on', true); DELETE FROM postbus.parked WHERE id = 5;"
-           "INSERT INTO postbus.progress (leaf, epoch, s1, x1, l1, s2, x2, l2, done_id, floor_id, published, "
-           "intent, kafka_before) SELECT leaf, epoch, s1, x1, l1, s2, x2, l2, done_id, floor_id, published, "
-           "pg_current_xact_id(), 0 FROM postbus.progress ORDER BY n DESC LIMIT 1; COMMIT");
+    stage_take_from_parked_by_an_intent(conn, 5);
     assert_cleared(conn, "cleared", 0, "false");
     pg_expect(conn, "aborted", "SELECT outcome FROM postbus.resolve(0, NULL, false)");
     pg_expect(conn, "5 7", "SELECT string_agg(id::text, ' ' ORDER BY id) FROM postbus.parked");

@@ -34,3 +34,13 @@ PGconn *stage_connect(const char *user, const char *database)
     assert_int_equal(PQsetClientEncoding(conn, "UTF8"), 0);
     return conn;
 }
+
+void stage_take_from_parked_by_an_intent(PGconn *relay, int id)
+{
+    pg_run(relay,
+           "BEGIN; SELECT set_config('postbus.intent', 'on', true); DELETE FROM postbus.parked WHERE id = %d;"
+           "INSERT INTO postbus.progress (leaf, epoch, s1, x1, l1, s2, x2, l2, done_id, floor_id, published, "
+           "intent, kafka_before) SELECT leaf, epoch, s1, x1, l1, s2, x2, l2, done_id, floor_id, published, "
+           "pg_current_xact_id(), 0 FROM postbus.progress ORDER BY n DESC LIMIT 1; COMMIT",
+           id);
+}

@@ -17,4 +17,7 @@ int stage_stop(void **state);
 /* A connection that speaks UTF-8, which the caller finishes; a failure fails the test. */
 PGconn *stage_connect(const char *user, const char *database);
 
+/* As the relay does it for a redriven event, up to where its Kafka transaction is in doubt. */
+void stage_take_from_parked_by_an_intent(PGconn *relay, int id);
+
 #endif

@@ -113,17 +113,6 @@ static void the_relay_notes_a_discard_that_came_too_late_and_nothing_else(void *
     PQfinish(owner);
 }
 
-/* As the relay does it for a redriven event, up to where its Kafka transaction is in doubt. */
-static void take_from_parked_by_an_intent(PGconn *relay, int id)
-{
-    pg_run(relay,
-           "BEGIN; SELECT set_config('postbus.intent', 'on', true); DELETE FROM postbus.parked WHERE id = %d;"
-           "INSERT INTO postbus.progress (leaf, epoch, s1, x1, l1, s2, x2, l2, done_id, floor_id, published, "
-           "intent, kafka_before) SELECT leaf, epoch, s1, x1, l1, s2, x2, l2, done_id, floor_id, published, "
-           "pg_current_xact_id(), 0 FROM postbus.progress ORDER BY n DESC LIMIT 1; COMMIT",
-           id);
-}
-
 static void expect_late(PGconn *owner, const char *ids)
 {
     pg_expect(owner, ids,
@@ -137,14 +126,14 @@ static void an_event_whose_transaction_is_in_doubt_is_not_taken_for_published(vo
     PGconn *owner = stage_connect("owner", "main"), *conn = stage_connect("relay", "main");
     pg_run(owner, "INSERT INTO postbus.parked (id, topic, reason) VALUES (950, 't', 'r'), (951, 't', 'r')");
     pg_run(owner, "SELECT postbus.discard(i, 'x') FROM generate_series(950, 951) i");
-    take_from_parked_by_an_intent(conn, 950);
+    stage_take_from_parked_by_an_intent(conn, 950);
     pg_run(conn, "SELECT postbus.end_late_discards()");
     expect_wishes(owner, "950 discard, 951 discard");
     expect_late(owner, "none");
     pg_expect(owner, "aborted", "SELECT outcome FROM postbus.resolve(0, NULL, false)");
     ask(conn, "discard", "'{951}'");
     pg_expect(owner, "950", "SELECT id FROM postbus.dead WHERE id >= 950");
-    take_from_parked_by_an_intent(conn, 951);
+    stage_take_from_parked_by_an_intent(conn, 951);
     pg_run(conn, "SELECT postbus.end_late_discards()");
     expect_late(owner, "none");
     pg_expect(

@@ -516,15 +516,20 @@ static void expect_to_rest_until(stage *s, int64_t until_us)
     assert_true(wait_until(all_reported, s, SOON_MS));
 }
 
-/* The other producer is thrown away in between: what is sent again a moment after a connection broke may come twice, and then too late. */
-static void what_is_given_back_rests_all_the_same(void **state)
+static void fail_and_give_back(stage *s)
 {
-    stage *s = *state;
     s->page->lane = NULL;
     s->page->rows[0].clear = true;
     add(s, 0);
     send_once(s, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS);
     alone_rewind(&s->alone);
+}
+
+/* The other producer is thrown away in between: what is sent again a moment after a connection broke may come twice, and then too late. */
+static void what_is_given_back_rests_all_the_same(void **state)
+{
+    stage *s = *state;
+    fail_and_give_back(s);
     assert_false(s->page->rows[0].alone);
     add(s, 0);
     expect_to_rest_until(s, s->told_us + REST_US);
@@ -535,11 +540,7 @@ static void what_is_given_back_rests_all_the_same(void **state)
 static void what_is_given_back_and_comes_no_more_is_forgotten(void **state)
 {
     stage *s = *state;
-    s->page->lane = NULL;
-    s->page->rows[0].clear = true;
-    add(s, 0);
-    send_once(s, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS);
-    alone_rewind(&s->alone);
+    fail_and_give_back(s);
     assert_false(alone_goes_on(&s->alone));
     assert_int_equal(alone_step(&s->alone, s->told_us + REST_US), CLOCK_NEVER);
     add(s, 1);
