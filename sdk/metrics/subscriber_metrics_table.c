@@ -25,10 +25,11 @@ const subscriber_metric subscriber_metrics_table[] = {
      "whose end nobody has told for a minute is not in it. The mark that ends a transaction of a producer "
      "counts as a record."},
     {"postbus_subscriber_lag_seconds", SUBSCRIBER_GAUGE, BY_TOPIC, "seconds", OF_TOPIC(lag_s),
-     "How long ago the oldest record that was read and is not done was published, by its timestamp and this "
-     "machine's clock; where none is, how long records have been there that nobody read. Of the partitions "
-     "of this process the one that is furthest behind; 0 where there is nothing to do. It grows while a "
-     "topic whose producers use transactions is idle: nobody reads the mark behind the last record."},
+     "How long ago the oldest record read and not done was published, by its timestamp and this machine's "
+     "clock. Where only unread ones are left: the last that was read, or, if none was since they were "
+     "seen, how long ago that is. Of the partitions of this process the one furthest behind; 0 where all "
+     "is done. It grows while a topic of transactions is idle: nobody reads the mark behind the last "
+     "record."},
     {"postbus_subscriber_read_records", SUBSCRIBER_COUNTER, BY_SUBSCRIPTION, NULL, AT(n_read),
      "Records read. One that is read again, after a session was lost for example, counts again."},
     {"postbus_subscriber_events", SUBSCRIBER_COUNTER, BY_OUTCOME, NULL, AT(outcomes),

@@ -235,7 +235,7 @@ static void on_error(reader *r, const rd_kafka_message_t *record)
 /* By which the lag is told; a record without one was published when it was read, as far as is known. */
 static int64_t timestamp_of(const event *e)
 {
-    return e->view.timestamp_ms >= 0 ? e->view.timestamp_ms : e->read_ms;
+    return e->view.timestamp_ms >= 0 ? e->view.timestamp_ms : feed_wall_ms();
 }
 
 /* Queues it with its lane. false: no memory, and nothing was changed. */
@@ -256,11 +256,11 @@ static bool dispatch(reader *r, size_t place, event *e)
     return ok;
 }
 
-static void pass(reader *r, size_t place, int64_t offset)
+static void pass(reader *r, size_t place, const event *e)
 {
     feed *f = r->feed;
     pthread_mutex_lock(&f->lock);
-    window_pass(&f->windows[place], offset);
+    window_pass(&f->windows[place], e->view.offset, timestamp_of(e));
     f->counts.n_read++;
     f->counts.n_unwanted++;
     pthread_mutex_unlock(&f->lock);
@@ -283,8 +283,8 @@ static void on_record(reader *r, const rd_kafka_message_t *record)
     event *e = event_from_record(record, p->topic, p->incarnation, &f->cfg->headers);
     filter_match match = e ? subscription_wants(f->sub, e) : FILTER_NO_MEMORY;
     if (match == FILTER_NO) {
+        pass(r, place, e);
         event_free(e);
-        pass(r, place, record->offset);
         return;
     }
     if (match != FILTER_NO_MEMORY) {

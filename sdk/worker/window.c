@@ -5,7 +5,7 @@
 
 void window_init(window *w, int64_t next_offset)
 {
-    *w = (window){.read_next = next_offset, .end = -1, .unread_from = -1};
+    *w = (window){.read_next = next_offset, .end = -1};
 }
 
 void window_done(window *w)
@@ -14,9 +14,10 @@ void window_done(window *w)
     *w = (window){0};
 }
 
-void window_pass(window *w, int64_t offset)
+void window_pass(window *w, int64_t offset, int64_t record_ms)
 {
     w->read_next = offset + 1;
+    w->read_ms = record_ms;
 }
 
 static bool window_grow(window *w)
@@ -40,7 +41,7 @@ bool window_add(window *w, int64_t offset, int64_t record_ms, uint64_t *out_tick
         return false;
     w->ring[(w->head + w->n) % w->capacity] = (window_entry){.offset = offset, .record_ms = record_ms};
     *out_ticket = w->first_ticket + w->n++;
-    w->read_next = offset + 1;
+    window_pass(w, offset, record_ms);
     return true;
 }
 
@@ -61,11 +62,10 @@ int64_t window_position(const window *w)
 
 void window_note_end(window *w, int64_t end, int64_t now_ms)
 {
+    bool was_there = w->end <= w->read_next; /* all that was known has been read */
     w->end = end;
     w->end_known_ms = now_ms;
-    if (end <= w->read_next) {
-        w->unread_from = -1;
-    } else if (w->unread_from != w->read_next) {
+    if (was_there) {
         w->unread_from = w->read_next;
         w->unread_since_ms = now_ms;
     }
@@ -79,12 +79,15 @@ int64_t window_lag(const window *w, int64_t since_ms)
     return end - window_position(w);
 }
 
+/* The last that was read tells nothing where the rest came later: the topic may have been quiet for hours in between. */
 int64_t window_lag_ms(const window *w, int64_t now_ms, int64_t wall_ms)
 {
     int64_t lag_ms = 0;
     if (w->n > 0)
         lag_ms = wall_ms - w->ring[w->head].record_ms;
-    else if (w->unread_from == w->read_next)
+    else if (w->end > w->read_next && w->unread_from != w->read_next)
+        lag_ms = wall_ms - w->read_ms;
+    else if (w->end > w->read_next)
         lag_ms = now_ms - w->unread_since_ms;
     return lag_ms > 0 ? lag_ms : 0;
 }

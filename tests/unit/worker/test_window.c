@@ -3,6 +3,8 @@
 
 #include "window.h"
 
+enum { HOURS_MS = 3 * 3600 * 1000 };
+
 static void the_position_waits_for_the_first_that_is_not_done(void **state)
 {
     (void)state;
@@ -10,12 +12,12 @@ static void the_position_waits_for_the_first_that_is_not_done(void **state)
     uint64_t a, b, c;
     window_init(&w, 10);
     assert_int_equal(window_position(&w), 10);
-    window_pass(&w, 11); /* offsets have gaps */
+    window_pass(&w, 11, 1); /* offsets have gaps */
     assert_int_equal(window_position(&w), 12);
     assert_true(window_add(&w, 14, 1, &a));
     assert_int_equal(window_position(&w), 14);
     assert_true(window_add(&w, 15, 1, &b));
-    window_pass(&w, 16);
+    window_pass(&w, 16, 1);
     assert_true(window_add(&w, 20, 1, &c));
     window_finish(&w, b);
     assert_int_equal(window_position(&w), 14);
@@ -61,7 +63,7 @@ static void the_lag_is_what_lies_between_position_and_end(void **state)
     assert_int_equal(window_lag(&w, 500), 5);
     window_finish(&w, a);
     assert_int_equal(window_lag(&w, 500), 3);
-    window_pass(&w, 20); /* read further than the end that was told */
+    window_pass(&w, 20, 1); /* read further than the end that was told */
     assert_int_equal(window_lag(&w, 500), 0);
     assert_true(window_add(&w, 21, 1, &a));
     assert_int_equal(window_lag(&w, 500), 1);
@@ -98,11 +100,35 @@ static void what_nobody_reads_is_as_late_as_it_has_been_seen(void **state)
     assert_true(window_add(&w, 10, 0, &a));
     window_finish(&w, a);
     assert_int_equal(window_lag_ms(&w, 7000, 0), 0); /* it moves */
-    window_note_end(&w, 15, 8000);
-    assert_int_equal(window_lag_ms(&w, 9000, 0), 1000);
-    window_pass(&w, 14);
+    window_pass(&w, 14, 1);
     window_note_end(&w, 15, 9000);
-    assert_int_equal(window_lag_ms(&w, 9500, 0), 0);
+    assert_int_equal(window_lag_ms(&w, 9500, 9500), 0); /* all is read */
+    window_note_end(&w, 16, 12000);
+    window_note_end(&w, 16, 17000);
+    assert_int_equal(window_lag_ms(&w, 18000, HOURS_MS),
+                     6000); /* however long ago the one before was published */
+    window_done(&w);
+}
+
+/* A filter that lets nothing through, or a handler that is done with each at once: nothing is queued, and the end is far away. */
+static void what_is_left_to_read_is_as_late_as_the_last_that_was_read(void **state)
+{
+    (void)state;
+    window w;
+    uint64_t a;
+    window_init(&w, 0);
+    window_note_end(&w, 1000000, 0);
+    window_pass(&w, 9, 1000);
+    assert_int_equal(window_lag_ms(&w, 100, HOURS_MS), HOURS_MS - 1000);
+    window_note_end(&w, 1000000, 5000);
+    assert_int_equal(window_lag_ms(&w, 5100, HOURS_MS),
+                     HOURS_MS - 1000); /* nor is it on time at each answer */
+    assert_true(window_add(&w, 10, 3000, &a));
+    window_finish(&w, a);
+    assert_int_equal(window_lag_ms(&w, 5100, HOURS_MS), HOURS_MS - 3000);
+    assert_int_equal(window_lag_ms(&w, 5100, 2000), 0); /* another machine's clock */
+    window_pass(&w, 999999, 4000);
+    assert_int_equal(window_lag_ms(&w, 5100, HOURS_MS), 0);
     window_done(&w);
 }
 
@@ -113,6 +139,7 @@ int main(void)
         cmocka_unit_test(the_lag_is_what_lies_between_position_and_end),
         cmocka_unit_test(the_lag_in_time_is_the_age_of_the_first_that_is_not_done),
         cmocka_unit_test(what_nobody_reads_is_as_late_as_it_has_been_seen),
+        cmocka_unit_test(what_is_left_to_read_is_as_late_as_the_last_that_was_read),
         cmocka_unit_test(many_may_be_done_in_any_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
