@@ -118,6 +118,8 @@ static direct_end attempt_once(lane *l, event *e, int64_t *out_delay_ms)
     pbus_outcome outcome = f->sub->handler(&e->view, NULL, f->sub->arg);
     tally_note_attempt(&l->tally, 1, feed_now_us() - began_us);
     outcome.reason[PBUS_REASON_SIZE - 1] = '\0';
+    if (outcome.verdict != PBUS_ACK && feed_is_abandoned(f)) /* who stopped us may have cut it short */
+        return DIRECT_STOP;
     if (outcome.verdict != PBUS_ACK)
         return failed(l, e, &outcome, out_delay_ms);
     tally_note_handled(&l->tally, e, tally_now());

@@ -217,6 +217,38 @@ static void what_outlasts_the_drain_is_ended_and_counts_as_no_attempt(void **sta
     working_expect(w, "done", "1\n");
 }
 
+/* words: what becomes of dead events. */
+static void end_before_it_is_done(working *w, const char *const words[2])
+{
+    const char *const all[] = {
+        "--positions", "kafka",  "--drain-ms", "100",
+        "--retry",     "never",  "--exec",     UNTIL_OPEN "echo $POSTBUS_ATTEMPT > $WORK/done",
+        words[0],      words[1], NULL};
+    stage_produce(w->s->topic, "a", "v", NULL, NULL);
+    working_start(w, all);
+    working_expect_any(w, "pid");
+    assert_int_equal(proc_fixture_end(w->proc, SIGTERM, STAGE_DEADLINE_MS), 3);
+    working_expect_gone(w, "pid");
+    working_touch(w, "open");
+    working_start(w, all);
+    working_expect(w, "done", "1\n");
+}
+
+static void without_a_database_too_where_what_fails_is_skipped(void **state)
+{
+    end_before_it_is_done(*state, (const char *const[2]){"--at-dead", "skip"});
+}
+
+static void without_a_database_too_where_what_fails_has_a_topic(void **state)
+{
+    char *graves = kafka_fixture_new_topic(stage_kafka, "graves", 1, NULL);
+    end_before_it_is_done(*state, (const char *const[2]){"--dead-letter-topic", graves});
+    topic_records dead = topic_read(kafka_fixture_brokers(stage_kafka), graves, 0, STAGE_DEADLINE_MS);
+    assert_int_equal(dead.n_rows, 0);
+    topic_records_done(&dead);
+    free(graves);
+}
+
 static void a_killed_worker_takes_its_command_with_it_and_loses_nothing(void **state)
 {
     working *w = *state;
@@ -355,6 +387,8 @@ int main(void)
         WORKING_TEST(a_command_may_take_longer_than_the_group_s_patience),
         WORKING_TEST(sigterm_lets_what_runs_finish_and_takes_up_nothing_more),
         WORKING_TEST(what_outlasts_the_drain_is_ended_and_counts_as_no_attempt),
+        WORKING_TEST(without_a_database_too_where_what_fails_is_skipped),
+        WORKING_TEST(without_a_database_too_where_what_fails_has_a_topic),
         WORKING_TEST(a_killed_worker_takes_its_command_with_it_and_loses_nothing),
         WORKING_TEST(avro_comes_as_json_and_is_filtered_by_its_fields),
         WORKING_TEST(a_file_describes_several_subscriptions),
