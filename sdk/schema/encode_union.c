@@ -126,6 +126,34 @@ static int rank_of(const type *branch, const json_t *json)
     return RANK_NEVER;
 }
 
+static bool could_be(const type *t, const json_t *json)
+{
+    const json_t *value;
+    if (t->kind == TYPE_UNION) {
+        for (size_t i = 0; i < t->n_branches; i++)
+            if (could_be(t->branches[i], json))
+                return true;
+        return branch_of_tag(t, json, true, &value) != NO_BRANCH;
+    }
+    return rank_of(t, json) != RANK_NEVER && (t->kind != TYPE_RECORD || could_be_record(t, json));
+}
+
+/* As could_be_record: a record that is tried as a map would be encoded up to its first member of another kind, and so would all within it. */
+static bool could_be_map(const type *map, const json_t *json)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)json, key, value) if (!could_be(map->items, value)) return false;
+    return true;
+}
+
+static bool worth_a_trial(const type *branch, const json_t *json)
+{
+    return branch->kind == TYPE_RECORD ? could_be_record(branch, json)
+           : branch->kind == TYPE_MAP  ? could_be_map(branch, json)
+                                       : true;
+}
+
 /* Encodes for a branch, or leaves the run as it was. A limit that is reached stays as the encoding's status. */
 static bool try_branch(encoding *e, const type *t, size_t index, const json_t *json, const place *at)
 {
@@ -170,8 +198,7 @@ static void choose(encoding *e, const type *t, const json_t *json, const place *
     for (size_t i = 0; i < t->n_branches && e->status == PBUS_OK; i++) {
         int rank = rank_of(t->branches[i], json);
         size_t kept = e->out.size;
-        if (rank == RANK_NEVER || rank > c->rank ||
-            (t->branches[i]->kind == TYPE_RECORD && !could_be_record(t->branches[i], json)) ||
+        if (rank == RANK_NEVER || rank > c->rank || !worth_a_trial(t->branches[i], json) ||
             !try_branch(e, t, i, json, at))
             continue;
         if (rank == c->rank) {

@@ -341,6 +341,23 @@ static void choosing_a_branch_has_a_bound(void **state)
     stage_expect_failure("nested", said, "LIMIT", "more steps than are allowed");
 }
 
+/* A record that could be a map up to its last field is taken for none: each level would be encoded twice. */
+static void a_record_is_not_tried_as_a_map_within_each_other(void **state)
+{
+    (void)state;
+    const char *schema =
+        R("Node", F("next", "[\"null\",\"Node\"," MAP("\"Node\"") "]") "," F("id", "\"int\""));
+    char json[4096], *at = json;
+    for (int i = 0; i < 40; i++)
+        at += sprintf(at, "{\"next\":");
+    at += sprintf(at, "null");
+    for (int i = 0; i < 40; i++)
+        at += sprintf(at, ",\"id\":1}");
+    const char *said = stage_encode(schema, json, PBUS_JSON_PLAIN);
+    assert_null(strstr(said, "LIMIT"));
+    assert_int_equal(strlen(said), 40 * 4); /* a branch and an id each */
+}
+
 static void the_locale_changes_nothing(void **state)
 {
     (void)state;
@@ -360,6 +377,7 @@ int main(void)
         cmocka_unit_test(each_number_is_taken_as_it_stands_in_the_text),
         cmocka_unit_test(decimals_of_too_many_digits_are_not_shown),
         cmocka_unit_test(choosing_a_branch_has_a_bound),
+        cmocka_unit_test(a_record_is_not_tried_as_a_map_within_each_other),
         cmocka_unit_test(the_locale_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
