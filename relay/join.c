@@ -264,13 +264,21 @@ static void on_queues(void *arg, PGresult *res)
     y->queues_after = redrive_load(&y->redrive, res);
 }
 
+/* To load took as long as it took, perhaps longer than an answer is good for: the lease begins with a question of its own. */
+static void ask_once_more(relay *y)
+{
+    lease_ask(&y->lease, clock_now_us());
+    session_execute(y->session, "check", 0, NULL, false, relay_on_check, y);
+    session_commit(y->session, on_leading, y);
+}
+
 static void on_queues_loaded(void *arg)
 {
     relay *y = arg;
     if (relay_gives_up(y))
         return;
     if (y->queues_after == INT64_MAX) {
-        on_leading(y);
+        ask_once_more(y);
         return;
     }
     redrive_ask_queues(&y->redrive, y->queues_after, on_queues, y);

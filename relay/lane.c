@@ -25,13 +25,14 @@ void lanes_load(lanes *l, PGresult *res)
 {
     for (int i = 0; i < PQntuples(res); i++) {
         topic *t = topic_find(&l->ship->topics, PQgetvalue(res, i, 0), (size_t)PQgetlength(res, i, 0));
-        if (!t)
-            continue;
+        if (!t) {
+            l->out_of_memory = true;
+            break;
+        }
         t->lanes = l;
         t->lane_open = t->lane_dirty = t->head_alone = true; /* nobody knows whether the topic is back */
-        t->n_stops = (size_t)strtoull(PQgetvalue(res, i, 2), NULL, 10);
-        log_event(LOG_LEVEL_INFO, "lane.open", "topic=%s parked=%s stopped_at=%zu", t->name,
-                  PQgetvalue(res, i, 1), t->n_stops);
+        t->n_stops = (size_t)strtoull(PQgetvalue(res, i, 1), NULL, 10);
+        log_event(LOG_LEVEL_INFO, "lane.open", "topic=%s stopped_at=%zu", t->name, t->n_stops);
     }
     PQclear(res);
 }

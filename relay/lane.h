@@ -18,6 +18,7 @@ typedef struct lanes {
     bool closing;   /* a lane is about to close: no new batch should be opened */
     bool unparking; /* set by lanes_finish */
     bool malformed; /* an answer was not of the expected form */
+    bool out_of_memory;
 } lanes;
 
 void lanes_start(lanes *l, const config *cfg, session *pg, ship *out, settler *sets, struct parking *p,

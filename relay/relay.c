@@ -291,7 +291,7 @@ static const char *fault_of(const relay *y)
         return y->ship.bindings.fault;
     if (y->redrive.fault)
         return y->redrive.fault;
-    if (y->parking.out_of_memory || y->settler.out_of_memory)
+    if (y->parking.out_of_memory || y->settler.out_of_memory || y->lanes.out_of_memory)
         return "out of memory";
     return y->lanes.malformed ? "a page of parked events is not of the expected form" : NULL;
 }

@@ -5,6 +5,7 @@ SET LOCAL client_min_messages = warning;
 SET LOCAL statement_timeout = 0;
 SET LOCAL lock_timeout = 0;
 SET LOCAL idle_in_transaction_session_timeout = 0;
+SELECT set_config('transaction_timeout', '0', true) WHERE current_setting('transaction_timeout', true) IS NOT NULL;
 SET LOCAL synchronous_commit = on;
 SET LOCAL check_function_bodies = on;
 SET LOCAL standard_conforming_strings = on;

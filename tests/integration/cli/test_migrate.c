@@ -170,6 +170,12 @@ static void settings_of_the_role_do_not_matter(void **state)
                  "$$SELECT 'DROP SCHEMA public'$$");
     stage_expect(0, POSTBUS("migrate"));
     assert_int_equal(pg_number(conn, "SELECT count(*) FROM pg_namespace WHERE nspname = 'public'"), 1);
+    if (PQserverVersion(conn) >= 170000) {
+        pg_run(conn, "SET default_transaction_read_only = off; SET transaction_timeout = 60000");
+        pg_run(conn, "%s", sql_query("migration_session"));
+        assert_int_equal(pg_number(conn, "SELECT current_setting('transaction_timeout')::int"), 0);
+        pg_run(conn, "ROLLBACK");
+    }
     PQfinish(conn);
 }
 

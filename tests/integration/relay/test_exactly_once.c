@@ -219,6 +219,28 @@ static void a_commit_of_postgresql_without_an_answer_is_resolved(void **state)
     exact_end(o, relay);
 }
 
+/* What it looks up before it leads takes longer than an answer about its lease is good for. */
+static void looking_up_what_waits_for_longer_than_a_lease_costs_no_lead(void **state)
+{
+    (void)state;
+    static const char *const lasting[] = {"--delivery=exactly_once", "--lease-ms=6000", NULL};
+    outbox *o = outbox_new();
+    PGconn *other = outbox_connect(o);
+    pg_run(other, "BEGIN; LOCK TABLE postbus.leadership");
+    proc_fixture *relay = relay_start(o, lasting);
+    expect_sql(o->conn,
+               "SELECT count(*) FROM pg_stat_activity WHERE usename = 'relay' AND wait_event_type = 'Lock' "
+               "AND query_start < clock_timestamp() - interval '3500 milliseconds'");
+    pg_run(other, "COMMIT");
+    PQfinish(other);
+    publish(o->conn, o->topic, NULL, 10);
+    expect_drained(o);
+    char *log = proc_fixture_log(relay);
+    assert_null(strstr(log, "session.lost"));
+    free(log);
+    exact_end(o, relay);
+}
+
 /* ---- zombies ---- */
 
 static void fence(const char *transactional_id)
@@ -297,6 +319,7 @@ int main(void)
         cmocka_unit_test(a_database_that_lacks_commits_is_refused_until_it_is_rebased),
         cmocka_unit_test(what_another_cluster_numbered_alike_is_not_taken_back),
         cmocka_unit_test(a_commit_of_postgresql_without_an_answer_is_resolved),
+        cmocka_unit_test(looking_up_what_waits_for_longer_than_a_lease_costs_no_lead),
         cmocka_unit_test(a_producer_that_another_one_replaced_commits_nothing),
         cmocka_unit_test(each_event_is_seen_once_over_lost_sessions_and_a_crash_of_postgresql),
         cmocka_unit_test(each_event_is_seen_once_over_a_crash_of_the_broker),

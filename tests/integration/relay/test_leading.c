@@ -303,6 +303,29 @@ static void a_leader_without_answers_sends_nothing_until_it_has_one(void **state
     finish(o, relay);
 }
 
+/* Set for the database: a statement of the relay may take as long as it takes. */
+static void a_relay_outlives_the_server_s_patience_with_transactions(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    PGconn *other = outbox_connect(o);
+    if (PQserverVersion(other) >= 170000) /* else there is no transaction_timeout */
+        pg_run(other, "ALTER DATABASE \"%s\" SET transaction_timeout = 500", o->database);
+    pg_run(other, "BEGIN; LOCK TABLE postbus.leadership");
+    proc_fixture *relay = relay_start(o, NULL);
+    expect_sql(o->conn,
+               "SELECT count(*) FROM pg_stat_activity WHERE usename = 'relay' AND wait_event_type = 'Lock' "
+               "AND query_start < clock_timestamp() - interval '1 second'");
+    pg_run(other, "COMMIT");
+    PQfinish(other);
+    publish(o->conn, o->topic, NULL, 10);
+    expect_drained(o);
+    char *log = proc_fixture_log(relay);
+    assert_null(strstr(log, "session.lost"));
+    free(log);
+    finish(o, relay);
+}
+
 static void a_waiting_relay_stops_at_once(void **state)
 {
     (void)state;
@@ -402,6 +425,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_silent_session_of_another_role_is_left_alone),
         cmocka_unit_test(a_leader_keeps_its_lease_while_there_is_nothing_to_do),
         cmocka_unit_test(a_leader_without_answers_sends_nothing_until_it_has_one),
+        cmocka_unit_test(a_relay_outlives_the_server_s_patience_with_transactions),
         cmocka_unit_test(a_waiting_relay_stops_at_once),
         cmocka_unit_test(a_leader_whose_session_is_terminated_leads_again_and_loses_nothing),
         cmocka_unit_test(a_restart_of_postgresql_is_survived),

@@ -26,6 +26,7 @@ static const statement statements[] = {
     {"queues_empty", "bigint[]", "%2$s"},
     {"wishes", "bigint", "0"},
     {"page_parked", "text, int, bigint, bigint", "'t', 100, 1000000, 0"},
+    {"lanes", "int", "0"},
     {"lane_missing", "text, bigint, bigint", "'t', 0, 0"},
     {"unpark", "bigint[]", "%1$s"},
     {"repark", "bigint[], text[], text[], bool[], bigint[], int[]",

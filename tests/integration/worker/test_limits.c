@@ -274,6 +274,26 @@ static void sessions_outlive_the_server_s_patience_with_idle_ones(void **state)
     assert_int_equal(stage_notices(s, PBUS_NOTICE_DATABASE), 0);
 }
 
+/* Set for the database: how long a transaction of the worker may take is said by its time limit alone. */
+static pbus_outcome insert_after_a_second(const pbus_delivery *event, PGconn *tx, void *arg)
+{
+    PQclear(PQexec(tx, "SELECT pg_sleep(1)"));
+    return stage_insert(event, tx, arg);
+}
+
+static void a_handler_outlives_the_server_s_patience_with_transactions(void **state)
+{
+    stage *s = *state;
+    pbus_subscription sub = stage_subscription(s, insert_after_a_second);
+    if (pg_fixture_version(stage_server) < 170000)
+        skip(); /* there is no transaction_timeout */
+    pg_run(s->conn, "ALTER DATABASE billing SET transaction_timeout = 500");
+    stage_produce_many(s->topic, 1, 1);
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 1, "SELECT count(*) FROM effect");
+    assert_int_equal(stage_notices(s, PBUS_NOTICE_DATABASE), 0);
+}
+
 typedef struct few_notices {
     stage *s;
     int n;
@@ -513,6 +533,7 @@ int main(void)
         STAGE_TEST(a_handler_may_take_longer_than_the_group_s_patience),
         STAGE_TEST(a_lock_of_another_application_is_waited_for),
         STAGE_TEST(sessions_outlive_the_server_s_patience_with_idle_ones),
+        STAGE_TEST(a_handler_outlives_the_server_s_patience_with_transactions),
         STAGE_TEST(nothing_is_read_on_while_positions_are_not_known),
         STAGE_TEST(a_database_older_than_the_subscription_is_not_worked),
         STAGE_TEST(a_stop_returns_where_nobody_answers_its_cancel),

@@ -9,4 +9,4 @@ SET default_transaction_deferrable = off;
 SET idle_in_transaction_session_timeout = 0;
 SET lock_timeout = 0;
 SET client_encoding = 'UTF8';
-SELECT set_config('idle_session_timeout', '0', false) WHERE current_setting('idle_session_timeout', true) IS NOT NULL;
+SELECT set_config(name, '0', false) FROM unnest('{idle_session_timeout,transaction_timeout}'::text[]) AS name WHERE current_setting(name, true) IS NOT NULL;
