@@ -2,6 +2,7 @@
 #include "command.h"
 #include "executor.h"
 #include "config_kafka.h"
+#include "orphans.h"
 #include "poster.h"
 #include "registry_client.h"
 #include "stop.h"
@@ -396,13 +397,12 @@ static int run(const call *c)
     if (!load(&w, message, sizeof message))
         return misuse(c, "%s", message);
     signal(SIGPIPE, SIG_IGN); /* a program need not read its event */
-    w.stop_fd = stop_open();
     int code = find_registry(&w);
     if (code != EXIT_OK) {
         working_done(&w);
         return code;
     }
-    if (w.stop_fd < 0 || !prepare(&w)) {
+    if (!orphans_settle() || (w.stop_fd = stop_open()) < 0 || !prepare(&w)) {
         code = fault(c, "it cannot be started: %s", strerror(errno));
     } else {
         log_setup(c->cfg.log_level, c->cfg.log_json);

@@ -41,7 +41,7 @@ static _Noreturn void child(const char *const *argv, const proc_fixture_options 
                             pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, options->death_signal ? options->death_signal : SIGKILL);
-    if (getppid() != parent)
+    if (getppid() != parent || (options->adopts && prctl(PR_SET_CHILD_SUBREAPER, 1) != 0))
         _exit(127);
     int null_fd = open("/dev/null", O_RDONLY);
     if (null_fd < 0 || dup2(null_fd, 0) < 0 || dup2(log_fd, 1) < 0 || dup2(log_fd, 2) < 0)

@@ -12,6 +12,7 @@ typedef struct proc_fixture_options {
     const char *const *environment; /* further "NAME=value", ends with NULL; NULL = none */
     const char *log_path;           /* where its output goes, appended; NULL = a file of its own */
     int death_signal;               /* what it gets when the test program dies; 0 = SIGKILL */
+    bool adopts;                    /* what its children leave behind becomes its own, as in a container */
 } proc_fixture_options;
 
 /* Starts argv (ends with NULL; argv[0] is looked for in PATH). options may be NULL. Release with proc_fixture_free. */

@@ -4,6 +4,7 @@
 #include "topic_reader.h"
 #include "text_file.h"
 
+#include <dirent.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
@@ -264,6 +265,50 @@ static void a_killed_worker_takes_its_command_with_it_and_loses_nothing(void **s
     stage_expect_soon(w->s, 1, "SELECT count(*) FROM postbus_inbox.inbox");
 }
 
+static void the_first_process_of_a_container_too(void **state)
+{
+    ((working *)*state)->adopts = true;
+    a_killed_worker_takes_its_command_with_it_and_loses_nothing(state);
+}
+
+/* Children of the process, dead ones included. */
+static int n_children(pid_t parent)
+{
+    char path[64];
+    int n = 0, theirs;
+    DIR *all = opendir("/proc");
+    assert_non_null(all);
+    for (struct dirent *each; (each = readdir(all));) {
+        snprintf(path, sizeof path, "/proc/%.20s/stat", each->d_name);
+        FILE *stat = *each->d_name >= '0' && *each->d_name <= '9' ? fopen(path, "r") : NULL;
+        if (!stat)
+            continue;
+        n += fscanf(stat, "%*d (%*[^)]) %*c %d", &theirs) == 1 && theirs == parent;
+        fclose(stat);
+    }
+    closedir(all);
+    return n;
+}
+
+static bool has_one_child(void *arg)
+{
+    const working *w = arg;
+    return n_children(proc_fixture_pid(w->proc)) == 1;
+}
+
+/* One is killed with its command's group, the other has left that. */
+static void as_the_first_process_of_a_container_it_collects_what_commands_leave_behind(void **state)
+{
+    working *w = *state;
+    w->adopts = true;
+    stage_produce_many(w->s->topic, 20, 5);
+    working_start(w, (const char *const[]){"--exec", "sleep 1000 & setsid sleep 0.1 & exit 0", NULL});
+    stage_expect_soon(w->s, 20, "SELECT count(*) FROM postbus_inbox.inbox");
+    if (!wait_until(has_one_child, w, STAGE_DEADLINE_MS))
+        fail_msg("%d children", n_children(proc_fixture_pid(w->proc)));
+    assert_int_equal(proc_fixture_end(w->proc, SIGTERM, STAGE_DEADLINE_MS), 0);
+}
+
 static void a_file_describes_several_subscriptions(void **state)
 {
     working *w = *state;
@@ -390,6 +435,8 @@ int main(void)
         WORKING_TEST(without_a_database_too_where_what_fails_is_skipped),
         WORKING_TEST(without_a_database_too_where_what_fails_has_a_topic),
         WORKING_TEST(a_killed_worker_takes_its_command_with_it_and_loses_nothing),
+        WORKING_TEST(the_first_process_of_a_container_too),
+        WORKING_TEST(as_the_first_process_of_a_container_it_collects_what_commands_leave_behind),
         WORKING_TEST(avro_comes_as_json_and_is_filtered_by_its_fields),
         WORKING_TEST(a_file_describes_several_subscriptions),
         WORKING_TEST(without_a_database_positions_are_kept_in_kafka),

@@ -58,7 +58,8 @@ static void start(working *w, const char *const *first, const char *const *words
     assert_true(n < sizeof argv / sizeof argv[0]);
     snprintf(variable, sizeof variable, "WORK=%s", w->dir);
     proc_fixture_free(w->proc);
-    w->proc = proc_fixture_start_postbus(argv, &(proc_fixture_options){.environment = environment});
+    w->proc = proc_fixture_start_postbus(
+        argv, &(proc_fixture_options){.environment = environment, .adopts = w->adopts});
     proc_fixture_expect_log(w->proc, "work.assigned", STAGE_DEADLINE_MS);
 }
 

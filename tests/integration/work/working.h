@@ -9,6 +9,7 @@
 typedef struct working {
     stage *s;
     char dir[64]; /* the commands know it as $WORK */
+    bool adopts;  /* it is started as the first process of a container is */
     proc_fixture *proc;
 } working;
 
