@@ -144,9 +144,11 @@ static int add_in_transaction(const call *c, PGconn *conn, const char *subject, 
     int code = judge(c, conn, subject, schema, mode_name, &v);
     int there = v.schemas ? find_text(&v, schema) : -1;
     if (there >= 0) {
-        printf("%s: is version %s already, id %s\n", subject, PQgetvalue(v.rows, there, V_VERSION),
-               PQgetvalue(v.rows, there, V_ID));
-        code = EXIT_OK;
+        /* An earlier postbus may have made the check. */
+        code = make_check(c, conn, schema, PQgetvalue(v.rows, there, V_ID), false) ? EXIT_OK : EXIT_FAULT;
+        if (code == EXIT_OK)
+            printf("%s: is version %s already, id %s\n", subject, PQgetvalue(v.rows, there, V_VERSION),
+                   PQgetvalue(v.rows, there, V_ID));
     } else if (code == EXIT_OK) {
         code = add_version(c, conn, subject, schema);
     }

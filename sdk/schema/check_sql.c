@@ -51,14 +51,17 @@ static void put_call(script *s, const type *t, const char *value, const char *de
     put(s, "%s_%zu(%s, %s)", s->prefix, t->id, value, depth);
 }
 
-/* A list of names as an array's literal. */
+/* A list of names as an array's literal, without those that are NULL. */
 static void put_names(script *s, size_t n, const char *(*name_of)(const type *, size_t), const type *t)
 {
+    const char *between = "";
     put_text(s, "'{");
     for (size_t i = 0; i < n; i++) {
-        put_text(s, i ? ",\"" : "\"");
-        put_text(s, name_of(t, i));
-        put_text(s, "\"");
+        const char *name = name_of(t, i);
+        if (!name)
+            continue;
+        put(s, "%s\"%s\"", between, name);
+        between = ",";
     }
     put_text(s, "}'::text[]");
 }
@@ -258,6 +261,66 @@ static size_t count_branches(const type *t, branch_test *test, const type **out_
     return n;
 }
 
+static const char *required_name(const type *t, size_t i)
+{
+    return t->fields[i].default_bytes ? NULL : t->fields[i].name;
+}
+
+/* Spares calls that end deep within, as encode_union.c's could_be_record: true where no field lacks and none is strange. */
+static void put_could_be_record(script *s, const type *t, const char *value)
+{
+    put(s, "%s ?& ", value);
+    put_names(s, t->n_fields, required_name, t);
+    put(s, " AND %s - ", value);
+    put_names(s, t->n_fields, field_name, t);
+    put_text(s, " = '{}'");
+}
+
+/* The kinds of JSON that a scalar may be, as a list of jsonb_typeof's words. */
+static const char *kinds_of_scalar(const type *t)
+{
+    if (takes_real(t))
+        return "'number', 'string'";
+    if (takes_number(t))
+        return takes_string(t) ? "'number', 'string'" : "'number'";
+    if (takes_string(t))
+        return takes_decimal(t) ? "'number', 'string'" : "'string'";
+    return t->kind == TYPE_NULL ? "'null'" : "'boolean'";
+}
+
+static void put_could_be(script *s, const type *t, const char *value)
+{
+    if (t->kind == TYPE_RECORD) {
+        put(s, "CASE WHEN jsonb_typeof(%s) <> 'object' THEN false ELSE ", value);
+        put_could_be_record(s, t, value);
+        put_text(s, " END");
+    } else if (t->kind == TYPE_UNION) {
+        put(s, "jsonb_typeof(%s) = 'object'", value); /* with a tag, any branch may be */
+        for (size_t i = 0; i < t->n_branches; i++) {
+            put_text(s, " OR ");
+            put_could_be(s, t->branches[i], value);
+        }
+    } else if (t->kind == TYPE_ARRAY || t->kind == TYPE_MAP) {
+        put(s, "jsonb_typeof(%s) = '%s'", value, t->kind == TYPE_ARRAY ? "array" : "object");
+    } else {
+        put(s, "jsonb_typeof(%s) IN (%s)", value, kinds_of_scalar(t));
+    }
+}
+
+/* Whether a branch that takes objects is worth a call. */
+static void put_guard(script *s, const type *branch)
+{
+    put_text(s, "IF ");
+    if (branch->kind == TYPE_RECORD) {
+        put_could_be_record(s, branch, "v");
+    } else {
+        put_text(s, "NOT EXISTS (SELECT FROM jsonb_each(v) m WHERE NOT (");
+        put_could_be(s, branch->items, "m.value");
+        put_text(s, "))");
+    }
+    put_text(s, " THEN\n");
+}
+
 /* Of these branches the encoder has an order, so that any that fits will do. */
 static void put_any(script *s, const type *t, branch_test *test)
 {
@@ -276,10 +339,14 @@ static void put_one(script *s, const type *t, branch_test *test)
     for (size_t i = 0; i < t->n_branches; i++) {
         if (!test(t->branches[i]))
             continue;
+        bool guarded = takes_object(t->branches[i]);
+        if (guarded)
+            put_guard(s, t->branches[i]);
         put_text(s, "IF ");
         put_check(s, t->branches[i], "v", "depth + 1");
         put(s, " IS NULL THEN\nIF one IS NULL THEN one := '%s';", t->branches[i]->name);
         put(s, " ELSE other := '%s'; END IF;\nEND IF;\n", t->branches[i]->name);
+        put_text(s, guarded ? "END IF;\n" : "");
     }
     put_text(s,
              "IF other IS NOT NULL THEN RETURN format(': %s fits the branches %s and %s; write {\"%s\": ...} "

@@ -136,6 +136,26 @@ static void a_text_has_one_id_under_every_subject(void **state)
     json_decref(last);
 }
 
+/* After an upgrade: functions that an earlier postbus made are replaced. */
+static void a_schema_that_is_added_again_gets_its_check_anew(void **state)
+{
+    (void)state;
+    stage_database("anew");
+    stage_expect(0, POSTBUS("migrate"));
+    const char *one = file("one.avsc", R(A));
+    stage_expect(0, POSTBUS("schema", "add", "a-value", one));
+    PGconn *conn = stage_connect();
+    pg_run(conn,
+           "CREATE OR REPLACE FUNCTION postbus.avro_1(v jsonb) RETURNS text LANGUAGE plpgsql IMMUTABLE AS "
+           "'BEGIN RETURN 0; END'");
+    stage_expect(0, POSTBUS("schema", "add", "a-value", one, "--dry-run"));
+    pg_expect(conn, "0", "SELECT postbus.avro_1('{\"a\":1}')");
+    stage_expect(0, POSTBUS("schema", "add", "a-value", one));
+    stage_says("is version 1 already, id 1");
+    pg_expect(conn, NULL, "SELECT postbus.avro_1('{\"a\":1}')");
+    PQfinish(conn);
+}
+
 static void wrong_calls_are_told_what_is_right(void **state)
 {
     (void)state;
@@ -220,6 +240,7 @@ int main(void)
         cmocka_unit_test(versions_are_kept_and_the_incompatible_refused),
         cmocka_unit_test(a_text_has_one_id_under_every_subject),
         cmocka_unit_test(a_bound_topic_is_checked_by_the_newest_schema_and_listed),
+        cmocka_unit_test(a_schema_that_is_added_again_gets_its_check_anew),
         cmocka_unit_test(wrong_calls_are_told_what_is_right),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);

@@ -542,6 +542,35 @@ static void values_nested_deeper_than_the_encoder_takes_are_refused_and_no_deepe
     PQfinish(publisher);
 }
 
+/* "{first:{first: ... null, second}, second}", depth times; the innermost is in brackets. */
+static void publish_nested(PGconn *publisher, const char *topic, int depth, const char *first,
+                           const char *second)
+{
+    pg_run(publisher, "SELECT postbus.publish('%s', repeat('{\"%s\":', %d) || 'null' || repeat(',%s}', %d))",
+           topic, first, depth, second, depth);
+}
+
+/* Branches that are told apart by a field's name, in one another: to ask each would take twice as long with every level. */
+static void a_check_of_nested_unions_takes_no_longer_than_the_value_is_deep(void **state)
+{
+    (void)state;
+    PGconn *owner = stage_connect("owner", "main"), *publisher = stage_connect("publisher", "main");
+    avro_add(owner, "two-value",
+             R("A", F("next", "[\"null\",\"A\"," R("B", F("next", "[\"null\",\"A\",\"B\"]") "," F(
+                                                            "b", "\"int\"")) "]") "," F("a", "\"int\"")));
+    avro_add(owner, "map-value",
+             R("N", F("next", "[\"null\",\"N\"," MAP("\"N\"") "]") "," F("number", "\"int\"")));
+    avro_add(owner, "any-value",
+             R("N", F("next", "[\"null\",\"N\"," MAP("[\"null\",\"N\"]") "]") "," F("number", "\"int\"")));
+    pg_run(owner, "SELECT postbus.bind(t, t || '-value') FROM unnest('{two,map,any}'::text[]) t");
+    pg_run(publisher, "SET statement_timeout = '30s'");
+    publish_nested(publisher, "two", 40, "next", "\"a\":1");
+    publish_nested(publisher, "map", 40, "next", "\"number\":1");
+    publish_nested(publisher, "any", 40, "next", "\"number\":1");
+    PQfinish(owner);
+    PQfinish(publisher);
+}
+
 static void publishers_can_neither_make_nor_change_a_check(void **state)
 {
     (void)state;
@@ -641,6 +670,7 @@ int main(void)
         cmocka_unit_test(avro_that_is_framed_already_is_let_through_if_its_schema_is_the_subjects),
         cmocka_unit_test(
             values_nested_deeper_than_the_encoder_takes_are_refused_and_no_deeper_stack_is_needed),
+        cmocka_unit_test(a_check_of_nested_unions_takes_no_longer_than_the_value_is_deep),
         cmocka_unit_test(publishers_can_neither_make_nor_change_a_check),
         cmocka_unit_test(a_wrong_binding_is_refused),
         cmocka_unit_test(copies_of_earlier_events_are_not_judged),
