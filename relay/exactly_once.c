@@ -196,7 +196,7 @@ int64_t exactly_once_resolve_step(relay *y, int64_t now_us)
     if (!relay_keep_lease(y, now_us))
         return now_us;
     if (!ship_start(&y->ship, now_us))
-        return y->ship.restart_at_us;
+        return relay_gives_way(y) ? now_us : y->ship.restart_at_us;
     if (t->state == TRANSACTION_READY)
         send_resolve(y);
     else if (t->coordinator)

@@ -17,9 +17,10 @@ const metric metrics_table[] = {
      "1 while this database cannot be served as it is (the log line relay.refused says why), and is looked "
      "at again after refused_retry_ms. Else 0."},
     {"postbus_brokers_up", METRIC_GAUGE, NULL, AT(brokers_up),
-     "0 while the relay that leads can reach no broker, or none lets it in; else 1. From ten seconds on it "
-     "is not "
-     "ready then. Left out unless this relay leads: one that stands by connects to none."},
+     "0 while the relay that leads can reach no broker, or none lets it in, and while librdkafka makes no "
+     "producer; else 1. From ten seconds on it is not ready then. Left out of a relay that does not lead, "
+     "but for want "
+     "of a producer: one that stands by connects to no broker."},
     {"postbus_epoch", METRIC_GAUGE, NULL, AT(epoch),
      "The number of the leadership, counted by the database over all its relays. Left out unless this relay "
      "leads. Each change is a change of leader."},

@@ -72,12 +72,24 @@ void monitor_page_acked(monitor *m, const page *p)
 
 /* ---- once a turn ---- */
 
+static bool brokers_down(const ship *s)
+{
+    return s->down_logged || s->n_refused > 0;
+}
+
+/* Without a producer nobody is reached, whoever leads; else one that stands by has not tried. */
+static double brokers_up(const monitor *m)
+{
+    const ship *s = m->rooms.ship;
+    return m->health.facts.role == HEALTH_LEADING || s->n_refused > 0 ? !brokers_down(s) : NAN;
+}
+
 static void look(monitor *m, health_role role, bool asking, int64_t now_us)
 {
     const monitor_rooms *r = &m->rooms;
     health_facts f = {.role = role, .stopping = m->stopping};
     if (role == HEALTH_LEADING) {
-        f.brokers_down = r->ship->down_logged;
+        f.brokers_down = brokers_down(r->ship);
         f.works[HEALTH_READING].busy = r->reader->opening || r->reader->n_asked > 0;
         f.works[HEALTH_READING].beat = r->reader->n_reads + r->reader->n_rows;
         f.works[HEALTH_SHIPPING].busy = batch_queue_has_open_rows(r->queue);
@@ -122,7 +134,7 @@ static void show(monitor *m)
     metrics now = {.database = m->cfg->name,
                    .leader = m->health.facts.role == HEALTH_LEADING,
                    .refused = m->health.refused,
-                   .brokers_up = m->health.facts.role == HEALTH_LEADING ? !m->rooms.ship->down_logged : NAN,
+                   .brokers_up = brokers_up(m),
                    .epoch = m->epoch > 0 ? (double)m->epoch : NAN,
                    .n_elections = m->n_elections,
                    .n_sessions_lost = m->n_sessions_lost,

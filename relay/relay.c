@@ -134,6 +134,16 @@ static void session_was_lost(relay *y)
     give_up_refused(y);
 }
 
+bool relay_gives_way(relay *y)
+{
+    char why[sizeof y->ship.reason + 32];
+    if (!ship_gives_up(&y->ship))
+        return false;
+    snprintf(why, sizeof why, "no producer can be made: %s", y->ship.reason);
+    relay_lose_session(y, why);
+    return true;
+}
+
 /* ---- leading ---- */
 
 static void mend_producer(relay *y, int64_t now_us)
@@ -329,6 +339,8 @@ static int64_t step_leading(relay *y, int64_t now_us)
         /* After the hand-over, which may have met a topic for the first time: nothing else may wake us for it. */
         until_us = earlier(until_us, ship_ask(&y->ship, now_us));
         until_us = earlier(until_us, alone_step(&y->parking.alone, now_us));
+    } else if (relay_gives_way(y)) {
+        return now_us;
     } else {
         until_us = earlier(until_us, y->ship.restart_at_us);
     }
@@ -351,6 +363,8 @@ static int64_t step_away(relay *y, int64_t now_us)
     }
     if (now_us < y->retry_at_us)
         return y->retry_at_us;
+    if (!ship_may_lead(&y->ship, now_us))
+        return y->ship.restart_at_us;
     y->session = session_new(y->cfg->database);
     y->state = RELAY_CONNECTING;
     return y->session ? CLOCK_NEVER : now_us;

@@ -94,6 +94,8 @@ void relay_lead(relay *y);
 /* False: nothing may be handed over now, or the lead is lost. */
 bool relay_keep_lease(relay *y, int64_t now_us);
 void relay_lose_session(relay *y, const char *why);
+/* True: no producer can be made, and the lead was given up, so that a relay that can make one has its turn. */
+bool relay_gives_way(relay *y);
 /* Judges the answer to check.sql: refuses to go on, or gives up the lead, where it must. */
 void relay_on_check(void *arg, PGresult *res);
 

@@ -26,6 +26,7 @@
 #define BACKOFF_MOST_US 5000000
 #define LOOK_EVERY_US 250000
 #define LOOK_MS 10
+#define REFUSALS_MOST 3 /* in a row, of a producer: ten seconds */
 
 /* One request in flight with the gapless guarantee: with more, librdkafka 2.0.2 can report a record as delivered that was never written
  * (first request of a new producer id refused, second accepted), and lets later records overtake one that is refused for good. */
@@ -146,6 +147,43 @@ bool ship_init(ship *s, const config *cfg, void (*on_acked)(void *, row *),
     return true;
 }
 
+/* A file that is not there, a limit of threads: librdkafka looks at them when it makes a producer, not when it is configured. */
+static rd_kafka_t *make_producer(ship *s, int64_t now_us)
+{
+    rd_kafka_conf_t *conf = make_conf(s, false);
+    rd_kafka_t *rk = conf ? rd_kafka_new(RD_KAFKA_PRODUCER, conf, s->reason, sizeof s->reason) : NULL;
+    if (rk) {
+        s->n_refused = 0;
+        return rk;
+    }
+    if (conf)
+        rd_kafka_conf_destroy(conf);
+    log_event(LOG_LEVEL_ERROR, "producer.refused", "reason=%s", s->reason);
+    s->n_refused++;
+    s->restart_at_us = now_us + BACKOFF_MOST_US;
+    return NULL;
+}
+
+bool ship_gives_up(const ship *s)
+{
+    return s->n_refused >= REFUSALS_MOST;
+}
+
+bool ship_may_lead(ship *s, int64_t now_us)
+{
+    if (!ship_gives_up(s))
+        return true;
+    if (now_us < s->restart_at_us)
+        return false;
+    bool transactional = s->transactional;
+    s->transactional = false; /* its id would end the leader's transaction */
+    rd_kafka_t *rk = make_producer(s, now_us);
+    s->transactional = transactional;
+    if (rk)
+        rd_kafka_destroy(rk);
+    return rk != NULL;
+}
+
 bool ship_start(ship *s, int64_t now_us)
 {
     s->now_us = now_us;
@@ -154,16 +192,9 @@ bool ship_start(ship *s, int64_t now_us)
         return true;
     if (now_us < s->restart_at_us)
         return false;
-    rd_kafka_conf_t *conf = make_conf(s, false);
-    if (!conf)
+    s->producer = make_producer(s, now_us);
+    if (!s->producer)
         return false;
-    s->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, s->reason, sizeof s->reason);
-    if (!s->producer) {
-        rd_kafka_conf_destroy(conf);
-        log_event(LOG_LEVEL_ERROR, "producer.refused", "reason=%s", s->reason);
-        s->restart_at_us = now_us + BACKOFF_MOST_US;
-        return false;
-    }
     static const uint64_t one = 1;
     s->queue = rd_kafka_queue_get_main(s->producer);
     rd_kafka_queue_io_event_enable(s->queue, s->event_fd, &one, sizeof one);

@@ -35,6 +35,7 @@ typedef struct ship {
     bool down_logged;      /* all brokers are down, as far as is known, and the log says so */
     char reason[256];      /* why it is broken */
     int64_t restart_at_us; /* no new producer before this */
+    int n_refused;         /* times in a row that librdkafka made none */
     int64_t backoff_us;
     int64_t
         wall_ms; /* the time of day when ship_start was called last: often enough for the age of a record */
@@ -65,6 +66,10 @@ void ship_done(ship *s);
 
 /* To be called before rows are handed over: makes a producer where there is none and it is time; false: not now, or (fatal set) never. */
 bool ship_start(ship *s, int64_t now_us);
+/* Whether it was refused so often that another relay should have a try. */
+bool ship_gives_up(const ship *s);
+/* Whether to ask for the lead: not once it has given up, before a producer can be made, which it tries when it is time. */
+bool ship_may_lead(ship *s, int64_t now_us);
 /* from_lane: the row was parked before, and may leave although its lane is open. */
 ship_answer ship_row(ship *s, topic *t, row *r, const page_event *e, bool from_lane);
 /* As ship_row, by the other producer, in a request of its own. SHIP_SUSPECT: row.refusal_at tells why. */

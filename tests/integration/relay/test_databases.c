@@ -184,6 +184,9 @@ static void the_broken_ones_do_not_touch_the_one_that_is_well(void **state)
     scrape_expect_answer(port, "/readyz/well", 200, "well: leading\n");
     scrape_expect_answer(port, "/readyz/down", 503, "down: no session with PostgreSQL: ");
     scrape_expect_answer(port, "/readyz/bare", 503, "bare: refused: ");
+    scrape_expect_answer(port, "/readyz/poisoned", 503,
+                         "poisoned: no session with PostgreSQL: no producer can be made: ");
+    scrape_expect_answer(port, "/metrics", 200, "\npostbus_brokers_up{database=\"poisoned\"} 0\n");
     scrape_expect_answer(port, "/healthz", 200, "stuck: alive\n");
     scrape_expect_answer(port, "/metrics", 200, "\npostbus_refused{database=\"bare\"} 1\n");
     scrape_expect_answer(port, "/metrics", 200, "\npostbus_refused{database=\"well\"} 0\n");

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -106,6 +107,35 @@ static void without_its_database_it_is_alive_and_not_ready_and_counters_do_not_f
     free(text);
     relay_stop(relay);
     outbox_free(o);
+}
+
+/* librdkafka looks for the certificates when it makes a producer: the relay leads by then, and another that could publish waits. */
+static void a_leader_that_can_make_no_producer_lets_another_lead_until_it_can(void **state)
+{
+    (void)state;
+    char place[] = "/tmp/postbus-certificates-XXXXXX", location[80];
+    assert_non_null(mkdtemp(place));
+    rmdir(place);
+    snprintf(location, sizeof location, "ssl.ca.location=%s", place);
+    const char *const flags[] = {"--http-listen", "0",      "--kafka", "security.protocol=ssl",
+                                 "--kafka",       location, NULL};
+    outbox *o = outbox_new();
+    proc_fixture *first = relay_start_leading(o, flags);
+    proc_fixture *second = relay_start(o, NULL);
+    int port = scrape_port(first);
+    scrape_expect_answer(port, "/readyz", 503, "no producer can be made: ");
+    char *text = scrape(port);
+    assert_true(scrape_sample(text, "postbus_brokers_up") == 0);
+    assert_true(scrape_sample(text, "postbus_elections_total") == 1);
+    free(text);
+    proc_fixture_expect_log(second, "leader.elected", SOON_MS);
+    publish(o->conn, o->topic, NULL, 20);
+    expect_drained(o);
+    assert_int_equal(mkdir(place, 0700), 0);
+    scrape_expect_answer(port, "/readyz", 200, "standing by");
+    relay_stop(first);
+    rmdir(place);
+    finish(o, second);
 }
 
 /* Nothing is published meanwhile: it asks the brokers by itself. */
@@ -464,6 +494,7 @@ int main(void)
         cmocka_unit_test(a_standby_is_ready_and_does_not_claim_to_lead),
         cmocka_unit_test(a_standby_tells_the_backlog_while_nobody_publishes),
         cmocka_unit_test(without_its_database_it_is_alive_and_not_ready_and_counters_do_not_fall),
+        cmocka_unit_test(a_leader_that_can_make_no_producer_lets_another_lead_until_it_can),
         cmocka_unit_test(an_idle_leader_says_that_its_brokers_are_away_and_back),
         cmocka_unit_test(an_idle_leader_on_a_slow_link_says_that_its_brokers_are_back),
         cmocka_unit_test(without_brokers_it_is_not_ready_and_tells_the_backlog),
