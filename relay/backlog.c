@@ -106,7 +106,7 @@ static int64_t step_connected(backlog *b, int64_t now_us)
     return b->asking ? CLOCK_NEVER : b->ask_at_us;
 }
 
-int64_t backlog_step(backlog *b, int64_t now_us)
+int64_t backlog_step(backlog *b, const session *beside, int64_t now_us)
 {
     if (now_us >= b->wanted_until_us) {
         backlog_done(b);
@@ -116,7 +116,7 @@ int64_t backlog_step(backlog *b, int64_t now_us)
         return step_connected(b, now_us);
     if (now_us < b->ask_at_us)
         return b->ask_at_us;
-    b->session = session_new(b->conninfo);
+    b->session = session_new_beside(beside, b->conninfo);
     b->asked_at_us = now_us;
     return b->session ? CLOCK_NEVER : now_us + AFTER_FAULT_US;
 }

@@ -41,8 +41,9 @@ void backlog_init(backlog *b, const char *conninfo);
 void backlog_done(backlog *b);
 /* Somebody looks: ask now and then for the next minutes. */
 void backlog_want(backlog *b, int64_t now_us);
-/* Connects, asks, gives up, as is due. CLOCK_NEVER or when to come again. */
-int64_t backlog_step(backlog *b, int64_t now_us);
+/* Connects, asks, gives up, as is due. CLOCK_NEVER or when to come again. beside: the relay's own session; it connects to where that is
+ * connected, since a name server that is slow would hold up the lead. */
+int64_t backlog_step(backlog *b, const session *beside, int64_t now_us);
 /* Whether numbers of then (known_at_us) are there, and not too old to be told. */
 bool backlog_is_fresh(int64_t known_at_us, int64_t now_us);
 

@@ -162,15 +162,14 @@ bool monitor_is_stuck(const monitor *m, int64_t now_us, char *reason, size_t rea
     return !health_is_alive(&m->health, now_us, reason, reason_size);
 }
 
-int64_t monitor_poll(monitor *m, struct pollfd *fd, int64_t now_us)
+int64_t monitor_poll(monitor *m, const session *own, struct pollfd *fd, int64_t now_us)
 {
     int64_t until_us = CLOCK_NEVER;
     *fd = (struct pollfd){.fd = -1};
-    if (m->health.facts.role ==
-        HEALTH_AWAY) /* the relay's own session comes first: it is what finds a pooler out */
+    if (!own || m->health.facts.role == HEALTH_AWAY) /* the relay's own comes first: it finds a pooler out */
         backlog_done(&m->backlog);
     else
-        until_us = backlog_step(&m->backlog, now_us);
+        until_us = backlog_step(&m->backlog, own, now_us);
     if (m->backlog.session)
         *fd = (struct pollfd){.fd = session_fd(m->backlog.session),
                               .events = session_events(m->backlog.session)};

@@ -63,8 +63,8 @@ void monitor_page_acked(monitor *m, const page *p);
 void monitor_turn(monitor *m, health_role role, bool asking, int64_t now_us);
 /* Whether work has stood still for so long that beginning anew is the better try; reason tells what. */
 bool monitor_is_stuck(const monitor *m, int64_t now_us, char *reason, size_t reason_size);
-/* Fills a descriptor for the loop's poll. CLOCK_NEVER or when to go on all the same. */
-int64_t monitor_poll(monitor *m, struct pollfd *fd, int64_t now_us);
+/* Fills a descriptor for the loop's poll. CLOCK_NEVER or when to go on all the same. own: the relay's session, or NULL. */
+int64_t monitor_poll(monitor *m, const session *own, struct pollfd *fd, int64_t now_us);
 /* After the poll. */
 void monitor_serve(monitor *m, const struct pollfd *fd);
 

@@ -462,7 +462,7 @@ static void wait_for_events(relay *y, int64_t until_us)
         {.fd = -1},
     };
     int64_t now_us = clock_now_us();
-    until_us = earlier(until_us, monitor_poll(&y->monitor, &fds[4], now_us));
+    until_us = earlier(until_us, monitor_poll(&y->monitor, y->session, &fds[4], now_us));
     if (y->stopping)
         until_us = earlier(until_us, y->stop_by_us);
     int64_t wait_us = until_us == CLOCK_NEVER ? 1000000 : until_us - now_us;
