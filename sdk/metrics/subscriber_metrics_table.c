@@ -8,7 +8,8 @@
 const subscriber_metric subscriber_metrics_table[] = {
     {"postbus_subscriber_ready", SUBSCRIBER_GAUGE, BY_SUBSCRIPTION, NULL, AT(ready),
      "1 while this process reads its partitions of the subscription, or has been given none: it has its "
-     "positions, and a broker answers. Else 0. Left out once the subscription has been "
+     "positions, a broker answers, and no thread lacks a session with PostgreSQL. Else 0. Left out once the "
+     "subscription has been "
      "ended, or the process was told to stop."},
     {"postbus_subscriber_partitions", SUBSCRIBER_GAUGE, BY_TOPIC, NULL, OF_TOPIC(partitions),
      "Partitions that this process reads now. The sum over the processes is the topic's number of "

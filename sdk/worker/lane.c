@@ -235,6 +235,13 @@ static bool lane_try_open(lane *l)
     return false;
 }
 
+static void note_search(lane *l, int64_t since_ms)
+{
+    pthread_mutex_lock(&l->feed->lock);
+    l->seeks_session_since_ms = since_ms;
+    pthread_mutex_unlock(&l->feed->lock);
+}
+
 static void lane_interrupt(lane *l)
 {
     PGconn *conn = l->session.conn;
@@ -377,14 +384,23 @@ static void lane_due(lane *l)
     pthread_mutex_unlock(&f->lock);
 }
 
+/* For as long as it takes. Without one the lane holds what it was given, and who asks is told that nobody handles it. */
+static void lane_seek_session(lane *l)
+{
+    note_search(l, feed_now_ms());
+    while (!feed_is_stopping(l->feed) && !lane_try_open(l))
+        lane_pause(l);
+    note_search(l, 0);
+}
+
 /* With a database nothing waits in memory, so nothing is stale. */
 static void in_session(lane *l, lane_work work, size_t n)
 {
     feed *f = l->feed;
     if (work == LANE_STALE)
         return;
-    while (!l->session.conn && !feed_is_stopping(f) && !lane_try_open(l))
-        lane_pause(l);
+    if (!l->session.conn)
+        lane_seek_session(l);
     if (work == LANE_READ && l->session.conn)
         lane_read(l, n);
     else if (work == LANE_READ)

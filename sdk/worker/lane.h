@@ -29,8 +29,9 @@ struct lane {
     ledger_claim ahead;          /* the queue's first, claimed with the last commit */
     uint32_t random;             /* a state of its own: for jitter and pauses */
     tally tally;
-    pthread_cond_t has_work; /* these three under the feed's lock */
+    pthread_cond_t has_work; /* these are under the feed's lock */
     event *first, *last;
+    int64_t seeks_session_since_ms; /* by feed_now_ms: it has work and no session; 0: not so */
 };
 
 /* sub->n_threads of them, not started; NULL: no memory. */

@@ -9,6 +9,8 @@
 
 /* A reader comes round several times a second; the longest call it makes is the inbox's rotation, which may take 240 s. */
 enum { STUCK_MS = 300000 };
+/* Lanes try twice a second: a server that is back has given all of them their sessions by then. */
+enum { SEARCH_MS = 3000 };
 
 /* ---- counts ---- */
 
@@ -117,6 +119,18 @@ bool measure_is_over(feed *f)
     return feed_is_stopping(f);
 }
 
+/* What such a lane was given is handled by no other. With the lock held. */
+static bool lacks_sessions(const feed *f)
+{
+    int64_t now_ms = feed_now_ms();
+    for (int i = 0; i < f->sub->n_threads; i++) {
+        int64_t since_ms = f->lanes[i].seeks_session_since_ms;
+        if (since_ms != 0 && now_ms - since_ms > SEARCH_MS)
+            return true;
+    }
+    return false;
+}
+
 static const char *unreadiness(const feed *f)
 {
     if (f->stopping)
@@ -128,6 +142,8 @@ static const char *unreadiness(const feed *f)
                                 : "its positions are to be read again";
     if (!f->placed)
         return "it has no partitions yet: the group has not given it any, or positions are not there";
+    if (lacks_sessions(f))
+        return "a thread that handles events gets no session with PostgreSQL";
     return NULL;
 }
 

@@ -396,8 +396,9 @@ PBUS_API bool pbus_worker_count(const pbus_worker *worker, const char *key, pbus
 PBUS_API PBUS_MUST_USE pbus_status pbus_worker_write_metrics(pbus_worker *worker, FILE *to, pbus_error *err);
 
 /* Whether each subscription that holds reads its partitions, or has been given none: it has its positions,
- * and a broker answers. It is about to be so for some seconds after a start, and not while the database is
- * away. false, too, once the worker is told to stop, or all its subscriptions have ended.
+ * a broker answers, and no thread of it has waited for a session with the database for some seconds. It is about to
+ * be so for some seconds after a start, and not while the database is away. false, too, once the worker is told to
+ * stop, or all its subscriptions have ended.
  *
  *   out_reason  what each subscription says, a line each; cut off after reason_size - 1 bytes. NULL where reason_size is 0
  * Threads: any, but not while the worker is released. Blocks: never. Since: 0.2. */

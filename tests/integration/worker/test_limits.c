@@ -330,6 +330,41 @@ static void nothing_is_read_on_while_positions_are_not_known(void **state)
     stage_expect_soon(s, 2020, "SELECT count(*) FROM effect");
 }
 
+static bool lanes_have_no_session(void *arg)
+{
+    char reason[200];
+    bool ready = pbus_worker_is_ready(((stage *)arg)->worker, reason, sizeof reason);
+    return !ready && strstr(reason, "gets no session with PostgreSQL") != NULL;
+}
+
+static bool is_ready(void *arg)
+{
+    char reason[200];
+    return pbus_worker_is_ready(((stage *)arg)->worker, reason, sizeof reason);
+}
+
+/* The other way round: the reader has its session, and nobody can handle what it reads. */
+static void a_worker_that_can_handle_nothing_is_not_ready(void **state)
+{
+    stage *s = *state;
+    char reason[200];
+    pbus_subscription sub = stage_subscription(s, stage_insert);
+    stage_start(s, &sub, 1);
+    stage_expect_notice(s, PBUS_NOTICE_ASSIGNED);
+    pg_run(s->conn, "ALTER ROLE billing_app CONNECTION LIMIT 1");
+    pg_run(s->conn,
+           "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'postbus %% "
+           "lane %%'");
+    stage_produce(s->topic, "k", "v", NULL, NULL);
+    bool told = wait_until(lanes_have_no_session, s, STAGE_DEADLINE_MS);
+    pbus_worker_is_ready(s->worker, reason, sizeof reason);
+    pg_run(s->conn, "ALTER ROLE billing_app CONNECTION LIMIT -1");
+    if (!told)
+        fail_msg("%s", reason);
+    stage_expect_soon(s, 1, "SELECT count(*) FROM effect");
+    assert_true(wait_until(is_ready, s, STAGE_DEADLINE_MS));
+}
+
 static bool was_told_to_start_again(void *arg)
 {
     stage *s = arg;
@@ -535,6 +570,7 @@ int main(void)
         STAGE_TEST(sessions_outlive_the_server_s_patience_with_idle_ones),
         STAGE_TEST(a_handler_outlives_the_server_s_patience_with_transactions),
         STAGE_TEST(nothing_is_read_on_while_positions_are_not_known),
+        STAGE_TEST(a_worker_that_can_handle_nothing_is_not_ready),
         STAGE_TEST(a_database_older_than_the_subscription_is_not_worked),
         STAGE_TEST(a_stop_returns_where_nobody_answers_its_cancel),
         STAGE_TEST(a_worker_is_freed_where_nobody_answers_what_its_figures_are),

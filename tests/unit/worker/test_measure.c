@@ -2,7 +2,9 @@
 #include "cmocka_all.h"
 
 #include <math.h>
+#include <string.h>
 
+#include "lane.h"
 #include "measure.h"
 
 static char orders[] = "orders", bills[] = "bills", key[] = "main", application[] = "shop";
@@ -65,11 +67,34 @@ static void a_partition_whose_end_is_not_known_tells_nothing_of_its_topic(void *
     feed_done(&m.f);
 }
 
+/* A server that was restarted, and one that has no session left for a lane. */
+static void a_lane_without_a_session_is_put_up_with_for_a_moment(void **state)
+{
+    (void)state;
+    measured m;
+    char reason[200];
+    begin(&m);
+    m.f.placed = true;
+    assert_true(measure_is_ready(&m.f, reason, sizeof reason));
+    m.f.lanes[0].seeks_session_since_ms =
+        feed_now_ms() + 60000; /* begun just now, however slow the machine */
+    assert_true(measure_is_ready(&m.f, reason, sizeof reason));
+    m.f.lanes[0].seeks_session_since_ms = feed_now_ms() - 60000;
+    assert_false(measure_is_ready(&m.f, reason, sizeof reason));
+    assert_non_null(strstr(reason, "gets no session"));
+    measure(&m);
+    assert_true(m.all.ready == 0);
+    m.f.lanes[0].seeks_session_since_ms = 0;
+    assert_true(measure_is_ready(&m.f, reason, sizeof reason));
+    feed_done(&m.f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_partitions_the_lag_is_zero_once_that_is_known),
         cmocka_unit_test(a_partition_whose_end_is_not_known_tells_nothing_of_its_topic),
+        cmocka_unit_test(a_lane_without_a_session_is_put_up_with_for_a_moment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
