@@ -397,6 +397,8 @@ static int run(const call *c)
     if (!load(&w, message, sizeof message))
         return misuse(c, "%s", message);
     signal(SIGPIPE, SIG_IGN); /* a program need not read its event */
+    signal(SIGCHLD,
+           SIG_DFL); /* who ignores it is not told how a program ended, and has it from who started it */
     int code = find_registry(&w);
     if (code != EXIT_OK) {
         working_done(&w);

@@ -309,6 +309,21 @@ static void as_the_first_process_of_a_container_it_collects_what_commands_leave_
     assert_int_equal(proc_fixture_end(w->proc, SIGTERM, STAGE_DEADLINE_MS), 0);
 }
 
+/* As who starts it may have left it: nobody is told how a child ended. */
+static void a_command_s_end_is_seen_where_the_ends_of_children_were_ignored(void **state)
+{
+    working *w = *state;
+    stage_produce(w->s->topic, "a", "v", NULL, NULL);
+    signal(SIGCHLD, SIG_IGN);
+    working_start(
+        w, (const char *const[]){"--exec",
+                                 "echo $POSTBUS_ATTEMPT >> $WORK/attempts; [ $POSTBUS_ATTEMPT = 2 ]", NULL});
+    signal(SIGCHLD, SIG_DFL);
+    stage_expect_soon(w->s, 1, "SELECT count(*) FROM postbus_inbox.inbox");
+    stage_expect_soon(w->s, 0, ALL_DONE);
+    working_expect(w, "attempts", "1\n2\n");
+}
+
 static void a_file_describes_several_subscriptions(void **state)
 {
     working *w = *state;
@@ -437,6 +452,7 @@ int main(void)
         WORKING_TEST(a_killed_worker_takes_its_command_with_it_and_loses_nothing),
         WORKING_TEST(the_first_process_of_a_container_too),
         WORKING_TEST(as_the_first_process_of_a_container_it_collects_what_commands_leave_behind),
+        WORKING_TEST(a_command_s_end_is_seen_where_the_ends_of_children_were_ignored),
         WORKING_TEST(avro_comes_as_json_and_is_filtered_by_its_fields),
         WORKING_TEST(a_file_describes_several_subscriptions),
         WORKING_TEST(without_a_database_positions_are_kept_in_kafka),
