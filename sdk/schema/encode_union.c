@@ -154,14 +154,14 @@ static bool worth_a_trial(const type *branch, const json_t *json)
                                        : true;
 }
 
-/* Encodes for a branch, or leaves the run as it was. A limit that is reached stays as the encoding's status. */
-static bool try_branch(encoding *e, const type *t, size_t index, const json_t *json, const place *at)
+/* Encodes for a branch, or leaves the run as it was, and says why. A limit that is reached stays as the encoding's status. */
+static bool try_branch(encoding *e, const type *t, size_t index, const json_t *json, const place *at,
+                       pbus_error *why)
 {
     pbus_error *err = e->err;
     size_t start = e->out.size;
     unsigned depth = e->depth;
-    pbus_error why = {.status = PBUS_OK};
-    e->err = &why;
+    e->err = err ? why : NULL;
     bool fits = encode_branch(e, t, index, json, at);
     e->err = err;
     e->depth = depth;
@@ -170,8 +170,17 @@ static bool try_branch(encoding *e, const type *t, size_t index, const json_t *j
     if (e->status == PBUS_ERROR_MISFIT)
         e->status = PBUS_OK;
     else if (err)
-        *err = why;
+        *err = *why;
     e->out.size = start;
+    return false;
+}
+
+/* What a trial has found against a value holds for good: to find it again would take twice as long with every level. */
+static bool refuse_tagged(encoding *e, const pbus_error *why)
+{
+    e->status = PBUS_ERROR_MISFIT;
+    if (e->err)
+        *e->err = *why;
     return false;
 }
 
@@ -195,11 +204,12 @@ typedef struct choice {
 static void choose(encoding *e, const type *t, const json_t *json, const place *at, choice *c)
 {
     const size_t start = e->out.size;
+    pbus_error why;
     for (size_t i = 0; i < t->n_branches && e->status == PBUS_OK; i++) {
         int rank = rank_of(t->branches[i], json);
         size_t kept = e->out.size;
         if (rank == RANK_NEVER || rank > c->rank || !worth_a_trial(t->branches[i], json) ||
-            !try_branch(e, t, i, json, at))
+            !try_branch(e, t, i, json, at, &why))
             continue;
         if (rank == c->rank) {
             c->other = i;
@@ -230,8 +240,9 @@ static size_t only_candidate(const type *t, const json_t *json)
 static bool encode_plain_union(encoding *e, const type *t, const json_t *json, const place *at)
 {
     const json_t *value = NULL;
+    pbus_error why = {.status = PBUS_OK};
     size_t tagged = branch_of_tag(t, json, true, &value);
-    if (tagged != NO_BRANCH && try_branch(e, t, tagged, value, at))
+    if (tagged != NO_BRANCH && try_branch(e, t, tagged, value, at, &why))
         return true;
     if (e->status != PBUS_OK)
         return false;
@@ -248,7 +259,7 @@ static bool encode_plain_union(encoding *e, const type *t, const json_t *json, c
                              encode_show(e, json).text, t->branches[c.best]->name, t->branches[c.other]->name,
                              t->branches[c.best]->name, t->branches[c.other]->name);
     if (c.best == NO_BRANCH && tagged != NO_BRANCH)
-        return encode_branch(e, t, tagged, value, at);
+        return refuse_tagged(e, &why);
     return c.best != NO_BRANCH || refuse_branches(e, t, json, at);
 }
 

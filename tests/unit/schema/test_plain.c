@@ -358,6 +358,21 @@ static void a_record_is_not_tried_as_a_map_within_each_other(void **state)
     assert_int_equal(strlen(said), 40 * 4); /* a branch and an id each */
 }
 
+/* What is wrong deep within tagged values is found once, and said with its place. */
+static void a_misfit_below_many_tags_is_found_once(void **state)
+{
+    (void)state;
+    const char *schema = R("Neg", F("of", "[\"Neg\"," R("Lit", F("v", "\"int\"")) "]"));
+    char json[4096], *at = json;
+    for (int i = 0; i < 30; i++)
+        at += sprintf(at, "{\"%sof\":", i ? "Neg\":{\"" : "");
+    at += sprintf(at, "{\"Lit\":{\"v\":\"x\"}}");
+    for (int i = 0; i < 30; i++)
+        at += sprintf(at, i ? "}}" : "}");
+    const char *said = stage_encode(schema, json, PBUS_JSON_PLAIN);
+    stage_expect_failure("nested", said, "MISFIT", "\"x\" is no int");
+}
+
 static void the_locale_changes_nothing(void **state)
 {
     (void)state;
@@ -378,6 +393,7 @@ int main(void)
         cmocka_unit_test(decimals_of_too_many_digits_are_not_shown),
         cmocka_unit_test(choosing_a_branch_has_a_bound),
         cmocka_unit_test(a_record_is_not_tried_as_a_map_within_each_other),
+        cmocka_unit_test(a_misfit_below_many_tags_is_found_once),
         cmocka_unit_test(the_locale_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
