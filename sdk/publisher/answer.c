@@ -75,7 +75,7 @@ static pbus_status answer_local_failure(const PGresult *result, const PGconn *co
         return answer_lost(conn, err);
     const char *message = result ? PQresultErrorMessage(result) : conn ? PQerrorMessage(conn) : "";
     int length = answer_line_length(message);
-    if (strstr(message, "out of memory"))
+    if (strstr(message, "out of memory") || strstr(message, "cannot allocate memory"))
         return failure(err, PBUS_ERROR_MEMORY, "libpq: %.*s", length, message);
     return failure_sql(err, PBUS_ERROR_CONNECTION, NULL, true, "libpq: %.*s", length,
                        length ? message : "no answer and no reason");

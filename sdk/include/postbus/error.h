@@ -67,7 +67,8 @@ typedef struct pbus_error {
     pbus_status status; /* what the function returned */
     /* The same transaction, run again from its beginning (after PBUS_ERROR_CONNECTION: on a new connection),
      * may succeed; where a COMMIT was under way, look first whether it took effect. False: it will fail again
-     * until somebody changes something. */
+     * until somebody changes something. Of PBUS_ERROR_SKIPPED and PBUS_ERROR_FAILED_TRANSACTION it is false and
+     * says nothing: the error that came before them tells. */
     bool retriable;
     char sqlstate[6];                      /* such as "40001"; empty where PostgreSQL gave none */
     char message[PBUS_ERROR_MESSAGE_SIZE]; /* English, with the wrong value and the remedy; NUL-terminated */

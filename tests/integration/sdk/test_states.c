@@ -1,7 +1,11 @@
 /* Each state of a connection leads to the result that publisher.h promises. */
 #include "stage.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 static const pbus_publish_options autocommit = {sizeof autocommit, PBUS_ALLOW_AUTOCOMMIT};
 
@@ -152,6 +156,48 @@ static void notifications_and_notices_reach_the_application(void **state)
     PQfreemem(notify);
 }
 
+/* Of the address space, from now on. */
+static void leave(rlim_t bytes)
+{
+    struct rlimit limit;
+    long pages;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%ld", &pages), 1);
+    fclose(file);
+    assert_int_equal(getrlimit(RLIMIT_AS, &limit), 0);
+    limit.rlim_cur =
+        bytes == RLIM_INFINITY ? limit.rlim_max : (rlim_t)(pages * sysconf(_SC_PAGESIZE)) + bytes;
+    assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
+}
+
+/* libpq has no room for what is to be sent; the connection and its transaction are well. */
+static void no_memory_to_send_is_no_broken_connection(void **state)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    skip(); /* their address space is not to be limited */
+#endif
+    enum { LARGE = 300000000 };
+    stage *s = *state;
+    char *value = malloc(LARGE);
+    assert_non_null(value);
+    memset(value, 'v', LARGE);
+    pbus_event event = stage_event("orders", "1", "v"), large = stage_event("orders", "1", NULL);
+    large.value = value;
+    large.value_size = LARGE;
+    pg_run(s->app, "BEGIN");
+    leave(64 << 20);
+    pbus_status status = pbus_publish(s->app, &large, NULL, NULL, &s->err);
+    leave(RLIM_INFINITY);
+    free(value);
+    stage_expect_refusal(s, status, PBUS_ERROR_MEMORY, "memory");
+    assert_false(s->err.retriable);
+    assert_int_equal(PQtransactionStatus(s->app), PQTRANS_INTRANS);
+    stage_expect(s, pbus_publish(s->app, &event, NULL, NULL, &s->err), PBUS_OK);
+    pg_run(s->app, "COMMIT");
+    assert_int_equal(stage_count(s), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +211,7 @@ int main(void)
         STAGE_TEST(pipeline_mode_asks_for_send),
         STAGE_TEST(an_unfinished_connection_is_busy),
         STAGE_TEST(notifications_and_notices_reach_the_application),
+        STAGE_TEST(no_memory_to_send_is_no_broken_connection),
     };
     return cmocka_run_group_tests(tests, stage_group_setup, stage_group_teardown);
 }
