@@ -7,6 +7,7 @@ static const char *const standing_still[HEALTH_N_WORKS] = {
     [HEALTH_READING] = "PostgreSQL has not answered a read",
     [HEALTH_SHIPPING] = "no event that was read has been acknowledged and settled",
     [HEALTH_LEADER_LOCK] = "PostgreSQL has not answered whether this relay may lead",
+    [HEALTH_DOUBT] = "Kafka has not said what became of the last transaction",
 };
 
 void health_note(health *h, const health_facts *facts, int64_t now_us)
@@ -65,7 +66,9 @@ bool health_is_ready(const health *h, int64_t now_us, char *reason, size_t reaso
     } else if (h->facts.role == HEALTH_AWAY) {
         snprintf(reason, reason_size, "no session with PostgreSQL%s%s", h->away_reason[0] ? ": " : " yet",
                  h->away_reason);
-    } else if (health_stalled_us(h, now_us) >= HEALTH_STALLED_US) {
+    } else if (h->facts.role == HEALTH_RESOLVING && slowest(h) < 0) {
+        snprintf(reason, reason_size, "taking the lead");
+    } else if (h->facts.role == HEALTH_RESOLVING || health_stalled_us(h, now_us) >= HEALTH_STALLED_US) {
         say_stalled(h, now_us, reason, reason_size);
     } else if (h->down_since_us > 0 && now_us - h->down_since_us >= HEALTH_STALLED_US) {
         snprintf(reason, reason_size, "no broker can be reached for %lld s",

@@ -9,13 +9,19 @@
 #define HEALTH_STALLED_US 10000000 /* work that has not moved for this long: not ready */
 #define HEALTH_STUCK_US 300000000  /* and for this long: a new process is the better try */
 
-typedef enum health_role { HEALTH_AWAY, HEALTH_STANDBY, HEALTH_LEADING } health_role;
+typedef enum health_role {
+    HEALTH_AWAY,
+    HEALTH_STANDBY,
+    HEALTH_RESOLVING, /* nobody else leads; finds out, to lead, what became of the last transaction */
+    HEALTH_LEADING
+} health_role;
 
 /* What can stand still, each by itself. */
 typedef enum health_work {
     HEALTH_READING,     /* a read is under way */
     HEALTH_SHIPPING,    /* events were read and are not settled yet */
     HEALTH_LEADER_LOCK, /* a standby has asked whether it may lead, or a leader whether it still does */
+    HEALTH_DOUBT,       /* Kafka is asked what became of the last transaction */
     HEALTH_N_WORKS
 } health_work;
 

@@ -62,7 +62,7 @@ static void on_lead_answer(void *arg, PGresult *res)
     if (!y->standby_logged)
         log_event(LOG_LEVEL_INFO, "leader.waiting", "relay=%s reason=%s", y->cfg->relay_id,
                   "another relay leads this database");
-    y->standby_logged = true;
+    y->standby_logged = y->stood_by = true;
     monitor_stands_by(&y->monitor);
     silent_leader_ask(&y->silent, y->session, clock_now_us());
     session_commit(y->session, NULL, NULL);

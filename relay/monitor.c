@@ -84,7 +84,7 @@ static double brokers_up(const monitor *m)
     return m->health.facts.role == HEALTH_LEADING || s->n_refused > 0 ? !brokers_down(s) : NAN;
 }
 
-static void look(monitor *m, health_role role, bool asking, int64_t now_us)
+static void look(monitor *m, health_role role, health_work waits_for, int64_t now_us)
 {
     const monitor_rooms *r = &m->rooms;
     health_facts f = {.role = role, .stopping = m->stopping};
@@ -96,8 +96,9 @@ static void look(monitor *m, health_role role, bool asking, int64_t now_us)
         f.works[HEALTH_SHIPPING].beat = r->ship->n_acked + r->settler->n_settles;
     }
     if (role != HEALTH_AWAY) {
-        f.works[HEALTH_LEADER_LOCK].busy = asking;
+        f.works[HEALTH_LEADER_LOCK].busy = waits_for == HEALTH_LEADER_LOCK;
         f.works[HEALTH_LEADER_LOCK].beat = m->n_asked_to_lead;
+        f.works[HEALTH_DOUBT].busy = waits_for == HEALTH_DOUBT;
     }
     health_note(&m->health, &f, now_us);
 }
@@ -146,11 +147,11 @@ static void show(monitor *m)
     intercom_show(m->com, &m->health, &now, &m->backlog);
 }
 
-void monitor_turn(monitor *m, health_role role, bool asking, int64_t now_us)
+void monitor_turn(monitor *m, health_role role, health_work waits_for, int64_t now_us)
 {
     if (now_us >= m->look_at_us) {
         m->look_at_us = now_us + LOOK_EVERY_US;
-        look(m, role, asking, now_us);
+        look(m, role, waits_for, now_us);
     }
     if (atomic_exchange(&m->com->backlog_wanted, false))
         backlog_want(&m->backlog, now_us);

@@ -58,9 +58,9 @@ void monitor_refused(monitor *m, const char *why);
 /* The last event of a page is acknowledged. */
 void monitor_page_acked(monitor *m, const page *p);
 
-/* Once a turn of the loop: looks at the rooms now and then, and shows what it knows. asking: the database has not said yet whether this
- * relay may lead, or go on leading. */
-void monitor_turn(monitor *m, health_role role, bool asking, int64_t now_us);
+/* Once a turn of the loop: looks at the rooms now and then, and shows what it knows. waits_for: HEALTH_LEADER_LOCK or HEALTH_DOUBT, where
+ * that is what it waits for to lead, or to go on leading. */
+void monitor_turn(monitor *m, health_role role, health_work waits_for, int64_t now_us);
 /* Whether work has stood still for so long that beginning anew is the better try; reason tells what. */
 bool monitor_is_stuck(const monitor *m, int64_t now_us, char *reason, size_t reason_size);
 /* Fills a descriptor for the loop's poll. CLOCK_NEVER or when to go on all the same. own: the relay's session, or NULL. */

@@ -78,7 +78,7 @@ static void leave(relay *y)
     session_free(y->session);
     y->session = NULL;
     y->state = RELAY_AWAY;
-    y->unlead = y->refused = y->resolving = false;
+    y->unlead = y->refused = y->stood_by = y->resolving = y->resolve_sent = false;
 }
 
 void relay_lose_session(relay *y, const char *why)
@@ -495,14 +495,27 @@ static bool take_rings(relay *y)
     return rings > 0;
 }
 
+/* A session whose check is not answered is none, however it was before. */
+static health_role role_of(const relay *y)
+{
+    if (y->state == RELAY_LEADING)
+        return HEALTH_LEADING;
+    if (y->state == RELAY_JOINING && (y->resolving || y->resolve_sent))
+        return HEALTH_RESOLVING;
+    return y->state == RELAY_STANDBY || (y->state == RELAY_JOINING && y->stood_by) ? HEALTH_STANDBY
+                                                                                   : HEALTH_AWAY;
+}
+
 static void tell_monitor(relay *y, int64_t now_us)
 {
-    bool joining = y->state == RELAY_JOINING;
-    health_role role = y->state == RELAY_LEADING                                     ? HEALTH_LEADING
-                       : y->state == RELAY_STANDBY || (joining && y->standby_logged) ? HEALTH_STANDBY
-                                                                                     : HEALTH_AWAY;
-    bool asking = joining || (role == HEALTH_LEADING && y->lease.lapsed);
-    monitor_turn(&y->monitor, role, asking, now_us);
+    health_role role = role_of(y);
+    bool asking = y->state == RELAY_JOINING || (role == HEALTH_LEADING && y->lease.lapsed);
+    bool doubts = y->resolving && !y->resolve_sent;
+    monitor_turn(&y->monitor, role,
+                 doubts   ? HEALTH_DOUBT
+                 : asking ? HEALTH_LEADER_LOCK
+                          : HEALTH_N_WORKS,
+                 now_us);
 }
 
 /* Alone in its process, a supervisor starts it anew: /healthz and the watchdog. The others must not have to pay for one. */
@@ -570,7 +583,7 @@ static void run(relay *y)
 static bool wait_refused(relay *y)
 {
     int64_t until_us = clock_now_us() + y->cfg->refused_retry_ms * 1000, now_us;
-    monitor_turn(&y->monitor, HEALTH_AWAY, false, clock_now_us());
+    monitor_turn(&y->monitor, HEALTH_AWAY, HEALTH_N_WORKS, clock_now_us());
     while (!y->finished && !y->stopping && (now_us = clock_now_us()) < until_us)
         wait_for_events(y, until_us);
     if (y->stopping)

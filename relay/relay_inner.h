@@ -63,7 +63,8 @@ typedef struct relay {
     int64_t epoch;
     int64_t queues_after; /* while taking the lead: the blocked keys have been loaded up to here */
     bool standby_logged, unlead;
-    bool refused; /* the session is to be given up: the database cannot be served as it is */
+    bool stood_by; /* on this session: it was told that another leads */
+    bool refused;  /* the session is to be given up: the database cannot be served as it is */
     int64_t resolving_since_us;
     bool resolving, resolve_sent; /* the way to the lead waits for Kafka: exactly_once.c */
     bool led_in_vain; /* no transaction was committed since one could not be ended: backoff_us only grows */

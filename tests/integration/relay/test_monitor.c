@@ -55,6 +55,34 @@ static void a_standby_is_ready_and_does_not_claim_to_lead(void **state)
     outbox_free(o);
 }
 
+/* A server that takes a session and answers nothing on it lets nobody lead. */
+static void a_session_that_answers_nothing_is_none_though_the_last_one_stood_by(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    PGconn *holder = outbox_connect(o);
+    pg_run(holder, "SELECT pg_advisory_lock(8101821198368076545)");
+    proc_fixture *relay = relay_start(o, listening);
+    int port = scrape_port(relay);
+    scrape_expect_answer(port, "/readyz", 200, "standing by");
+    pg_run(o->conn, "BEGIN; LOCK postbus.instance IN ACCESS EXCLUSIVE MODE");
+    pg_run(o->conn,
+           "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'postbus-relay' "
+           "AND datname = current_database()");
+    expect_sql(holder, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'postbus-relay' AND "
+                       "datname = current_database() AND wait_event_type = 'Lock' AND "
+                       "clock_timestamp() - query_start > interval '500 ms'");
+    char *text = scrape(port);
+    assert_true(scrape_sample(text, "postbus_ready") == 0);
+    free(text);
+    scrape_expect_answer(port, "/readyz", 503, "no session with PostgreSQL: ");
+    pg_run(o->conn, "ROLLBACK");
+    scrape_expect_answer(port, "/readyz", 200, "standing by");
+    PQfinish(holder);
+    relay_stop(relay);
+    outbox_free(o);
+}
+
 /* A session of somebody else has the lead and publishes nothing: what waits is told all the same, from the database. */
 static void a_standby_tells_the_backlog_while_nobody_publishes(void **state)
 {
@@ -455,10 +483,11 @@ static void expect_told(const supervisor *s, const char *text)
     fail_msg("systemd was not told %s", text);
 }
 
-static proc_fixture *start_supervised(const outbox *o, const supervisor *s)
+static proc_fixture *start_supervised(const outbox *o, const supervisor *s, const char *brokers,
+                                      const char *delivery)
 {
-    const char *const argv[] = {
-        "relay", "--database", o->conninfo, "--brokers", kafka_fixture_brokers(stage_kafka), NULL};
+    const char *const argv[] = {"relay",      "--database", o->conninfo,     "--brokers", brokers,
+                                "--delivery", delivery,     "--http-listen", "0",         NULL};
     const char *const environment[] = {s->name, "WATCHDOG_USEC=1000000", NULL};
     return proc_fixture_start_postbus(argv, &(proc_fixture_options){.environment = environment});
 }
@@ -469,12 +498,13 @@ static void systemd_is_told_of_start_progress_and_end(void **state)
     supervisor s;
     outbox *o = outbox_new();
     supervise(&s);
-    proc_fixture *relay = start_supervised(o, &s);
+    const char *brokers = kafka_fixture_brokers(stage_kafka);
+    proc_fixture *relay = start_supervised(o, &s, brokers, "at_least_once");
     expect_told(&s, "READY=1");
     expect_told(&s, "STATUS=leading");
     for (int i = 0; i < 3; i++)
         expect_told(&s, "WATCHDOG=1");
-    proc_fixture *standby = start_supervised(o, &s);
+    proc_fixture *standby = start_supervised(o, &s, brokers, "at_least_once");
     expect_told(&s, "READY=1");
     expect_told(&s, "STATUS=standing by");
     relay_stop(standby);
@@ -486,12 +516,37 @@ static void systemd_is_told_of_start_progress_and_end(void **state)
     outbox_free(o);
 }
 
+/* It cannot lead before Kafka has told of the last transaction. That is no fault of PostgreSQL, and no reason to start it anew. */
+static void exactly_once_without_brokers_it_has_started_and_tells_what_it_waits_for(void **state)
+{
+    (void)state;
+    supervisor s;
+    outbox *o = outbox_new();
+    supervise(&s);
+    publish(o->conn, o->topic, "k", 7);
+    proc_fixture *relay = start_supervised(o, &s, "127.0.0.1:1", "exactly_once");
+    int port = scrape_port(relay);
+    scrape_expect_answer(port, "/readyz", 503, "Kafka has not said what became of the last transaction for ");
+    expect_told(&s, "READY=1");
+    scrape_expect_sample(port, "postbus_backlog_events", 7);
+    scrape_expect_answer(port, "/healthz", 200, "alive");
+    char *text = scrape(port);
+    assert_true(scrape_sample(text, "postbus_leader") == 0);
+    assert_true(scrape_sample(text, "postbus_ready") == 0);
+    free(text);
+    relay_stop(relay);
+    close(s.fd);
+    unlink(s.path);
+    outbox_free(o);
+}
+
 int main(void)
 {
     cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_leader_is_ready_and_says_so),
         cmocka_unit_test(a_standby_is_ready_and_does_not_claim_to_lead),
+        cmocka_unit_test(a_session_that_answers_nothing_is_none_though_the_last_one_stood_by),
         cmocka_unit_test(a_standby_tells_the_backlog_while_nobody_publishes),
         cmocka_unit_test(without_its_database_it_is_alive_and_not_ready_and_counters_do_not_fall),
         cmocka_unit_test(a_leader_that_can_make_no_producer_lets_another_lead_until_it_can),
@@ -507,6 +562,7 @@ int main(void)
         cmocka_unit_test(an_address_that_is_taken_is_refused),
         cmocka_unit_test(without_http_listen_nothing_is_served),
         cmocka_unit_test(systemd_is_told_of_start_progress_and_end),
+        cmocka_unit_test(exactly_once_without_brokers_it_has_started_and_tells_what_it_waits_for),
     };
     return cmocka_run_group_tests(tests, stage_open, stage_close);
 }

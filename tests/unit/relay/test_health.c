@@ -179,6 +179,22 @@ static void a_takeover_begins_anew(void **state)
     expect(&h, 1001, true, "leading");
 }
 
+/* It has a session, and is not to blame; it could publish nothing all the same. */
+static void one_that_asks_what_became_of_a_transaction_is_never_ready_and_says_whom_it_asks(void **state)
+{
+    (void)state;
+    health h = {0};
+    health_facts f = {.role = HEALTH_RESOLVING};
+    f.works[HEALTH_DOUBT].busy = true;
+    note(&h, f, 1);
+    expect(&h, 1, false, "Kafka has not said what became of the last transaction for 0 s");
+    note(&h, f, 21);
+    expect(&h, 21, false, "Kafka has not said what became of the last transaction for 20 s");
+    f.works[HEALTH_DOUBT].busy = false;
+    note(&h, f, 22);
+    expect(&h, 22, false, "taking the lead");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +211,7 @@ int main(void)
         cmocka_unit_test(a_stopping_relay_is_not_ready),
         cmocka_unit_test(only_what_is_stuck_for_five_minutes_is_not_alive),
         cmocka_unit_test(a_takeover_begins_anew),
+        cmocka_unit_test(one_that_asks_what_became_of_a_transaction_is_never_ready_and_says_whom_it_asks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
