@@ -35,7 +35,7 @@ const binding *bindings_find(const bindings *b, const char *topic);
 
 typedef enum binding_answer {
     BINDING_AS_IS,    /* Avro already, or a tombstone */
-    BINDING_ENCODED,  /* *out is borrowed, until the next call */
+    BINDING_ENCODED,  /* or its frame is another now; *out is borrowed, until the next call */
     BINDING_MISFIT,   /* it is no JSON, or fits no schema of the subject */
     BINDING_NO_MEMORY /* to be tried again */
 } binding_answer;

@@ -174,6 +174,73 @@ static void park_and_redrive(const char *const *flags)
     outbox_free(o);
 }
 
+/* Accepted while its topic had one framing, it leaves when the topic has another: in that, if the frame says what it is. */
+static void what_was_framed_before_its_topic_had_another_framing_leaves_in_that(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before, *now;
+        pbus_framing framing;
+        const char *framed; /* as a format for the id and the fingerprint */
+    } cases[] = {
+        {"confluent", "single-object", PBUS_FRAMING_SINGLE_OBJECT, "\\x00%1$08x0e"},
+        {"confluent", "none", PBUS_FRAMING_NONE, "\\x00%1$08x0e"},
+        {"single-object", "confluent", PBUS_FRAMING_CONFLUENT, "\\xc301%2$s0e"},
+        {"single-object", "none", PBUS_FRAMING_NONE, "\\xc301%2$s0e"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        outbox *o = outbox_new();
+        char framed[64];
+        avro_add(o->conn, "orders-value", R(ID));
+        int id = avro_add(o->conn, "orders-value", R(ID NOTE_DEFAULT));
+        char *print =
+            pg_text(o->conn,
+                    "SELECT string_agg(lpad(to_hex((fingerprint >> (8 * i)) & 255), 2, '0'), '' ORDER BY i)"
+                    " FROM postbus.schema, generate_series(0, 7) i WHERE id = %d",
+                    id);
+        bind_topic(o, o->topic, cases[i].before);
+        snprintf(framed, sizeof framed, cases[i].framed, id, print);
+        pg_run(o->conn, "SELECT postbus.publish('%s', '%s022d'::bytea, 'k')", o->topic, framed);
+        bind_topic(o, o->topic, cases[i].now);
+        proc_fixture *relay = relay_start_leading(o, NULL);
+        pg_run(o->conn, "SELECT postbus.publish('%s', '{\"id\":8}'::text, 'k')", o->topic);
+        expect_drained(o);
+        topic_records all = read_all(o, 2);
+        expect_json(&all.rows[0], cases[i].framing, id, R(ID NOTE_DEFAULT), "{\"id\":7,\"note\":\"-\"}");
+        topic_records_done(&all);
+        free(print);
+        relay_stop(relay);
+        outbox_free(o);
+    }
+}
+
+/* Without a frame nothing tells the schema: the bytes, and the header that says that they are Avro, leave as they are. */
+static void what_has_no_frame_or_names_no_version_leaves_as_it_was_accepted(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    avro_add(o->conn, "orders-value", R(ID));
+    bind_topic(o, o->topic, "none");
+    pg_run(o->conn,
+           "SELECT postbus.publish('%s', '\\x0e'::bytea, 'k', headers => "
+           "'{\"content-type\": \"avro/binary\"}')",
+           o->topic);
+    int other = avro_add(o->conn, "others-value", R(ID NOTE));
+    pg_run(o->conn,
+           "SELECT postbus.bind('%s', 'others-value', 'confluent'); "
+           "SELECT postbus.publish('%s', '\\x00%08x0e022d'::bytea, 'k')",
+           o->topic, o->topic, other);
+    bind_topic(o, o->topic, "single-object");
+    proc_fixture *relay = relay_start_leading(o, NULL);
+    expect_drained(o);
+    topic_records all = read_all(o, 2);
+    assert_int_equal(all.rows[0].value_size, 1);
+    assert_int_equal(all.rows[1].value_size, 8);
+    topic_records_done(&all);
+    relay_stop(relay);
+    outbox_free(o);
+}
+
 static void what_fits_no_schema_is_parked_with_its_key_behind_it_until_one_takes_it(void **state)
 {
     (void)state;
@@ -214,6 +281,8 @@ int main(void)
         cmocka_unit_test(json_leaves_as_avro_in_the_framing_of_its_topic_and_nothing_else_is_touched),
         cmocka_unit_test(a_running_relay_follows_each_change_from_the_next_event_on),
         cmocka_unit_test(an_event_that_only_the_version_it_was_published_under_takes_is_written_with_that),
+        cmocka_unit_test(what_was_framed_before_its_topic_had_another_framing_leaves_in_that),
+        cmocka_unit_test(what_has_no_frame_or_names_no_version_leaves_as_it_was_accepted),
         cmocka_unit_test(what_fits_no_schema_is_parked_with_its_key_behind_it_until_one_takes_it),
         cmocka_unit_test(a_killed_relay_leaves_its_successor_what_it_had_encoded),
     };
