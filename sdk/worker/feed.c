@@ -115,10 +115,24 @@ size_t feed_n_current(feed *f, event *const *events, size_t n)
     return n_current;
 }
 
+/* With the lock held. */
+static bool wants(const feed *f, const event *e)
+{
+    return e->generation == f->generation && !f->lost && !f->stopping;
+}
+
+bool feed_wants(feed *f, const event *e)
+{
+    pthread_mutex_lock(&f->lock);
+    bool wanted = wants(f, e);
+    pthread_mutex_unlock(&f->lock);
+    return wanted;
+}
+
 bool feed_begin(feed *f, const event *e)
 {
     pthread_mutex_lock(&f->lock);
-    bool current = e->generation == f->generation && !f->lost && !f->stopping;
+    bool current = wants(f, e);
     f->n_handling += current;
     pthread_mutex_unlock(&f->lock);
     return current;

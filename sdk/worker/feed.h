@@ -86,6 +86,8 @@ void feed_finish(feed *f, event *const *events, size_t n, bool done);
 bool feed_fill(feed *f);
 /* How many of the first still belong to the partitions of this moment. Takes the lock. */
 size_t feed_n_current(feed *f, event *const *events, size_t n);
+/* Whether the event belongs to the partitions of this moment and nothing is ending. Takes the lock. */
+bool feed_wants(feed *f, const event *e);
 /* Without a database: an event's handling begins. false: it belongs to other partitions, or nothing is to be begun. Takes the lock. */
 bool feed_begin(feed *f, const event *e);
 /* It has ended, and what came of it is in the windows. Takes the lock. */

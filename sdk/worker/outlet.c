@@ -156,18 +156,27 @@ static rd_kafka_resp_err_t send_once(outlet *o, const feed *f, const event *e, c
     return code == RD_KAFKA_RESP_ERR_NO_ERROR ? o->code : code;
 }
 
+/* A topic that takes nothing is tried as long as the event is this worker's. Others wait for that, so once it is known each of them asks first: else all
+ * would keep the group, or a stop, waiting one after another. */
+static rd_kafka_resp_err_t send_while_wanted(outlet *o, feed *f, const event *e, const char *reason,
+                                             const char *error)
+{
+    rd_kafka_resp_err_t code = o->code;
+    while (code != RD_KAFKA_RESP_ERR__MSG_TIMED_OUT || feed_wants(f, e)) {
+        code = send_once(o, f, e, reason, error);
+        if (code != RD_KAFKA_RESP_ERR__MSG_TIMED_OUT)
+            break;
+        feed_tell(f, PBUS_NOTICE_KAFKA, e, code, "no broker has taken a dead letter for %s; it is sent again",
+                  f->sub->dead_letter_topic);
+    }
+    return code;
+}
+
 outlet_end outlet_send(outlet *o, feed *f, const event *e, const char *reason, const char *error,
                        const char **out_why)
 {
-    rd_kafka_resp_err_t code;
     pthread_mutex_lock(&o->lock);
-    do {
-        code = send_once(o, f, e, reason, error);
-        if (code == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT)
-            feed_tell(f, PBUS_NOTICE_KAFKA, e, code,
-                      "no broker has taken a dead letter for %s; it is sent again",
-                      f->sub->dead_letter_topic);
-    } while (code == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT && !feed_is_stopping(f));
+    rd_kafka_resp_err_t code = send_while_wanted(o, f, e, reason, error);
     pthread_mutex_unlock(&o->lock);
     *out_why = rd_kafka_err2str(code);
     return code == RD_KAFKA_RESP_ERR_NO_ERROR         ? OUTLET_SENT

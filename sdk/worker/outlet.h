@@ -12,7 +12,7 @@ void outlet_free(outlet *o);
 
 typedef enum outlet_end {
     OUTLET_SENT,
-    OUTLET_STOPPED, /* the subscription has ended, and nobody knows */
+    OUTLET_STOPPED, /* the subscription has ended, or its partitions move, and nobody knows */
     OUTLET_REFUSED, /* the topic does not take it; out_why says why */
 } outlet_end;
 

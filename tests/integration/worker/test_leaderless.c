@@ -212,15 +212,109 @@ static void a_broker_that_was_away_is_ready_again(void **state)
     expect_away_and_back(s);
 }
 
+static pbus_worker_options options_without_a_database(stage *s, const pbus_subscription *sub)
+{
+    pbus_worker_options options = stage_options(s, sub, 1);
+    options.conninfo = NULL;
+    options.positions = PBUS_POSITIONS_KAFKA;
+    return options;
+}
+
 static void without_a_database_too(void **state)
 {
     stage *s = *state;
     pbus_subscription sub = stage_subscription(s, stage_insert);
-    pbus_worker_options options = stage_options(s, &sub, 1);
-    options.conninfo = NULL;
-    options.positions = PBUS_POSITIONS_KAFKA;
+    pbus_worker_options options = options_without_a_database(s, &sub);
     assert_int_equal(pbus_worker_start(&options, &s->worker, &s->err), PBUS_OK);
     expect_away_and_back(s);
+}
+
+/* ---- a topic of dead letters that takes nothing ---- */
+
+static pbus_outcome reject(const pbus_delivery *event, PGconn *tx, void *arg)
+{
+    stage *s = arg;
+    (void)event;
+    (void)tx;
+    pthread_mutex_lock(&s->lock);
+    s->n_at_gate++;
+    pthread_mutex_unlock(&s->lock);
+    return pbus_dead("nobody wants it");
+}
+
+typedef struct threshold {
+    stage *s;
+    int *counter, least;
+} threshold;
+
+static bool is_reached(void *arg)
+{
+    const threshold *t = arg;
+    pthread_mutex_lock(&t->s->lock);
+    bool is = *t->counter >= t->least;
+    pthread_mutex_unlock(&t->s->lock);
+    return is;
+}
+
+static void expect_at_least(stage *s, int least, int *counter, const char *what)
+{
+    if (!wait_until(is_reached, &(threshold){s, counter, least}, STAGE_DEADLINE_MS))
+        fail_msg("%s: %d instead of %d", what, *counter, least);
+}
+
+/* So many threads, each of which has a dead letter that nobody takes. */
+static pbus_worker_options begin_in_vain(stage *s, pbus_subscription *sub, int n_threads, char **out_graves)
+{
+    *out_graves = kafka_fixture_new_name("graves");
+    assert_int_equal(rd_kafka_mock_topic_create(mock, *out_graves, 1, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(rd_kafka_mock_partition_set_leader(mock, *out_graves, 0, -1),
+                     RD_KAFKA_RESP_ERR_NO_ERROR);
+    *sub = stage_subscription(s, reject);
+    sub->n_threads = n_threads;
+    sub->dead_letter_topic = *out_graves;
+    pbus_worker_options options = options_without_a_database(s, sub);
+    stage_produce_many(s->topic, EVENTS, EVENTS);
+    assert_int_equal(pbus_worker_start(&options, &s->worker, &s->err), PBUS_OK);
+    expect_at_least(s, n_threads, &s->n_at_gate, "events were handled");
+    return options;
+}
+
+/* One after another they would take longer than the stop may. */
+static void a_stop_does_not_wait_for_dead_letters_one_after_another(void **state)
+{
+    stage *s = *state;
+    char *graves;
+    pbus_subscription sub;
+    begin_in_vain(s, &sub, 8, &graves);
+    stage_stop(s);
+    free(graves);
+}
+
+/* What another member tells, and no database. */
+static stage *new_member(const stage *s)
+{
+    stage *other = calloc(1, sizeof *other);
+    pthread_mutex_init(&other->lock, NULL);
+    other->topic = strdup(s->topic);
+    return other;
+}
+
+static void a_rebalance_does_not_wait_until_dead_letters_are_taken(void **state)
+{
+    stage *s = *state, *other = new_member(s);
+    void *its = other;
+    char *graves;
+    pbus_subscription sub;
+    pbus_worker_options options = begin_in_vain(s, &sub, 2, &graves);
+    expect_at_least(s, 1, &s->n_notices[PBUS_NOTICE_ASSIGNED], "assigned");
+    options.notice_arg = other;
+    assert_int_equal(pbus_worker_start(&options, &other->worker, &other->err), PBUS_OK);
+    expect_at_least(other, 1, &other->n_notices[PBUS_NOTICE_ASSIGNED], "the other was assigned");
+    expect_at_least(s, 2, &s->n_notices[PBUS_NOTICE_ASSIGNED], "assigned anew");
+    stage_stop(other);
+    stage_stop(s);
+    stage_teardown(&its);
+    free(graves);
 }
 
 int main(void)
@@ -236,6 +330,10 @@ int main(void)
             stage_teardown),
         cmocka_unit_test_setup_teardown(a_broker_that_was_away_is_ready_again, setup, stage_teardown),
         cmocka_unit_test_setup_teardown(without_a_database_too, setup, stage_teardown),
+        cmocka_unit_test_setup_teardown(a_stop_does_not_wait_for_dead_letters_one_after_another, setup,
+                                        stage_teardown),
+        cmocka_unit_test_setup_teardown(a_rebalance_does_not_wait_until_dead_letters_are_taken, setup,
+                                        stage_teardown),
     };
     cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     return cmocka_run_group_tests(tests, open_stage, close_stage);
