@@ -235,8 +235,8 @@ talk_end child_talk(child *c, const char *input, size_t n_input, int64_t limit_m
             write_input(c, &input, &n_input);
         read_errors(c);
         bool fits = !by_line || read_output(c);
-        if (end_line(c))
-            return TALK_LINE;
+        if (end_line(c)) /* without its line feed no input was read to its end */
+            return n_input > 0 ? TALK_EARLY : TALK_LINE;
         if (fds[0].revents)
             return TALK_EXITED;
         if (by_line && c->output < 0) /* as a rule because it ends */

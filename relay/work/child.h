@@ -24,6 +24,7 @@ typedef struct child {
 /* Why a talk ended. */
 typedef enum talk_end {
     TALK_LINE,    /* a whole line stands at the beginning of child.line, its line feed being a NUL */
+    TALK_EARLY,   /* a whole line came while a part of input was not written yet */
     TALK_EXITED,  /* the program has ended; child_end gives the status */
     TALK_TIMEOUT, /* the time was up */
     TALK_STOPPED, /* stop_fd became readable */

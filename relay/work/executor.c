@@ -61,6 +61,8 @@ static pbus_outcome cut_short(const executor *x, child *c, talk_end end)
         snprintf(why, sizeof why, "not done within %lld ms", (long long)x->time_limit_ms);
     else if (end == TALK_STOPPED)
         snprintf(why, sizeof why, OUTCOME_STOPPED);
+    else if (end == TALK_EARLY) /* the rest of the event would be the beginning of the next one */
+        snprintf(why, sizeof why, "it answered before it had read its event");
     else
         snprintf(why, sizeof why, "it closed its output, or wrote a line without an end");
     child_end(c, x->grace_ms);

@@ -2,6 +2,7 @@
 #include "working.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define N_INBOX "SELECT count(*) FROM postbus_inbox.inbox"
@@ -83,6 +84,24 @@ static void a_line_that_nobody_asked_for_ends_the_process(void **state)
     working_expect(w, "starts", "start\nstart\n");
 }
 
+/* What it has not read of an event must not become the beginning of the next one. */
+static void an_answer_to_an_event_that_was_not_read_ends_the_process(void **state)
+{
+    working *w = *state;
+    enum { LARGE = 300000 };
+    char *large = calloc(1, LARGE + 1);
+    memset(large, 'x', LARGE);
+    stage_produce(w->s->topic, "k", large, NULL, NULL);
+    stage_produce(w->s->topic, "k", "b", NULL, NULL);
+    free(large);
+    working_start(w, (const char *const[]){"--retry", "never", "--exec-lines",
+                                           "exec python3 " POSTBUS_TEST_IMPATIENT " $WORK", NULL});
+    working_expect(w, "whole", "b 1\n");
+    assert_null(working_read(w, "parts"));
+    stage_expect_soon(w->s, 1, N_DEAD " WHERE last_error = 'it answered before it had read its event'");
+    assert_int_equal(pg_number(w->s->conn, N_DEAD), 1);
+}
+
 static void one_that_does_not_answer_is_killed(void **state)
 {
     working *w = *state;
@@ -131,6 +150,7 @@ int main(void)
         WORKING_TEST(the_reply_decides),
         WORKING_TEST(one_that_dies_or_talks_nonsense_is_a_retry_and_started_again),
         WORKING_TEST(a_line_that_nobody_asked_for_ends_the_process),
+        WORKING_TEST(an_answer_to_an_event_that_was_not_read_ends_the_process),
         WORKING_TEST(one_that_does_not_answer_is_killed),
         WORKING_TEST(each_thread_has_a_process),
         WORKING_TEST(the_example_in_python_writes_each_total_once),
