@@ -112,20 +112,35 @@ static void give_up_refused(relay *y)
     y->retry_at_us = clock_now_us() + y->cfg->refused_retry_ms * 1000;
 }
 
-/* What trying again cannot mend: our objects are missing or forbidden. */
-static const char *remedy_for(const char *sqlstate)
+#define TEXT_REMEDY                                                                                          \
+    "find the events whose type or headers have no UTF-8 form and mend them, as docs/runbook.md says under " \
+    "'Text that has no UTF-8 form'"
+
+/* character_not_in_repertoire, untranslatable_character. Who leads reads the events of others; on the way there, our name is all that can be meant. */
+static const char *remedy_for_text(const relay *y)
 {
+    return y->state == RELAY_LEADING
+               ? TEXT_REMEDY
+               : "give a relay_id in UTF-8, of characters that the database's encoding has";
+}
+
+/* What trying again cannot mend: our objects are missing or forbidden, or there is text that cannot be converted. */
+static const char *remedy_for(const relay *y)
+{
+    const char *sqlstate = session_sqlstate(y->session);
     if (strcmp(sqlstate, "3F000") == 0 || strcmp(sqlstate, "42P01") == 0 || strcmp(sqlstate, "42883") == 0 ||
         strcmp(sqlstate, "42703") == 0)
         return "run `postbus migrate` on this database";
     if (strcmp(sqlstate, "42501") == 0)
         return "GRANT postbus_relay to the role the relay connects as";
+    if (strcmp(sqlstate, "22021") == 0 || strcmp(sqlstate, "22P05") == 0)
+        return remedy_for_text(y);
     return NULL;
 }
 
 static void session_was_lost(relay *y)
 {
-    const char *remedy = remedy_for(session_sqlstate(y->session));
+    const char *remedy = remedy_for(y);
     if (!remedy) {
         relay_lose_session(y, session_error(y->session));
         return;

@@ -51,18 +51,41 @@ outbox *outbox_new(void)
     return outbox_new_of(kafka_fixture_new_topic(stage_kafka, "t", 1, NULL));
 }
 
-outbox *outbox_new_of(char *topic)
+static void create_database_of(const char *name, const char *encoding)
+{
+    PGconn *conn = pg_fixture_connect(stage_pg, NULL, NULL);
+    pg_run(conn, "CREATE DATABASE %s ENCODING '%s' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'", name,
+           encoding);
+    PQfinish(conn);
+    pg_fixture_migrate(stage_pg, name);
+}
+
+/* encoding NULL: the server's. */
+static outbox *make_outbox(char *topic, const char *encoding)
 {
     static int n;
     outbox *o = calloc(1, sizeof *o);
     assert_non_null(o);
     snprintf(o->database, sizeof o->database, "outbox_%d", ++n);
-    pg_fixture_create_outbox(stage_pg, o->database);
+    if (encoding)
+        create_database_of(o->database, encoding);
+    else
+        pg_fixture_create_outbox(stage_pg, o->database);
     o->conn = outbox_connect(o);
     o->conninfo = pg_fixture_conninfo(stage_pg, o->database, "relay");
     o->topic = topic;
     pg_run(o->conn, "GRANT postbus_relay TO relay");
     return o;
+}
+
+outbox *outbox_new_of(char *topic)
+{
+    return make_outbox(topic, NULL);
+}
+
+outbox *outbox_new_in(const char *encoding)
+{
+    return make_outbox(kafka_fixture_new_topic(stage_kafka, "t", 1, NULL), encoding);
 }
 
 PGconn *outbox_connect(const outbox *o)

@@ -32,6 +32,8 @@ typedef struct outbox {
 outbox *outbox_new(void);
 /* Takes the topic. */
 outbox *outbox_new_of(char *topic);
+/* In a database of another encoding. */
+outbox *outbox_new_in(const char *encoding);
 void outbox_free(outbox *o);
 PGconn *outbox_connect(const outbox *o);
 
