@@ -542,6 +542,28 @@ static void values_nested_deeper_than_the_encoder_takes_are_refused_and_no_deepe
     PQfinish(publisher);
 }
 
+/* It sees no binding that is newer than its snapshot, and what it published unjudged would be parked. */
+static void a_transaction_whose_snapshot_is_older_than_the_binding_is_to_be_run_again(void **state)
+{
+    (void)state;
+    static const char *const levels[] = {"repeatable read", "serializable"};
+    PGconn *owner = stage_connect("owner", "main"), *publisher = stage_connect("publisher", "main");
+    avro_add(owner, "late-value", R("Late", F("id", "\"long\"")));
+    for (size_t i = 0; i < 2; i++) {
+        pg_run(publisher, "BEGIN ISOLATION LEVEL %s; SELECT 1 FROM postbus.binding", levels[i]);
+        pg_run(owner, "SELECT postbus.bind('late', 'late-value')");
+        pg_run(publisher, "SELECT postbus.publish('late', NULL::text, 'k'); SAVEPOINT s");
+        pg_expect_refused(publisher, "40001", "SELECT postbus.publish('late', 'x'::text)");
+        pg_run(publisher, "ROLLBACK; BEGIN ISOLATION LEVEL %s", levels[i]);
+        pg_expect_refused(publisher, "PB010", "SELECT postbus.publish('late', 'x'::text)");
+        pg_run(publisher, "ROLLBACK; BEGIN ISOLATION LEVEL %s; SELECT 1 FROM postbus.binding", levels[i]);
+        pg_run(owner, "SELECT postbus.unbind('late')");
+        pg_run(publisher, "SELECT postbus.publish('late', 'x'::text); COMMIT");
+    }
+    PQfinish(owner);
+    PQfinish(publisher);
+}
+
 /* "{first:{first: ... null, second}, second}", depth times; the innermost is in brackets. */
 static void publish_nested(PGconn *publisher, const char *topic, int depth, const char *first,
                            const char *second)
@@ -670,6 +692,7 @@ int main(void)
         cmocka_unit_test(avro_that_is_framed_already_is_let_through_if_its_schema_is_the_subjects),
         cmocka_unit_test(
             values_nested_deeper_than_the_encoder_takes_are_refused_and_no_deeper_stack_is_needed),
+        cmocka_unit_test(a_transaction_whose_snapshot_is_older_than_the_binding_is_to_be_run_again),
         cmocka_unit_test(a_check_of_nested_unions_takes_no_longer_than_the_value_is_deep),
         cmocka_unit_test(publishers_can_neither_make_nor_change_a_check),
         cmocka_unit_test(a_wrong_binding_is_refused),
