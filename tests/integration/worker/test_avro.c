@@ -201,6 +201,29 @@ static void in_batches_too(void **state)
     expect_dead(*state, 20);
 }
 
+/* An id that a topic had of an earlier registry may be here that of anybody's schema, whose bytes would do. */
+static void an_id_of_a_topic_with_ids_of_a_registry_is_no_other_subjects(void **state)
+{
+    stage *s = *state;
+    pbus_avro avro = {.conninfo = schemas};
+    pbus_subscription sub = stage_subscription(s, insert_json);
+    sub.avro = &avro;
+    const int own = avro_add(s->conn, "r", R(ID));
+    const pbus_frame registrys = confluent(own + 1000), ours = confluent(own),
+                     strangers = confluent(avro_add(s->conn, "s", R(NUMBER)));
+    pg_run(s->conn,
+           "INSERT INTO postbus.registered (topic, schema_id, registry_id) VALUES ('%s', %d, %d);"
+           "SELECT postbus.bind('%s', 'r', 'confluent', 'http://nowhere')",
+           s->topic, own, own + 1000, s->topic);
+    produce(s, "a", &registrys, R(ID), "{\"id\":1}");
+    produce(s, "b", &ours, R(ID), "{\"id\":2}");
+    produce(s, "c", &strangers, R(ID), "{\"id\":3}");
+    stage_start(s, &sub, 1);
+    stage_expect_soon(s, 2, "SELECT count(*) FROM effect");
+    stage_expect_soon(s, 1, "SELECT count(*) FROM postbus_inbox.dead WHERE reason = 'unreadable'");
+    expect_effects(s, "a={\"id\":1} b={\"id\":2}");
+}
+
 static void a_redriven_event_is_read_anew(void **state)
 {
     stage *s = *state;
@@ -531,6 +554,7 @@ int main(void)
         AVRO_TEST(one_schema_for_all_values_needs_no_frame),
         AVRO_TEST(what_cannot_be_read_is_a_dead_letter_that_says_why),
         AVRO_TEST(in_batches_too),
+        AVRO_TEST(an_id_of_a_topic_with_ids_of_a_registry_is_no_other_subjects),
         AVRO_TEST(a_redriven_event_is_read_anew),
         AVRO_TEST(fields_of_avro_are_filtered),
         AVRO_TEST(a_registry_that_is_away_is_waited_for_and_asked_once),
