@@ -61,8 +61,19 @@ static bool trust(CURL *curl, const char *ca_file)
              curl_easy_setopt(curl, CURLOPT_CAPATH, NULL) == CURLE_OK));
 }
 
+/* A name server that does not answer would hold up every limit in time, and every end: the thread that asks it is waited for. So it is left to itself. */
+static void leave_resolver(CURL *curl)
+{
+#if LIBCURL_VERSION_NUM >= 0x075700
+    curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
+#else
+    (void)curl;
+#endif
+}
+
 bool web_set_up(CURL *curl, const char *ca_file)
 {
+    leave_resolver(curl);
     return curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK && trust(curl, ca_file);
