@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 /* A flag of each setting; what has a default says it. */
@@ -75,6 +76,7 @@ typedef struct working {
     pbus_kafka_setting *kafka;
     size_t n_kafka;
     int stop_fd, abandon_fd;
+    int leave_fd;    /* readable: a stop's time is up */
     int stopped_fd;  /* readable: a subscription has stopped by itself */
     work_face *face; /* NULL: nothing is served */
 } working;
@@ -141,7 +143,8 @@ static bool prepare_executor(working *w, size_t i)
                                  .command = *s->exec_lines ? s->exec_lines : s->exec,
                                  .time_limit_ms = time_limit_ms(s),
                                  .grace_ms = s->kill_after_ms,
-                                 .stop_fd = w->abandon_fd};
+                                 .stop_fd = w->abandon_fd,
+                                 .leave_fd = w->leave_fd};
     return executor_init(&w->executors[i]);
 }
 
@@ -229,8 +232,9 @@ static bool prepare(working *w)
     w->avros = calloc(n, sizeof *w->avros);
     w->abandon_fd = eventfd(0, EFD_CLOEXEC);
     w->stopped_fd = eventfd(0, EFD_CLOEXEC);
+    w->leave_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
     bool ok = w->executors && w->posters && w->subscriptions && w->avros && w->abandon_fd >= 0 &&
-              w->stopped_fd >= 0 && collect_kafka(w);
+              w->stopped_fd >= 0 && w->leave_fd >= 0 && collect_kafka(w);
     for (size_t i = 0; ok && i < n; i++)
         ok = describe(w, i);
     return ok;
@@ -272,6 +276,15 @@ static int64_t longest_grace_ms(const work_config *cfg)
     return longest;
 }
 
+/* Programs without an event end with their threads, which are waited for: pbus_worker_stop cannot tell them that the time is up. */
+static void set_end_of_drain(const working *w)
+{
+    int64_t drain_ms = w->cfg.drain_ms;
+    const struct itimerspec end = {
+        .it_value = {.tv_sec = drain_ms / 1000, .tv_nsec = drain_ms % 1000 * 1000000 + 1}};
+    timerfd_settime(w->leave_fd, 0, &end, NULL);
+}
+
 static int drain(working *w, pbus_worker *worker)
 {
     pthread_t thread;
@@ -279,6 +292,7 @@ static int drain(working *w, pbus_worker *worker)
     log_event(LOG_LEVEL_INFO, "work.stopping", "drain_ms=%lld", (long long)w->cfg.drain_ms);
     if (pthread_create(&thread, NULL, end_at_once, w) == 0)
         pthread_detach(thread);
+    set_end_of_drain(w);
     if (pbus_worker_stop(worker, w->cfg.drain_ms, &err) == PBUS_OK) {
         log_event(LOG_LEVEL_INFO, "work.stopped", "drained=%s", "true");
         return EXIT_OK;
@@ -367,6 +381,8 @@ static void working_done(working *w)
     free(w->kafka);
     if (w->abandon_fd >= 0)
         close(w->abandon_fd);
+    if (w->leave_fd >= 0)
+        close(w->leave_fd);
     if (w->stopped_fd >= 0)
         close(w->stopped_fd);
     work_config_done(&w->cfg);
@@ -390,7 +406,7 @@ static int find_registry(working *w)
 static int run(const call *c)
 {
     char message[1024] = "out of memory";
-    working w = {.c = c, .abandon_fd = -1, .stopped_fd = -1};
+    working w = {.c = c, .abandon_fd = -1, .leave_fd = -1, .stopped_fd = -1};
     if (!c->cfg.brokers[0])
         return misuse(c, "no brokers are given; use --brokers HOST:PORT,…, POSTBUS_BROKERS or brokers in the "
                          "configuration file");

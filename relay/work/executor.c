@@ -21,7 +21,7 @@ static void seat_leave(void *arg)
 {
     seat *s = arg;
     if (s->c.pid > 0)
-        child_dismiss(&s->c, s->x->grace_ms, s->x->stop_fd);
+        child_dismiss(&s->c, s->x->grace_ms, s->x->leave_fd);
     free(s);
 }
 

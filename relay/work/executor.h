@@ -14,6 +14,7 @@ typedef struct executor {
     int64_t time_limit_ms;                  /* for an event; -1: none */
     int64_t grace_ms;                       /* between SIGTERM and SIGKILL */
     int stop_fd;                            /* readable: whatever runs is ended */
+    int leave_fd;                           /* readable: so is what has nothing to do and stays */
     pthread_key_t seat;                     /* each thread's process that speaks lines */
     bool has_seat;
 } executor;

@@ -102,6 +102,20 @@ static void an_answer_to_an_event_that_was_not_read_ends_the_process(void **stat
     assert_int_equal(pg_number(w->s->conn, N_DEAD), 1);
 }
 
+/* It goes on behind the end of its input, and ends when it is told to. What it could have of time between the two is an hour. */
+static void one_that_is_idle_has_no_longer_than_the_drain(void **state)
+{
+    working *w = *state;
+    stage_produce(w->s->topic, "k", "v", NULL, NULL);
+    working_start(w, (const char *const[]){"--drain-ms", "200", "--kill-after-ms", "1h", "--exec-lines",
+                                           "while read -r line; do echo '{\"result\":\"ack\"}'; done; "
+                                           "echo $$ > $WORK/idle; exec sleep 10000",
+                                           NULL});
+    stage_expect_soon(w->s, 1, N_INBOX);
+    assert_int_equal(proc_fixture_end(w->proc, SIGTERM, STAGE_DEADLINE_MS), 0);
+    working_expect_gone(w, "idle");
+}
+
 static void one_that_does_not_answer_is_killed(void **state)
 {
     working *w = *state;
@@ -151,6 +165,7 @@ int main(void)
         WORKING_TEST(one_that_dies_or_talks_nonsense_is_a_retry_and_started_again),
         WORKING_TEST(a_line_that_nobody_asked_for_ends_the_process),
         WORKING_TEST(an_answer_to_an_event_that_was_not_read_ends_the_process),
+        WORKING_TEST(one_that_is_idle_has_no_longer_than_the_drain),
         WORKING_TEST(one_that_does_not_answer_is_killed),
         WORKING_TEST(each_thread_has_a_process),
         WORKING_TEST(the_example_in_python_writes_each_total_once),
