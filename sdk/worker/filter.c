@@ -78,6 +78,48 @@ static pbus_status place_parse(const char *field, condition *c, size_t i, pbus_e
     return name && !c->name ? failure(err, PBUS_ERROR_MEMORY, "no memory for a filter") : PBUS_OK;
 }
 
+/* Behind a bracket expression that is right. */
+static const char *skip_bracket(const char *at)
+{
+    at += 1 + (at[1] == '^');
+    at += *at == ']';
+    for (; *at && *at != ']'; at++)
+        if (at[0] == '[' && at[1] && strchr(":.=", at[1])) {
+            char end[] = {at[1], ']', '\0'};
+            const char *closed = strstr(at + 2, end);
+            at = closed ? closed + 1 : at;
+        }
+    return at + (*at != '\0');
+}
+
+/* What glibc takes and POSIX does not define, and what would mean something else between anchors, in a group; NULL: nothing. */
+static const char *pattern_fault(const char *at)
+{
+    size_t depth = 0;
+    while (*at)
+        if (*at == '[')
+            at = skip_bracket(at);
+        else if (*at == '\\') {
+            if (at[1] >= '1' && at[1] <= '9')
+                return "it refers back to a group";
+            at += at[1] ? 2 : 1;
+        } else if (*at == ')' && depth == 0)
+            return "unmatched )";
+        else {
+            depth += *at == '(';
+            depth -= *at == ')';
+            at++;
+        }
+    return NULL;
+}
+
+static pbus_status pattern_refuse(const condition *c, size_t i, const char *why, pbus_error *err)
+{
+    return failure(err, PBUS_ERROR_ARGUMENT,
+                   "condition %zu: \"%s\" is no POSIX extended regular expression: %s", i,
+                   text_show(c->text, strlen(c->text)).text, why);
+}
+
 /* The expression has to match the whole: it is put between anchors, in a group of its own. It must be right by itself, too: "a)|(b" is
  * none, though it would be one in the group. */
 static pbus_status pattern_compile(condition *c, size_t i, pbus_error *err)
@@ -86,6 +128,9 @@ static pbus_status pattern_compile(condition *c, size_t i, pbus_error *err)
     int code = regcomp(&c->pattern, c->text, REG_EXTENDED);
     if (code == 0) {
         regfree(&c->pattern);
+        const char *fault = pattern_fault(c->text);
+        if (fault)
+            return pattern_refuse(c, i, fault, err);
         size_t size = strlen(c->text) + 5;
         char *anchored = malloc(size);
         if (!anchored)
@@ -98,9 +143,7 @@ static pbus_status pattern_compile(condition *c, size_t i, pbus_error *err)
     if (code == 0)
         return PBUS_OK;
     regerror(code, &c->pattern, why, sizeof why);
-    return failure(err, PBUS_ERROR_ARGUMENT,
-                   "condition %zu: \"%s\" is no POSIX extended regular expression: %s", i,
-                   text_show(c->text, strlen(c->text)).text, why);
+    return pattern_refuse(c, i, why, err);
 }
 
 static pbus_status condition_init(condition *c, const pbus_condition *given, size_t i, pbus_error *err)

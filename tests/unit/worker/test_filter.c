@@ -65,6 +65,7 @@ static void each_test_holds_where_it_should_and_nowhere_else(void **state)
         {{"type", PBUS_TEST_MATCHES, "order\\..*"}, FILTER_YES},
         {{"type", PBUS_TEST_MATCHES, "order"}, FILTER_NO},
         {{"type", PBUS_TEST_MATCHES, "created"}, FILTER_NO},
+        {{"type", PBUS_TEST_MATCHES, "[^])\\1]*[[:alpha:])]\\)*"}, FILTER_YES},
         {{"type", PBUS_TEST_MATCHES, "x|order.created"}, FILTER_YES},
         {{"type", PBUS_TEST_MATCHES, "order|created"}, FILTER_NO},
         {{"type", PBUS_TEST_PRESENT, NULL}, FILTER_YES},
@@ -287,6 +288,9 @@ static void what_can_never_be_right_is_refused_with_its_reason(void **state)
         {{"type", PBUS_TEST_MATCHES, "["}, "no POSIX extended regular expression"},
         {{"type", PBUS_TEST_MATCHES, "("}, "no POSIX extended regular expression"},
         {{"type", PBUS_TEST_MATCHES, "a)|(b"}, "no POSIX extended regular expression"},
+        {{"type", PBUS_TEST_MATCHES, "order.paid)|order.sent"}, "no POSIX extended regular expression"},
+        {{"type", PBUS_TEST_MATCHES, "[[:alpha:](])"}, "no POSIX extended regular expression"},
+        {{"type", PBUS_TEST_MATCHES, "(a)(b)\\2"}, "no POSIX extended regular expression"},
         {{"type", PBUS_TEST_MATCHES, "a{2,1}"}, "no POSIX extended regular expression"},
         {{"type", PBUS_TEST_MATCHES, "\\"}, "no POSIX extended regular expression"},
     };
