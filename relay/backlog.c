@@ -85,11 +85,13 @@ static void ask(backlog *b, int64_t now_us)
     session_commit(b->session, on_answered, b);
 }
 
+/* A question that was not answered took the server's time all the same. */
 static void give_up(backlog *b, const char *why, int64_t now_us)
 {
+    int64_t rest_us = b->asking ? (now_us - b->asked_at_us) * (ASK_SHARE - 1) : 0;
     log_event(LOG_LEVEL_DEBUG, "backlog.unknown", "reason=%s", why);
     backlog_done(b);
-    b->ask_at_us = now_us + AFTER_FAULT_US;
+    b->ask_at_us = now_us + (rest_us > AFTER_FAULT_US ? rest_us : AFTER_FAULT_US);
 }
 
 static int64_t step_connected(backlog *b, int64_t now_us)

@@ -285,8 +285,8 @@ binding_answer bindings_encode(bindings *b, const binding *to, const page_event 
     pbus_status status = PBUS_ERROR_MISFIT;
     if (!e->value.data || is_avro(to->framing, e))
         return BINDING_AS_IS;
-    if (begins_framed(&e->value))
-        return reframe(b, to, &e->value, out);
+    if (begins_framed(&e->value)) /* bare Avro may, too */
+        return says_avro(&e->headers) ? BINDING_AS_IS : reframe(b, to, &e->value, out);
     for (size_t i = 0; i < to->n_versions && status != PBUS_OK; i++) {
         status = encode(&b->scratch, to->framing, &to->versions[i], &e->value);
         if (status == PBUS_ERROR_MEMORY)

@@ -77,11 +77,11 @@ static bool brokers_down(const ship *s)
     return s->down_logged || s->n_refused > 0;
 }
 
-/* Without a producer nobody is reached, whoever leads; else one that stands by has not tried. */
+/* Who gave up the lead for want of a producer reaches nobody; else one that stands by has not tried. */
 static double brokers_up(const monitor *m)
 {
     const ship *s = m->rooms.ship;
-    return m->health.facts.role == HEALTH_LEADING || s->n_refused > 0 ? !brokers_down(s) : NAN;
+    return m->health.facts.role == HEALTH_LEADING ? !brokers_down(s) : ship_gives_up(s) ? 0 : NAN;
 }
 
 static void look(monitor *m, health_role role, health_work waits_for, int64_t now_us)

@@ -26,6 +26,8 @@
 #define BACKOFF_MOST_US 5000000
 #define LOOK_EVERY_US 250000
 #define LOOK_MS 10
+#define NOWHERE                                                                                              \
+    "127.0.0.1:1" /* of a producer that is made to be destroyed: that waits for a name server which looks for brokers */
 #define REFUSALS_MOST 3 /* in a row, of a producer: ten seconds */
 
 /* One request in flight with the gapless guarantee: with more, librdkafka 2.0.2 can report a record as delivered that was never written
@@ -148,9 +150,11 @@ bool ship_init(ship *s, const config *cfg, void (*on_acked)(void *, row *),
 }
 
 /* A file that is not there, a limit of threads: librdkafka looks at them when it makes a producer, not when it is configured. */
-static rd_kafka_t *make_producer(ship *s, int64_t now_us)
+static rd_kafka_t *make_producer(ship *s, const char *brokers, int64_t now_us)
 {
     rd_kafka_conf_t *conf = make_conf(s, false);
+    if (conf)
+        rd_kafka_conf_set(conf, "bootstrap.servers", brokers, NULL, 0);
     rd_kafka_t *rk = conf ? rd_kafka_new(RD_KAFKA_PRODUCER, conf, s->reason, sizeof s->reason) : NULL;
     if (rk) {
         s->n_refused = 0;
@@ -177,7 +181,7 @@ bool ship_may_lead(ship *s, int64_t now_us)
         return false;
     bool transactional = s->transactional;
     s->transactional = false; /* its id would end the leader's transaction */
-    rd_kafka_t *rk = make_producer(s, now_us);
+    rd_kafka_t *rk = make_producer(s, NOWHERE, now_us);
     s->transactional = transactional;
     if (rk)
         rd_kafka_destroy(rk);
@@ -192,7 +196,7 @@ bool ship_start(ship *s, int64_t now_us)
         return true;
     if (now_us < s->restart_at_us)
         return false;
-    s->producer = make_producer(s, now_us);
+    s->producer = make_producer(s, s->cfg->brokers, now_us);
     if (!s->producer)
         return false;
     static const uint64_t one = 1;

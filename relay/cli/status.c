@@ -33,8 +33,7 @@ static const char *text_at(const PGresult *row, const char *column)
 
 static bool is_leading(const PGresult *row)
 {
-    const char *leading = text_at(row, "leading");
-    return leading && *leading == 't';
+    return text_at(row, "holder") && text_at(row, "leader");
 }
 
 static json_t *number_or_null(const PGresult *row, const char *column)
@@ -75,8 +74,11 @@ static void print_text(const PGresult *row)
     printf(", %s/s in the last 10 s\n", or_text(text_at(row, "published_per_s"), "0"));
     printf("last completed  %s\n", or_text(text_at(row, "last_completed_at"), "never"));
     if (is_leading(row))
-        printf("leader          %s since %s\n", or_text(relay, "(starting)"),
-               or_text(text_at(row, "leader_since"), "now"));
+        printf("leader          %s since %s\n", relay, or_text(text_at(row, "leader_since"), "now"));
+    else if (text_at(row, "holder"))
+        printf("leader          none yet: session %s holds the leader's lock, a relay that is about to lead "
+               "(postbus doctor tells whether it is one)\n",
+               text_at(row, "holder"));
     else if (relay)
         printf("leader          none: no relay is running; the last one was %s\n", relay);
     else

@@ -73,6 +73,13 @@ static void progress_and_leadership_are_told(void **state)
     stage_expect(0, POSTBUS("status"));
     stage_says("leader          berta:7 since 20");
     stage_says("published       500, ");
+    pg_run(relay, "INSERT INTO postbus.leadership (relay, backend) VALUES ('before:7', 1)");
+    stage_expect(0, POSTBUS("status"));
+    stage_says("leader          none yet: session ");
+    json_t *next = status_json();
+    assert_true(json_is_null(json_object_get(next, "leader")));
+    json_decref(next);
+    pg_run(relay, "DELETE FROM postbus.leadership WHERE backend = 1");
     json_t *all = status_json();
     assert_string_equal(json_string_value(json_object_get(all, "leader")), "berta:7");
     assert_true(json_number_value(json_object_get(all, "published_per_s")) > 0);

@@ -288,6 +288,9 @@ static void a_backlog_without_a_leader_is_told(void **state)
     pg_run(thief, "SELECT pg_advisory_lock(%lld)", SQL_LOCK_LEADER);
     EXAMINE(0, "--older-than", "60");
     expect_finding("relay.leading", "warning", "which is no relay");
+    pg_run(thief, "SET application_name = 'postbus-relay'");
+    EXAMINE(0, "--older-than", "60");
+    expect_finding("relay.leading", "warning", "is taking the lead");
     pg_run(thief, "INSERT INTO postbus.leadership (relay, backend) VALUES ('berta:7', pg_backend_pid())");
     EXAMINE(0, "--older-than", "60");
     expect_finding("relay.leading", "ok", "berta:7 leads");

@@ -516,7 +516,7 @@ static void systemd_is_told_of_start_progress_and_end(void **state)
     outbox_free(o);
 }
 
-/* It cannot lead before Kafka has told of the last transaction. That is no fault of PostgreSQL, and no reason to start it anew. */
+/* It cannot lead before Kafka has told of the last transaction. That is no fault of PostgreSQL, and the start is over all the same. */
 static void exactly_once_without_brokers_it_has_started_and_tells_what_it_waits_for(void **state)
 {
     (void)state;

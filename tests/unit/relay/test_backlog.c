@@ -116,11 +116,28 @@ static void nobody_wants_it_and_nothing_is_opened(void **state)
     assert_int_equal(server.n_opened, 0);
 }
 
+/* The server worked on it for twenty seconds: nine times as long is left to others. */
+static void a_question_that_came_to_nothing_has_taken_time_too(void **state)
+{
+    (void)state;
+    backlog b = wanted();
+    step(&b, 1);
+    step(&b, 1);
+    assert_int_equal(server.n_asked, 1);
+    server.counting.state = SESSION_LOST;
+    step(&b, 21);
+    step(&b, 200);
+    assert_int_equal(server.n_opened, 1);
+    step(&b, 202);
+    assert_int_equal(server.n_opened, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_connects_to_where_the_relay_is_connected),
         cmocka_unit_test(nobody_wants_it_and_nothing_is_opened),
+        cmocka_unit_test(a_question_that_came_to_nothing_has_taken_time_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
