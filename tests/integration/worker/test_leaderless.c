@@ -11,6 +11,7 @@
 #include <string.h>
 
 enum { THE_BROKER = 1, THE_OTHER = 2, ALL_BROKERS = -1, EVENTS = 30 };
+enum { MANY_KEYS = 300 }; /* so many that each of eight threads has some */
 /* A worker that waits 3 s in vain for each of the half of them is not done before its test is given up. */
 enum { MANY = 100, SILENCE_MS = 600000, SLOWNESS_MS = 2000 };
 
@@ -273,7 +274,7 @@ static pbus_worker_options begin_in_vain(stage *s, pbus_subscription *sub, int n
     sub->n_threads = n_threads;
     sub->dead_letter_topic = *out_graves;
     pbus_worker_options options = options_without_a_database(s, sub);
-    stage_produce_many(s->topic, EVENTS, EVENTS);
+    stage_produce_many(s->topic, MANY_KEYS, MANY_KEYS);
     assert_int_equal(pbus_worker_start(&options, &s->worker, &s->err), PBUS_OK);
     expect_at_least(s, n_threads, &s->n_at_gate, "events were handled");
     return options;
