@@ -176,10 +176,24 @@ void pg_fixture_restart(pg_fixture *pg, pg_fixture_stop_mode mode)
     pg_fixture_start(pg);
 }
 
+/* Which sessions the server ended, and why: their clients are not always told. */
+static void print_ends_of_sessions(const pg_fixture *pg)
+{
+    char line[400];
+    FILE *file = fopen(pg->log_path, "r");
+    while (file && fgets(line, sizeof line, file))
+        if (strstr(line, "FATAL:") || strstr(line, "could not send") || strstr(line, "could not receive"))
+            fputs(line, stderr);
+    if (file)
+        fclose(file);
+}
+
 void pg_fixture_free(pg_fixture *pg)
 {
     if (!pg)
         return;
+    if (pg->server && proc_fixture_has_company(pg->server))
+        print_ends_of_sessions(pg);
     pg_fixture_stop(pg, PG_STOP_IMMEDIATE);
     proc_fixture_run((const char *const[]){"rm", "-rf", pg->directory, NULL}, NULL, NULL, STOP_DEADLINE_MS);
     free(pg);

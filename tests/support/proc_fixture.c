@@ -84,6 +84,11 @@ static void print_last_words(void)
     }
 }
 
+bool proc_fixture_has_company(const proc_fixture *proc)
+{
+    return unreleased != proc || proc->next;
+}
+
 static void keep(proc_fixture *proc, const char *const *argv)
 {
     static bool prints;

@@ -40,6 +40,8 @@ int proc_fixture_wait_exit(proc_fixture *proc, int deadline_ms);
 int proc_fixture_end(proc_fixture *proc, int number, int deadline_ms);
 
 bool proc_fixture_running(proc_fixture *proc);
+/* Whether any other is not released: a test failed and left it behind. */
+bool proc_fixture_has_company(const proc_fixture *proc);
 pid_t proc_fixture_pid(const proc_fixture *proc);
 
 /* Kills it where it still runs, and releases it with its own log file. NULL is taken. */
