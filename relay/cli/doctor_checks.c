@@ -88,7 +88,8 @@ const doctor_check doctor_checks[] = {
      "the replicas of __transaction_state and __consumer_offsets.",
      NEEDS_BROKERS, doctor_transactions, NULL},
     {"topic.exists",
-     "each topic with waiting or recent events, and those of --topic: whether it exists and has leaders",
+     "each topic with waiting or recent events, and those of --topic: whether it may be described, exists "
+     "and has leaders",
      "Its events wait.", "Create it, or set create_topics = true; bring the brokers of its partitions back.",
      NEEDS_BROKERS, doctor_topics, NULL},
     {"topic.replication",

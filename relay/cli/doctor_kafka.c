@@ -40,7 +40,8 @@ static rd_kafka_t *connect_to(const config *cfg)
     for (size_t i = 0; ok && i < cfg->n_kafka; i++)
         ok = rd_kafka_conf_set(conf, cfg->kafka[i].name, cfg->kafka[i].value, said, 512) == RD_KAFKA_CONF_OK;
     ok = ok && rd_kafka_conf_set(conf, "bootstrap.servers", cfg->brokers, said, 512) == RD_KAFKA_CONF_OK &&
-         rd_kafka_conf_set(conf, "client.id", "postbus-doctor", said, 512) == RD_KAFKA_CONF_OK;
+         rd_kafka_conf_set(conf, "client.id", "postbus-doctor", said, 512) == RD_KAFKA_CONF_OK &&
+         rd_kafka_conf_set(conf, "allow.auto.create.topics", "false", said, 512) == RD_KAFKA_CONF_OK;
     rd_kafka_conf_set_log_cb(conf, quiet);
     rd_kafka_conf_set_error_cb(conf, keep_error);
     rd_kafka_t *rk = ok ? rd_kafka_new(RD_KAFKA_PRODUCER, conf, said, 512) : NULL;
@@ -49,7 +50,7 @@ static rd_kafka_t *connect_to(const config *cfg)
     return rk;
 }
 
-/* All topics, since asking for one by name may create it. In short steps: with every broker down there is no use in waiting on. */
+/* All topics at once. In short steps: with every broker down there is no use in waiting on. */
 static rd_kafka_resp_err_t ask_metadata(doctor *d)
 {
     rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__TRANSPORT;
@@ -94,18 +95,17 @@ void doctor_kafka_tls(doctor *d, const doctor_check *check)
 
 /* ---- topics ---- */
 
-static const struct rd_kafka_metadata_topic *metadata_of(const doctor *d, const char *name)
+static const struct rd_kafka_metadata_topic *metadata_of(const struct rd_kafka_metadata *all,
+                                                         const char *name)
 {
-    for (int i = 0; i < d->metadata->topic_cnt; i++)
-        if (strcmp(d->metadata->topics[i].topic, name) == 0)
-            return &d->metadata->topics[i];
+    for (int i = 0; all && i < all->topic_cnt; i++)
+        if (strcmp(all->topics[i].topic, name) == 0)
+            return &all->topics[i];
     return NULL;
 }
 
-static void take_metadata(const doctor *d, topic_facts *t)
+static void take_metadata(topic_facts *t, const struct rd_kafka_metadata_topic *m)
 {
-    const struct rd_kafka_metadata_topic *m = metadata_of(d, t->name);
-    t->created = d->c->cfg.create_topics;
     t->refused = m && m->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
     t->exists = m && m->partition_cnt > 0;
     t->n_partitions = m ? m->partition_cnt : 0;
@@ -113,6 +113,36 @@ static void take_metadata(const doctor *d, topic_facts *t)
         t->n_leaderless += m->partitions[i].leader < 0;
         if (i == 0 || m->partitions[i].replica_cnt < t->replicas)
             t->replicas = m->partitions[i].replica_cnt;
+    }
+}
+
+/* Asks for a topic that is not among all: they leave out what we may not Describe. Whether there was an answer. */
+static bool ask_by_name(const doctor *d, topic_facts *t)
+{
+    const struct rd_kafka_metadata *answer = NULL;
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(d->kafka, t->name, NULL);
+    if (!topic) /* no topic can have such a name */
+        return true;
+    bool answered = rd_kafka_metadata(d->kafka, 0, topic, &answer, ANSWER_MS) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (answered) {
+        take_metadata(t, metadata_of(answer, t->name));
+        rd_kafka_metadata_destroy(answer);
+    }
+    rd_kafka_topic_destroy(topic);
+    return answered;
+}
+
+/* Brokers that leave one question unanswered are asked no other: each would take as long. */
+static void find_all(const doctor *d, topic_facts *topics, size_t n)
+{
+    bool answer = true;
+    for (topic_facts *t = topics; t < topics + n; t++) {
+        const struct rd_kafka_metadata_topic *m = metadata_of(d->metadata, t->name);
+        t->created = d->c->cfg.create_topics;
+        if (m)
+            take_metadata(t, m);
+        else
+            t->unanswered = !(answer = answer && ask_by_name(d, t));
     }
 }
 
@@ -233,8 +263,7 @@ static void judge(doctor *d, topic_facts *topics, size_t n)
     if (row)
         limits = (event_limits){number_at(row, 0, LIMIT_VALUE), number_at(row, 0, LIMIT_KEY),
                                 number_at(row, 0, LIMIT_HEADERS)};
-    for (size_t i = 0; i < n; i++)
-        take_metadata(d, &topics[i]);
+    find_all(d, topics, n);
     describe(d, topics, n);
     for (size_t i = 0; i < n; i++)
         doctor_judge_topic(&d->report, &topics[i], row ? &limits : NULL);

@@ -5,11 +5,25 @@
 
 #define RECORD_OVERHEAD_BYTES 2048 /* the batch's head, the lengths, the type and id headers */
 
+/* Whether it exists is not known. */
+static void tell_unknown(doctor_report *report, const topic_facts *t)
+{
+    char found[400];
+    snprintf(found, sizeof found,
+             t->refused ? "%s may not be described by this user, to whom brokers do not say whether it exists"
+                        : "%s is not among the topics, and the brokers did not answer when asked for it",
+             t->name);
+    doctor_report_add(report, doctor_check_find("topic.exists"), t->refused ? DOCTOR_ERROR : DOCTOR_WARNING,
+                      found, NULL,
+                      t->refused ? "Grant DESCRIBE on the topic to this user; WRITE, which the relay needs, "
+                                   "includes it."
+                                 : "Run the doctor again; if it stays so, see the brokers' logs.");
+}
+
 static void judge_existence(doctor_report *report, const topic_facts *t)
 {
-    if (t->refused)
-        doctor_tell(report, "topic.exists", DOCTOR_ERROR, "%s: the brokers do not let this user see it",
-                    t->name);
+    if (t->refused || t->unanswered)
+        tell_unknown(report, t);
     else if (!t->exists && t->created)
         doctor_tell(report, "topic.exists", DOCTOR_OK, "%s does not exist; the relay creates it", t->name);
     else if (!t->exists)
@@ -114,7 +128,7 @@ static void judge_election(doctor_report *report, const topic_facts *t)
 void doctor_judge_topic(doctor_report *report, const topic_facts *t, const event_limits *limits)
 {
     judge_existence(report, t);
-    if (!t->exists || t->refused)
+    if (!t->exists)
         return;
     if (!t->described) {
         doctor_tell(report, "topic.replication", DOCTOR_SKIPPED,

@@ -10,7 +10,8 @@ typedef struct topic_facts {
     bool waits;           /* it has pending or parked events */
     int64_t oldest_s;     /* the age of the oldest of them */
     bool keyless;         /* it has events without a key */
-    bool refused;         /* the brokers do not let us see it */
+    bool refused;         /* we may not Describe it: brokers do not say then whether it exists */
+    bool unanswered;      /* it is not among all topics, and the brokers did not answer the question for it */
     bool exists, created; /* created: the relay would create it */
     int n_partitions, n_leaderless;
     int replicas;                                        /* the fewest of any partition */

@@ -148,8 +148,12 @@ static void each_fault_of_a_topic_is_told(void **state)
     t.created = true;
     expect_of(t, "topic.exists", DOCTOR_OK, "the relay creates it");
     t = sound;
+    t.exists = false;
     t.refused = true;
-    expect_of(t, "topic.exists", DOCTOR_ERROR, "do not let this user see it");
+    expect_of(t, "topic.exists", DOCTOR_ERROR, "may not be described");
+    t.refused = false;
+    t.unanswered = true;
+    expect_of(t, "topic.exists", DOCTOR_WARNING, "did not answer");
     t = sound;
     t.n_leaderless = 2;
     expect_of(t, "topic.exists", DOCTOR_ERROR, "2 of its 6 partitions have no leader");
