@@ -449,6 +449,51 @@ static void after_a_rebase_nobody_looks_for_receipts_of_what_was_before(void **s
     PQfinish(conn);
 }
 
+static int64_t lead(PGconn *relay)
+{
+    return pg_number(relay,
+                     "INSERT INTO postbus.leadership (relay, backend) VALUES ('r', 1) RETURNING epoch");
+}
+
+#define KEPT "SELECT concat_ws(' ', count(*), min(epoch), max(epoch)) FROM postbus.leadership"
+
+static void of_the_leaders_the_newest_thousand_are_kept(void **state)
+{
+    (void)state;
+    PGconn *conn = outbox_new(), *relay = beside(conn, "relay");
+    pg_run(conn,
+           "INSERT INTO postbus.leadership (relay, backend) SELECT 'r', 1 FROM generate_series(1, 1200)");
+    pg_expect(conn, "1000 201 1200", KEPT);
+    assert_int_equal(lead(relay), 1201);
+    pg_expect(conn, "1000 202 1201", KEPT);
+    pg_run(relay, "BEGIN");
+    lead(relay);
+    pg_run(relay, "ROLLBACK");
+    assert_int_equal(lead(relay), 1203);
+    pg_expect(conn, "1000 203 1203", KEPT);
+    pg_expect_refused(relay, "42501", "DELETE FROM postbus.leadership");
+    PQfinish(relay);
+    PQfinish(conn);
+}
+
+static void who_holds_an_old_leadership_keeps_no_relay_from_the_lead(void **state)
+{
+    (void)state;
+    PGconn *conn = outbox_new(), *relay = beside(conn, "relay"), *holder = beside(conn, "owner");
+    pg_run(conn,
+           "INSERT INTO postbus.leadership (relay, backend) SELECT 'r', 1 FROM generate_series(1, 1000)");
+    pg_run(holder, "BEGIN; SELECT FROM postbus.leadership WHERE epoch = 1 FOR UPDATE");
+    pg_run(relay, "SET lock_timeout = 1000");
+    lead(relay);
+    pg_expect(conn, "1001 1 1001", KEPT);
+    pg_run(holder, "ROLLBACK");
+    lead(relay);
+    pg_expect(conn, "1000 3 1002", KEPT);
+    PQfinish(holder);
+    PQfinish(relay);
+    PQfinish(conn);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -472,6 +517,8 @@ int main(void)
         cmocka_unit_test(a_reader_keeps_the_leaf_and_neither_waits),
         cmocka_unit_test(publishers_do_not_wait_while_a_leaf_is_locked),
         cmocka_unit_test(after_a_rebase_nobody_looks_for_receipts_of_what_was_before),
+        cmocka_unit_test(of_the_leaders_the_newest_thousand_are_kept),
+        cmocka_unit_test(who_holds_an_old_leadership_keeps_no_relay_from_the_lead),
     };
     return cmocka_run_group_tests(tests, stage_start, stage_stop);
 }
