@@ -23,8 +23,14 @@ static transaction *open_one(relay *y)
 static void on_in_doubt(void *arg, PGresult *res)
 {
     relay *y = arg;
-    y->resolving = y->cfg->delivery == DELIVERY_EXACTLY_ONCE || PQgetvalue(res, 0, 0)[0] == 't';
-    snprintf(y->ship.transactional_id, sizeof y->ship.transactional_id, "postbus-%s", PQgetvalue(res, 0, 1));
+    if (PQntuples(res) != 1 || PQgetisnull(res, 0, 1)) {
+        relay_refuse(y, "postbus.progress or postbus.identity has no row",
+                     "restore the rows that `postbus migrate` and the relays wrote");
+    } else {
+        y->resolving = y->cfg->delivery == DELIVERY_EXACTLY_ONCE || PQgetvalue(res, 0, 0)[0] == 't';
+        snprintf(y->ship.transactional_id, sizeof y->ship.transactional_id, "postbus-%s",
+                 PQgetvalue(res, 0, 1));
+    }
     PQclear(res);
 }
 

@@ -141,10 +141,14 @@ static void on_epoch(void *arg, PGresult *res)
     PQclear(res);
 }
 
+/* Where progress cannot be read there are no lanes to load it into. */
 static void on_lanes(void *arg, PGresult *res)
 {
     relay *y = arg;
-    lanes_load(&y->lanes, res);
+    if (relay_gives_up(y))
+        PQclear(res);
+    else
+        lanes_load(&y->lanes, res);
 }
 
 static bool same_text(const PGresult *res, int a, int b)

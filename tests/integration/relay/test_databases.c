@@ -226,6 +226,60 @@ static void a_refused_database_is_served_once_it_was_mended(void **state)
     conf_free(&c);
 }
 
+static void a_database_that_has_lost_its_progress_is_refused_until_it_is_restored(void **state)
+{
+    (void)state;
+    static const char *const how[] = {"at_least_once", "exactly_once"};
+    conf c = conf_new();
+    outbox *well = outbox_new(), *emptied[2];
+    for (int i = 0; i < 2; i++) {
+        char more[60];
+        snprintf(more, sizeof more, "delivery = %s", how[i]);
+        emptied[i] = outbox_new();
+        pg_run(emptied[i]->conn, "CREATE TABLE kept AS TABLE postbus.progress");
+        pg_run(emptied[i]->conn, "DELETE FROM postbus.progress");
+        conf_add(&c, how[i], emptied[i]->conninfo, more);
+    }
+    conf_add(&c, "well", well->conninfo, "");
+    proc_fixture *relay = conf_start(&c, NULL, NULL);
+    for (int i = 0; i < 2; i++)
+        expect_said(relay, "relay.refused", how[i], "postbus.progress");
+    expect_flows(well);
+    for (int i = 0; i < 2; i++) {
+        pg_run(emptied[i]->conn, "INSERT INTO postbus.progress OVERRIDING SYSTEM VALUE TABLE kept");
+        expect_flows(emptied[i]);
+    }
+    relay_stop(relay);
+    for (int i = 0; i < 2; i++)
+        end_of(emptied[i]);
+    end_of(well);
+    conf_free(&c);
+}
+
+/* The lanes come behind progress in the same flight, with nothing to load them into. */
+static void a_database_whose_progress_cannot_be_read_is_refused_with_events_parked(void **state)
+{
+    (void)state;
+    conf c = conf_new();
+    outbox *well = outbox_new(), *altered = outbox_new();
+    publish(altered->conn, altered->topic, NULL, 1);
+    pg_run(altered->conn,
+           "INSERT INTO postbus.parked (id, topic, key, reason, waits_for, stops_topic, attempts)"
+           " SELECT o.id, o.topic, o.key, 'topic missing', 'topic', false, 0 FROM postbus.outbox o");
+    pg_run(altered->conn, "CREATE OR REPLACE VIEW postbus.current_progress AS"
+                          " SELECT n, leaf, epoch, at, s1, x1, l1, s2, x2, l2, done_id, floor_id, published"
+                          " FROM postbus.progress WHERE false");
+    conf_add(&c, "altered", altered->conninfo, "");
+    conf_add(&c, "well", well->conninfo, "");
+    proc_fixture *relay = conf_start(&c, NULL, NULL);
+    expect_said(relay, "relay.refused", "altered", "postbus.progress cannot be read");
+    expect_flows(well);
+    relay_stop(relay);
+    end_of(well);
+    outbox_free(altered);
+    conf_free(&c);
+}
+
 static void once_none_can_be_served_the_relay_ends_with_1(void **state)
 {
     (void)state;
@@ -524,6 +578,8 @@ int main(void)
         cmocka_unit_test(each_database_is_led_and_its_events_arrive_once),
         cmocka_unit_test(the_broken_ones_do_not_touch_the_one_that_is_well),
         cmocka_unit_test(a_refused_database_is_served_once_it_was_mended),
+        cmocka_unit_test(a_database_that_has_lost_its_progress_is_refused_until_it_is_restored),
+        cmocka_unit_test(a_database_whose_progress_cannot_be_read_is_refused_with_events_parked),
         cmocka_unit_test(once_none_can_be_served_the_relay_ends_with_1),
         cmocka_unit_test(a_server_that_hangs_holds_up_its_own_database_only),
         cmocka_unit_test(a_server_that_dies_and_comes_back_is_led_again_and_the_other_never_lost),
