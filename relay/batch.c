@@ -3,6 +3,17 @@
 
 #include <stdlib.h>
 
+static size_t page_frame(const page *p)
+{
+    return sizeof *p + (size_t)p->n_rows * sizeof p->rows[0];
+}
+
+/* Without its pages. Each snapshot is the end of one batch. */
+static size_t batch_frame(const batch *b)
+{
+    return sizeof *b + snapshot_bytes(b->end.s);
+}
+
 batch *batch_new(position start, position end)
 {
     batch *b = calloc(1, sizeof *b);
@@ -39,6 +50,7 @@ bool batch_queue_init(batch_queue *q, position origin)
     b->released = true;
     q->head = q->tail = b;
     q->n_batches = 1;
+    q->frames = batch_frame(b);
     q->settled = q->ship = q->clear = (batch_cursor){.b = b};
     return true;
 }
@@ -58,12 +70,15 @@ void batch_queue_append(batch_queue *q, batch *b)
     q->tail->next = b;
     q->tail = b;
     q->n_batches++;
+    q->frames += batch_frame(b);
 }
 
 void batch_queue_extend(batch_queue *q, batch *b)
 {
     position end = q->tail->end;
+    q->frames -= batch_frame(q->tail);
     q->tail->end = b->end;
+    q->frames += batch_frame(q->tail);
     b->end = end;
     batch_free(b);
 }
@@ -72,6 +87,7 @@ void batch_queue_add_page(batch_queue *q, batch *b, page *p)
 {
     p->kept = q->keeps_pages;
     page_charge(p, &q->bytes);
+    q->frames += page_frame(p);
     if (b->last)
         b->last->next = p;
     else
@@ -113,11 +129,12 @@ size_t batch_cursor_pass_done(batch_cursor *c)
     return n;
 }
 
-static void free_pages_before(batch *b, const page *keep)
+static void free_pages_before(batch_queue *q, batch *b, const page *keep)
 {
     while (b->first != keep) {
         page *p = b->first;
         b->first = p->next;
+        q->frames -= page_frame(p);
         page_free(p);
     }
 }
@@ -147,10 +164,12 @@ void batch_queue_settle(batch_queue *q, batch_cursor to)
         batch *b = q->head;
         q->head = b->next;
         q->n_batches--;
+        q->frames -= batch_frame(b);
+        free_pages_before(q, b, NULL);
         batch_free(b);
     }
     if (to.p)
-        free_pages_before(to.b, to.p);
+        free_pages_before(q, to.b, to.p);
 }
 
 void batch_queue_undo(batch_queue *q)
@@ -164,6 +183,11 @@ void batch_queue_undo(batch_queue *q)
 void batch_queue_rewind(batch_queue *q)
 {
     q->ship = q->settled;
+}
+
+size_t batch_queue_held(const batch_queue *q)
+{
+    return q->bytes + q->frames;
 }
 
 bool batch_queue_has_open_rows(const batch_queue *q)

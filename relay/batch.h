@@ -40,7 +40,8 @@ typedef struct batch_queue {
     batch_cursor clear;   /* rows before it are acknowledged, parked, or sent alone; moved by alone.c */
     bool keeps_pages;     /* page.kept */
     size_t n_batches;
-    size_t bytes; /* held by pages */
+    size_t bytes;  /* held by pages whose rows are not all done */
+    size_t frames; /* what is kept of batches and pages until they are settled */
 } batch_queue;
 
 /* The queue takes the position's snapshot. false: no memory. */
@@ -68,6 +69,8 @@ void batch_queue_settle(batch_queue *q, batch_cursor to);
 void batch_queue_undo(batch_queue *q);
 /* Start to hand over again from the first row that is not settled. */
 void batch_queue_rewind(batch_queue *q);
+/* What the open batches take of the memory limit. */
+size_t batch_queue_held(const batch_queue *q);
 /* Whether rows have been read and are not settled. */
 bool batch_queue_has_open_rows(const batch_queue *q);
 

@@ -86,7 +86,9 @@ const config_setting config_table[] = {
      .effect = "The most bytes of values read at once; at least one event is read, whatever its size."},
     {"in_flight_bytes", SETTING_BYTES, AT(in_flight_bytes), .preset = "32MiB", .lowest = 64 * KIB,
      .highest = 64 * GIB, .placeholder = "SIZE",
-     .effect = "Bytes read and not yet acknowledged by the brokers at which reading pauses. Bounds the "
+     .effect = "Bytes read and not yet acknowledged by the brokers at which reading pauses; what is "
+               "acknowledged and waits behind an earlier event that is not counts with some hundred bytes. "
+               "Bounds the "
                "relay's memory: the pages that it has asked for by then, as a rule two, come on top, each of "
                "page_bytes of "
                "large values, or of page_rows rows of 2 KB at most."},

@@ -101,7 +101,8 @@ const metric metrics_table[] = {
     {"postbus_in_flight_events", METRIC_GAUGE, NULL, AT(in_flight_events),
      "Events that the Kafka producer holds: queued, or sent and not acknowledged."},
     {"postbus_in_flight_bytes", METRIC_GAUGE, "bytes", AT(in_flight_bytes),
-     "Bytes read and not acknowledged, with what is kept for each event. Reading pauses at in_flight_bytes "
+     "Bytes read and not acknowledged, and what is kept of each event until it is settled. Reading pauses at "
+     "in_flight_bytes "
      "of the configuration."},
     {"postbus_open_batches", METRIC_GAUGE, NULL, AT(open_batches),
      "Batches that were read and are not settled; one that is empty counts while a relay leads."},

@@ -121,7 +121,7 @@ static void read_rooms(const monitor *m, metrics *out)
     out->n_safety_polls = r->bell->n_safety_polls;
     out->n_safety_finds = r->bell->n_safety_found;
     out->in_flight_events = ship_in_flight(r->ship);
-    out->in_flight_bytes = (double)r->queue->bytes;
+    out->in_flight_bytes = (double)batch_queue_held(r->queue);
     out->open_batches = (double)r->queue->n_batches;
     out->settled_events = r->settler->events;
     out->settle_times = r->settler->times;

@@ -10,7 +10,6 @@
 #include "postbus_sql.h"
 
 #define BARRIER_AFTER_US 1000 /* the writers' own commits have mostly flushed the log by then */
-#define MOST_BATCHES 1024     /* read and not settled; more means that the brokers are behind, not we */
 
 static int64_t smaller(int64_t a, int64_t b)
 {
@@ -245,12 +244,19 @@ static bool next_range(const reader *r, page_range *out)
     return true;
 }
 
+/* Where nothing is on its way to a broker, what is left is about to be settled, but for the frame of the last page: however large, it must not
+ * keep the next one out. */
+static bool has_room(const reader *r)
+{
+    size_t asked = (size_t)r->n_asked * r->page_bytes;
+    return batch_queue_held(r->queue) + asked < (size_t)r->cfg->in_flight_bytes ||
+           (r->queue->bytes == 0 && r->n_asked == 0);
+}
+
 static void ask_further_pages(reader *r)
 {
     page_range range;
-    while (r->n_asked < READER_PAGES_ASKED &&
-           r->queue->bytes + (size_t)r->n_asked * r->page_bytes < (size_t)r->cfg->in_flight_bytes &&
-           next_range(r, &range)) {
+    while (r->n_asked < READER_PAGES_ASKED && has_room(r) && next_range(r, &range)) {
         r->asked[r->n_asked++] = range;
         ask_page(r, &range, &r->queue->tail->start, on_page);
         session_commit(r->session, NULL, NULL);
@@ -485,7 +491,7 @@ static int64_t read_on(reader *r, int64_t now_us)
         ask_further_pages(r);
         return CLOCK_NEVER;
     }
-    if (r->queue->bytes >= (size_t)r->cfg->in_flight_bytes || r->queue->n_batches >= MOST_BATCHES)
+    if (!has_room(r))
         return CLOCK_NEVER;
     int64_t until_us = CLOCK_NEVER;
     doorbell_action action = doorbell_next(r->bell, now_us, &until_us);

@@ -78,6 +78,11 @@ void snapshot_unref(snapshot *s)
     free(s);
 }
 
+size_t snapshot_bytes(const snapshot *s)
+{
+    return sizeof *s + s->n_xip * sizeof s->xip[0] + strlen(s->text) + 1;
+}
+
 bool snapshot_sees(const snapshot *s, uint64_t xid)
 {
     if (xid < s->xmin)

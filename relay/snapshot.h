@@ -19,6 +19,8 @@ typedef struct snapshot {
 snapshot *snapshot_parse(const char *text);
 snapshot *snapshot_ref(snapshot *s);
 void snapshot_unref(snapshot *s);
+/* What it takes of memory. */
+size_t snapshot_bytes(const snapshot *s);
 bool snapshot_sees(const snapshot *s, uint64_t xid);
 
 /* The running transactions as an array literal, "{7,9}"; the caller frees it. */

@@ -22,7 +22,7 @@ class Fault:
     share: float = 1.0            # of the time of a run
     least_s: int = 6              # a row that has less time proves nothing
     short: bool = False           # belongs to the short form
-    rate: int = 1400              # transactions a second, offered
+    rate: int = 1400              # transactions a second, offered; more where they have to wait for what is broken, so that 1,000 commit
     relay_may_end: bool = False   # the fault ends relays by itself; they are started again
     stale_requests: bool = False  # a stopped relay's last requests may come late: old events repeated after newer ones
     ghosts: bool = False          # Kafka holds events of transactions that the fault lost; a row without any proves nothing

@@ -109,7 +109,7 @@ def step_clock(row):
 FAULTS = [
     Fault("postgres-disk-full", "the disk of PostgreSQL is full for up to 4 s; where it stopped, it is started again when there is room", fill_postgres, 7000,
           "the relay's pause between attempts to connect, which doubles while PostgreSQL is away, up to `reconnect_max_ms` (5 s)",
-          setup=postgres_on_small_disk, every_s=(1.0, 4.0), needs_mount=True),
+          setup=postgres_on_small_disk, every_s=(1.0, 4.0), needs_mount=True, rate=2600),
     Fault("broker-disk-full", "the disk of the broker is full for up to 5 s; it is started again when there is room", fill_kafka, 4500,
           "librdkafka's `reconnect.backoff.max.ms` (2 s)", setup=kafka_on_small_disk, every_s=(1.0, 4.0), needs_mount=True),
     Fault("clock-steps", "the clock of the relay, PostgreSQL or the broker is stepped by up to two days, forth or back (the broker's back by 45 min at most)",

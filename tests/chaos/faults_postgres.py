@@ -19,5 +19,5 @@ def crash(row):
 FAULTS = [
     Fault("backends", "pg_terminate_backend of a session of the relay or of the application", terminate, 2000, "nothing", every_s=(0.2, 1.5), short=True),
     Fault("postgres-crash", "immediate stop of PostgreSQL, started again after up to 1 s", crash, 7000,
-          "the relay's pause between attempts to connect, which doubles while PostgreSQL is away, up to `reconnect_max_ms` (5 s)", every_s=(1.0, 4.0), short=True),
+          "the relay's pause between attempts to connect, which doubles while PostgreSQL is away, up to `reconnect_max_ms` (5 s)", every_s=(1.0, 4.0), short=True, rate=1700),
 ]

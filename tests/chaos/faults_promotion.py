@@ -113,10 +113,10 @@ def lose_and_rebase(row):
 FAULTS = [
     Fault("promotion-synchronous", "immediate stop of the primary for good, and its synchronous standby is promoted", replace, 7000,
           "the relay's pause between attempts to connect, which doubles while PostgreSQL is away, up to `reconnect_max_ms` (5 s)", setup=synchronous,
-          every_s=(1.0, 3.0), share=1.3),
+          every_s=(1.0, 3.0), share=1.3, rate=1700),
     Fault("promotion-asynchronous", "the same with an asynchronous standby that lacks up to 1.5 s of commits", lose, 7000,
           "the relay's pause between attempts to connect, which doubles while PostgreSQL is away, up to `reconnect_max_ms` (5 s)", setup=with_standby,
-          ghosts=True, every_s=(1.0, 3.0), share=1.3),
+          ghosts=True, every_s=(1.0, 3.0), share=1.3, rate=2000),
     Fault("promotion-rebase", "the same without a relay, which is killed when the standby has fallen behind; applications publish while `postbus rebase` runs; then the relay starts", lose_and_rebase,
-          7000, "the start of the relay", setup=with_standby, ghosts=True, every_s=(1.0, 3.0), share=1.3),
+          7000, "the start of the relay", setup=with_standby, ghosts=True, every_s=(1.0, 3.0), share=1.3, rate=2000),
 ]

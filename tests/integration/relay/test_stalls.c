@@ -336,6 +336,37 @@ static void a_key_is_let_go_of_while_a_lane_drains(void **state)
     finish(o, relay);
 }
 
+/* Each of its own transaction, so that the relay reads it by itself. */
+static void publish_singly(const outbox *o, const char *topic, int n)
+{
+    pg_run(o->conn, "SET synchronous_commit = off");
+    pg_run(o->conn,
+           "DO $$ BEGIN FOR i IN 1 .. %d LOOP PERFORM postbus.publish('%s', i::text, 'k'); COMMIT; "
+           "PERFORM pg_sleep(0.0005); END LOOP; END $$",
+           n, topic);
+}
+
+/* What waits behind it unsettled takes little memory, however many reads it came by. */
+static void an_event_without_an_answer_holds_up_no_other_topic(void **state)
+{
+    (void)state;
+    outbox *o = mocked_outbox();
+    char *other = kafka_fixture_new_name("other");
+    assert_int_equal(rd_kafka_mock_topic_create(mock, other, 1, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    const char *const patient[] = {"--lane-timeout-ms", "600000", NULL};
+    proc_fixture *relay = relay_start_leading(o, patient);
+    publish(o->conn, o->topic, NULL, 1);
+    expect_drained(o);
+    set_leader(o, -1);
+    publish(o->conn, o->topic, NULL, 1);
+    publish_singly(o, other, 4000);
+    expect_each_arrived_once(o, other);
+    set_leader(o, THE_BROKER);
+    expect_drained(o);
+    free(other);
+    finish(o, relay);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1)
@@ -345,6 +376,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_successor_throws_nothing_away_for_a_topic_that_is_still_away),
         cmocka_unit_test(what_a_stalled_topic_stops_at_holds_up_no_wish_of_another),
         cmocka_unit_test(a_key_is_let_go_of_while_a_lane_drains),
+        cmocka_unit_test(an_event_without_an_answer_holds_up_no_other_topic),
         cmocka_unit_test(a_stop_waits_for_the_answer_to_the_first_of_a_stalled_lane),
         cmocka_unit_test(stops_in_the_middle_of_a_drain_repeat_nothing),
         cmocka_unit_test(the_first_of_a_stalled_lane_can_be_discarded),

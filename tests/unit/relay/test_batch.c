@@ -200,6 +200,25 @@ static void a_queue_that_ends_gives_back_what_its_pages_weighed(void **state)
     assert_int_equal(q.bytes, 0);
 }
 
+static void what_is_kept_until_it_is_settled_is_counted_until_then(void **state)
+{
+    (void)state;
+    batch_queue q = queue_new();
+    size_t settled = 0;
+    for (int i = 1; i <= 100; i++) {
+        size_t before = q.frames;
+        batch *b = append(&q, (uint64_t)(100 + i), i, (int[]){1}, 1);
+        acknowledge((batch_cursor){b, b->first, 0}, 1);
+        assert_true(q.bytes == 0 && q.frames > before);
+        assert_int_equal(batch_queue_held(&q), q.frames);
+        batch_queue_settle(&q, (batch_cursor){b, b->first, 1});
+        if (i == 10)
+            settled = q.frames;
+    }
+    assert_int_equal(q.frames, settled);
+    batch_queue_done(&q);
+}
+
 static void an_empty_read_moves_the_end_of_the_last_batch(void **state)
 {
     (void)state;
@@ -277,6 +296,7 @@ int main(void)
         cmocka_unit_test(settling_frees_pages_behind_and_keeps_the_rest),
         cmocka_unit_test(a_page_weighs_until_its_last_row_is_done),
         cmocka_unit_test(a_queue_that_ends_gives_back_what_its_pages_weighed),
+        cmocka_unit_test(what_is_kept_until_it_is_settled_is_counted_until_then),
         cmocka_unit_test(an_empty_read_moves_the_end_of_the_last_batch),
         cmocka_unit_test(a_rewound_queue_hands_over_again_from_the_first_unsettled_row),
         cmocka_unit_test(a_settling_that_passes_a_rewound_cursor_takes_it_along),
