@@ -65,6 +65,7 @@ void lanes_park(lanes *l, topic *t, row *r, int64_t now_us)
 void lanes_stop(lanes *l, topic *t, row *r, int refusal, int64_t now_us)
 {
     open_lane(l, t);
+    t->lane_closing = false; /* nor can it, before the event has left: nobody knows when that is */
     t->n_stops++;
     r->topic = t;
     r->waits_for = WAITS_STOP;
@@ -296,10 +297,10 @@ static void unpark(lanes *l, topic *t)
     free(ids);
 }
 
-/* Only a lane that drains: nobody knows for how long the first of another one waits. */
+/* Only a lane that drains: nobody knows for how long the first of another one waits, or what it stops at. */
 static bool is_closing(const topic *t)
 {
-    return t->lane_closing && t->state == TOPIC_READY && !t->head_alone;
+    return t->lane_closing && t->state == TOPIC_READY && !t->head_alone && t->n_stops == 0;
 }
 
 /* After an empty page: what was being parked meanwhile has to be settled first. */

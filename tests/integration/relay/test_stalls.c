@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { N = 1000, THE_BROKER = 1, FAST_MS = 20, SLOW_MS = 300, LATE_MS = 1000 };
+enum { N = 1000, THE_BROKER = 1, OTHER_BROKER = 2, FAST_MS = 20, SLOW_MS = 300, LATE_MS = 1000 };
 
 static rd_kafka_t *host;
 static rd_kafka_mock_cluster_t *mock;
@@ -24,7 +24,7 @@ static int open_stage(void **state)
     char message[256];
     host = rd_kafka_new(RD_KAFKA_PRODUCER, NULL, message, sizeof message);
     assert_non_null(host);
-    mock = rd_kafka_mock_cluster_new(host, 1);
+    mock = rd_kafka_mock_cluster_new(host, OTHER_BROKER);
     assert_non_null(mock);
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set(conf, "bootstrap.servers", rd_kafka_mock_cluster_bootstraps(mock), NULL, 0);
@@ -44,21 +44,32 @@ static int close_stage(void **state)
 
 static void set_answer_ms(int ms)
 {
-    assert_int_equal(rd_kafka_mock_broker_set_rtt(mock, THE_BROKER, ms), RD_KAFKA_RESP_ERR_NO_ERROR);
+    for (int32_t broker = THE_BROKER; broker <= OTHER_BROKER; broker++)
+        assert_int_equal(rd_kafka_mock_broker_set_rtt(mock, broker, ms), RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+static void set_leader_of(const char *topic, int32_t broker)
+{
+    assert_int_equal(rd_kafka_mock_partition_set_leader(mock, topic, 0, broker), RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+static void set_leader(const outbox *o, int32_t broker)
+{
+    set_leader_of(o->topic, broker);
+}
+
+static char *new_topic(const char *prefix, int32_t leader)
+{
+    char *topic = kafka_fixture_new_name(prefix);
+    assert_int_equal(rd_kafka_mock_topic_create(mock, topic, 1, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    set_leader_of(topic, leader);
+    return topic;
 }
 
 static outbox *mocked_outbox(void)
 {
     set_answer_ms(0); /* where a test before this one failed */
-    char *topic = kafka_fixture_new_name("t");
-    assert_int_equal(rd_kafka_mock_topic_create(mock, topic, 1, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
-    return outbox_new_of(topic);
-}
-
-static void set_leader(const outbox *o, int32_t broker)
-{
-    assert_int_equal(rd_kafka_mock_partition_set_leader(mock, o->topic, 0, broker),
-                     RD_KAFKA_RESP_ERR_NO_ERROR);
+    return outbox_new_of(new_topic("t", THE_BROKER));
 }
 
 static void expect_parked(const outbox *o, int n)
@@ -122,11 +133,18 @@ static void a_successor_throws_nothing_away_for_a_topic_that_is_still_away(void 
 
 enum { PRODUCE = 0 /* the protocol's key of the request */ };
 
-/* The next record is refused, and once more alone. */
+/* The next record that the broker gets, and once more alone. */
+static void refuse_the_next(void)
+{
+    assert_int_equal(rd_kafka_mock_broker_push_request_error_rtts(mock, THE_BROKER, PRODUCE, 2,
+                                                                  RD_KAFKA_RESP_ERR_INVALID_RECORD, 0,
+                                                                  RD_KAFKA_RESP_ERR_INVALID_RECORD, 0),
+                     RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
 static void park_a_refused_one(const outbox *o, const char *topic)
 {
-    rd_kafka_mock_push_request_errors(mock, PRODUCE, 2, RD_KAFKA_RESP_ERR_INVALID_RECORD,
-                                      RD_KAFKA_RESP_ERR_INVALID_RECORD);
+    refuse_the_next();
     pg_run(o->conn, "SELECT postbus.publish('%s', 'v', 'k')", topic);
     char sql[150];
     snprintf(sql, sizeof sql,
@@ -140,8 +158,7 @@ static void what_a_stalled_topic_stops_at_holds_up_no_wish_of_another(void **sta
     (void)state;
     char policy[120];
     outbox *o = mocked_outbox();
-    char *other = kafka_fixture_new_name("other");
-    assert_int_equal(rd_kafka_mock_topic_create(mock, other, 1, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    char *other = new_topic("other", THE_BROKER);
     snprintf(policy, sizeof policy, "%s=stop", o->topic);
     const char *const stopping[] = {"--lane-timeout-ms", "2500", "--park-policy-of", policy, NULL};
     proc_fixture *relay = relay_start_leading(o, stopping);
@@ -186,6 +203,66 @@ static bool reached(void *arg)
               one->err == RD_KAFKA_RESP_ERR_NO_ERROR && one->offset >= end->at_least;
     rd_kafka_topic_partition_list_destroy(list);
     return is;
+}
+
+/* A topic that stops at refused events, one that can be held back, by another broker, and a third. */
+typedef struct three_topics {
+    outbox *o;
+    char *held, *third;
+    char policy[120];
+} three_topics;
+
+static proc_fixture *start_three(three_topics *s)
+{
+    *s = (three_topics){.o = mocked_outbox(),
+                        .held = new_topic("held", OTHER_BROKER),
+                        .third = new_topic("third", THE_BROKER)};
+    snprintf(s->policy, sizeof s->policy, "%s=stop", s->o->topic);
+    const char *const patient[] = {"--lane-timeout-ms", "1h", "--park-policy-of", s->policy, NULL};
+    proc_fixture *relay = relay_start_leading(s->o, patient);
+    publish(s->o->conn, s->held, "k", 1);
+    publish(s->o->conn, s->third, "k", 1);
+    expect_drained(s->o);
+    return relay;
+}
+
+static void finish_three(three_topics *s, proc_fixture *relay)
+{
+    expect_drained(s->o);
+    expect_each_arrived_once(s->o, s->held);
+    expect_each_arrived_once(s->o, s->third);
+    free(s->held);
+    free(s->third);
+    finish(s->o, relay);
+}
+
+/* Returns once the relay has seen them all: what it reads, it walks over in order. */
+static void publish_behind_what_is_held(const three_topics *s)
+{
+    set_leader_of(s->held, -1);
+    pg_run(s->o->conn, "SELECT count(postbus.publish(t, 'v', 'k')) FROM unnest(ARRAY['%s', '%s', '%s']) t",
+           s->held, s->o->topic, s->third);
+    assert_true(wait_until(reached, &(end_of_topic){.topic = s->third, .at_least = 2}, SOON_MS));
+}
+
+/* Its lane is found empty while an event is about to be parked there, at which the topic stops. */
+static void a_topic_that_stops_while_its_lane_closes_holds_up_no_other(void **state)
+{
+    (void)state;
+    three_topics s;
+    proc_fixture *relay = start_three(&s);
+    park_a_refused_one(s.o, s.o->topic);
+    publish_behind_what_is_held(&s);
+    pg_run(s.o->conn, "SELECT postbus.discard(id, 'not wanted') FROM postbus.parked");
+    expect_sql(s.o->conn, "SELECT (count(*) = 1)::int FROM postbus.dead");
+    refuse_the_next();
+    set_leader_of(s.held, OTHER_BROKER);
+    expect_sql(s.o->conn, "SELECT count(*) FROM postbus.parked WHERE stops_topic");
+    publish(s.o->conn, s.third, "k", 1);
+    expect_sql(s.o->conn, "SELECT (pending = 0 AND parked = 1)::int FROM postbus.backlog()");
+    pg_run(s.o->conn, "DELETE FROM postbus.outbox o USING postbus.dead d WHERE d.id = o.id");
+    redrive_all(s.o);
+    finish_three(&s, relay);
 }
 
 static void a_stop_waits_for_the_answer_to_the_first_of_a_stalled_lane(void **state)
@@ -315,8 +392,7 @@ static void a_key_is_let_go_of_while_a_lane_drains(void **state)
 {
     (void)state;
     outbox *o = mocked_outbox();
-    char *other = kafka_fixture_new_name("other"), sql[200];
-    assert_int_equal(rd_kafka_mock_topic_create(mock, other, 1, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    char *other = new_topic("other", THE_BROKER), sql[200];
     proc_fixture *relay = drain_slowly_beside(o, other);
     pg_run(o->conn, "SELECT postbus.redrive(topic => '%s')", other);
     snprintf(sql, sizeof sql, "SELECT (count(*) = 0)::int FROM postbus.parked WHERE topic = '%s'", other);
@@ -375,6 +451,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_topic_that_is_back_soon_stalls_once_and_repeats_nothing),
         cmocka_unit_test(a_successor_throws_nothing_away_for_a_topic_that_is_still_away),
         cmocka_unit_test(what_a_stalled_topic_stops_at_holds_up_no_wish_of_another),
+        cmocka_unit_test(a_topic_that_stops_while_its_lane_closes_holds_up_no_other),
         cmocka_unit_test(a_key_is_let_go_of_while_a_lane_drains),
         cmocka_unit_test(an_event_without_an_answer_holds_up_no_other_topic),
         cmocka_unit_test(a_stop_waits_for_the_answer_to_the_first_of_a_stalled_lane),
