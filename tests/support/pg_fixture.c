@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define SCRIPT POSTBUS_SUPPORT_DIR "/pg-cluster"
+#define BINARIES_SCRIPT POSTBUS_SUPPORT_DIR "/postgres-binaries"
 
 enum {
     READY_DEADLINE_MS = 300000,
@@ -69,9 +70,14 @@ static void read_port(pg_fixture *pg)
 
 pg_fixture *pg_fixture_new(const char *const *settings)
 {
+    return pg_fixture_new_of(NULL, settings);
+}
+
+pg_fixture *pg_fixture_new_of(const char *bin, const char *const *settings)
+{
     pg_fixture *pg = new_directory();
-    const char *argv[MAX_ARGUMENTS] = {SCRIPT, "init", pg->directory};
-    for (size_t n = 3; settings && *settings; settings++) {
+    const char *argv[MAX_ARGUMENTS] = {SCRIPT, "init", pg->directory, bin ? "--bin" : NULL, bin};
+    for (size_t n = bin ? 5 : 3; settings && *settings; settings++) {
         assert_true(n + 2 < MAX_ARGUMENTS);
         argv[n++] = "--set";
         argv[n++] = *settings;
@@ -80,6 +86,19 @@ pg_fixture *pg_fixture_new(const char *const *settings)
     read_port(pg);
     pg_fixture_start(pg);
     return pg;
+}
+
+char *pg_fixture_whole_bin(const char *version)
+{
+    char *said = NULL;
+    if (proc_fixture_run((const char *const[]){BINARIES_SCRIPT, "--whole", version, NULL}, NULL, &said,
+                         READY_DEADLINE_MS) != 0) {
+        print_message("%s", said);
+        free(said);
+        return NULL;
+    }
+    said[strcspn(said, "\n")] = 0;
+    return said;
 }
 
 pg_fixture *pg_fixture_new_backup(const pg_fixture *primary)

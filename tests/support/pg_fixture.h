@@ -17,6 +17,12 @@ typedef enum pg_fixture_stop_mode { PG_STOP_FAST, PG_STOP_IMMEDIATE } pg_fixture
 /* Creates and starts one. settings: "name=value" of postgresql.conf, ends with NULL; NULL = none. */
 pg_fixture *pg_fixture_new(const char *const *settings);
 
+/* The same of another PostgreSQL: the directory of its programs. */
+pg_fixture *pg_fixture_new_of(const char *bin, const char *const *settings);
+
+/* That directory, for the caller to free, of a version that has all programs, pg_upgrade too. NULL: it cannot be had here, and why was printed. */
+char *pg_fixture_whole_bin(const char *version);
+
 /* A streaming standby of a running server, started and following. */
 pg_fixture *pg_fixture_new_standby(const pg_fixture *primary);
 

@@ -49,6 +49,22 @@ PGconn *shop_connect(const pg_fixture *pg)
     return pg_fixture_connect(pg, "shop", NULL);
 }
 
+void upgrade(pg_fixture *from, pg_fixture *to)
+{
+    char line[600];
+    bool checksums_differ = pg_fixture_version(from) < 180000 && pg_fixture_version(to) >= 180000;
+    pg_fixture_stop(from, PG_STOP_FAST);
+    pg_fixture_stop(to, PG_STOP_FAST);
+    if (checksums_differ) /* initdb turns them on from 18 on, and pg_upgrade wants both to be alike */
+        assert_int_equal(pg_fixture_shell(to, "$BIN/pg_checksums --disable -D data"), 0);
+    snprintf(line, sizeof line,
+             "$BIN/pg_upgrade -b $(cat %s/bin) -B $BIN -d %s/data -D data -U postgres -p %d -P %d -s $DIR%s",
+             pg_fixture_directory(from), pg_fixture_directory(from), pg_fixture_port(from),
+             pg_fixture_port(to), pg_fixture_version(to) >= 150000 ? " --no-sync" : "");
+    assert_int_equal(pg_fixture_shell(to, line), 0);
+    pg_fixture_start(to);
+}
+
 pg_fixture *shop_follow(const pg_fixture *primary)
 {
     pg_fixture *standby = pg_fixture_new_standby(primary);

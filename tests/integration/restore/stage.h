@@ -22,6 +22,8 @@ pg_fixture *shop_new(const char *const *settings);
 /* The role relay on a server where "shop" was restored: roles are not part of a dump. */
 void shop_roles(const pg_fixture *pg);
 PGconn *shop_connect(const pg_fixture *pg);
+/* pg_upgrade, with the programs of `to`, which is new and empty: stops both, and starts `to` with what `from` had. */
+void upgrade(pg_fixture *from, pg_fixture *to);
 /* A streaming standby of a server with "shop", once it streams. */
 pg_fixture *shop_follow(const pg_fixture *primary);
 /* All standbys have replayed what the primary has flushed. */

@@ -3,24 +3,8 @@
 #include "pg_query.h"
 #include "stage.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void upgrade(pg_fixture *from, pg_fixture *to)
-{
-    char line[600];
-    pg_fixture_stop(from, PG_STOP_FAST);
-    pg_fixture_stop(to, PG_STOP_FAST);
-    snprintf(line, sizeof line,
-             "$BIN/pg_upgrade -b $BIN -B $BIN -d %s/data -D data -U postgres -p %d -P %d -s $DIR --no-sync "
-             "|| $BIN/pg_upgrade -b $BIN "
-             "-B $BIN -d %s/data -D data -U postgres -p %d -P %d -s $DIR",
-             pg_fixture_directory(from), pg_fixture_port(from), pg_fixture_port(to),
-             pg_fixture_directory(from), pg_fixture_port(from), pg_fixture_port(to));
-    assert_int_equal(pg_fixture_shell(to, line), 0);
-    pg_fixture_start(to);
-}
 
 static void an_upgraded_cluster_goes_on_with_its_transaction_ids(void **state)
 {
