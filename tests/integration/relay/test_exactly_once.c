@@ -167,6 +167,21 @@ static void a_database_that_lacks_commits_is_refused_until_it_is_rebased(void **
     outbox_free(o);
 }
 
+/* An old primary that takes writes again after another server led: Kafka's last transaction is that one's, and here its number is another row's. */
+static void a_database_that_counted_past_another_history_s_transaction_is_refused(void **state)
+{
+    (void)state;
+    outbox *o = outbox_new();
+    proc_fixture *relay = relay_start_leading(o, exact_flags);
+    publish(o->conn, o->topic, NULL, 20);
+    expect_drained(o);
+    relay_stop(relay);
+    relay_stop(relay_start_leading(o, exact_flags));
+    pg_run(o->conn, "UPDATE postbus.progress SET at = at - interval '1 second' WHERE intent IS NOT NULL");
+    expect_refused(o);
+    outbox_free(o);
+}
+
 /* A copy brings receipts whose intents were numbered elsewhere; here the same number is given out once more. */
 static void what_another_cluster_numbered_alike_is_not_taken_back(void **state)
 {
@@ -317,6 +332,7 @@ int main(void)
         cmocka_unit_test(a_database_and_a_kafka_that_do_not_agree_are_refused_and_at_least_once_goes_on),
         cmocka_unit_test(a_position_that_has_expired_does_not_say_that_nothing_was_committed),
         cmocka_unit_test(a_database_that_lacks_commits_is_refused_until_it_is_rebased),
+        cmocka_unit_test(a_database_that_counted_past_another_history_s_transaction_is_refused),
         cmocka_unit_test(what_another_cluster_numbered_alike_is_not_taken_back),
         cmocka_unit_test(a_commit_of_postgresql_without_an_answer_is_resolved),
         cmocka_unit_test(looking_up_what_waits_for_longer_than_a_lease_costs_no_lead),
