@@ -103,18 +103,18 @@ static page_range range_of(const reader *r, read_kind kind, int64_t after_id, in
 
 static void ask_page(reader *r, const page_range *range, const position *start, session_result_cb *cb)
 {
-    char after[24], up_to[24], rows[16], bytes[24], from_xid[24], to_xid[24];
+    char after[24], up_to[24], rows[16], bytes[24];
     snprintf(after, sizeof after, "%lld", (long long)range->after_id);
     snprintf(up_to, sizeof up_to, "%lld", (long long)range->up_to_id);
     snprintf(rows, sizeof rows, "%d", range->rows);
     snprintf(bytes, sizeof bytes, "%lld", (long long)r->cfg->page_bytes);
-    snprintf(from_xid, sizeof from_xid, "%llu", (unsigned long long)start->s->xmax);
-    snprintf(to_xid, sizeof to_xid, "%llu", (unsigned long long)start->x);
-    char *xips = range->kind == READ_STRAGGLERS ? snapshot_xip_array(start->s) : NULL;
-    const char *values[] = {after, up_to, rows, bytes, xips, from_xid, to_xid};
-    static const int n_values[READ_KINDS] = {[READ_NEW] = 3, [READ_LARGE] = 4, [READ_STRAGGLERS] = 7};
+    char *xids = range->kind == READ_STRAGGLERS ? snapshot_unseen_array(start->s, start->x) : NULL;
+    const char *values[] = {after, up_to, rows, bytes, xids};
+    static const int n_values[READ_KINDS] = {[READ_NEW] = 3, [READ_LARGE] = 4, [READ_STRAGGLERS] = 5};
+    if (range->kind == READ_STRAGGLERS && !xids) /* NULL would find none of them */
+        fault(r, "out of memory");
     execute(r, range->kind, leaf_of(range->up_to_id), n_values[range->kind], values, cb);
-    free(xips);
+    free(xids);
 }
 
 /* Whether the page has all rows of its range: it is not full, in rows or in bytes, or the range has no more ids, or none behind its last row. The server counts the bytes of

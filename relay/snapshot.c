@@ -95,15 +95,20 @@ bool snapshot_sees(const snapshot *s, uint64_t xid)
     return true;
 }
 
-char *snapshot_xip_array(const snapshot *s)
+char *snapshot_unseen_array(const snapshot *s, uint64_t before)
 {
-    char *out = malloc(3 + s->n_xip * 21);
+    uint64_t n_later = before > s->xmax ? before - s->xmax : 0;
+    char *out = malloc(3 + (s->n_xip + n_later) * 21);
     if (!out)
         return NULL;
     char *p = out;
     *p++ = '{';
     for (size_t i = 0; i < s->n_xip; i++)
-        p += sprintf(p, i ? ",%llu" : "%llu", (unsigned long long)s->xip[i]);
+        p += sprintf(p, "%llu,", (unsigned long long)s->xip[i]);
+    for (uint64_t xid = s->xmax; xid < before; xid++)
+        p += sprintf(p, "%llu,", (unsigned long long)xid);
+    if (p[-1] == ',')
+        p--;
     *p++ = '}';
     *p = '\0';
     return out;

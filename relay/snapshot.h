@@ -23,7 +23,7 @@ void snapshot_unref(snapshot *s);
 size_t snapshot_bytes(const snapshot *s);
 bool snapshot_sees(const snapshot *s, uint64_t xid);
 
-/* The running transactions as an array literal, "{7,9}"; the caller frees it. */
-char *snapshot_xip_array(const snapshot *s);
+/* The transactions below an xid that s does not see, as an array literal, "{7,9}"; the caller frees it. NULL: no memory. */
+char *snapshot_unseen_array(const snapshot *s, uint64_t before);
 
 #endif

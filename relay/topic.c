@@ -47,6 +47,8 @@ topic *topic_find(topic_table *t, const char *name, size_t size)
         }
         found->next = *slot;
         *slot = found;
+        found->next_of_all = t->all;
+        t->all = found;
     }
     t->last = found;
     return found;
@@ -54,11 +56,10 @@ topic *topic_find(topic_table *t, const char *name, size_t size)
 
 void topic_table_each(topic_table *t, void (*fn)(topic *, void *), void *arg)
 {
-    for (size_t i = 0; i < sizeof t->slots / sizeof t->slots[0]; i++)
-        for (topic *one = t->slots[i], *next; one; one = next) {
-            next = one->next;
-            fn(one, arg);
-        }
+    for (topic *one = t->all, *next; one; one = next) {
+        next = one->next_of_all;
+        fn(one, arg);
+    }
 }
 
 static void forget(topic *t, void *arg)
@@ -128,7 +129,7 @@ void topic_table_free(topic_table *t)
 {
     topic_table_each(t, drop, NULL);
     memset(t->slots, 0, sizeof t->slots);
-    t->last = NULL;
+    t->all = t->last = NULL;
 }
 
 /* Left to itself librdkafka asks the controller about a topic's settings, though any broker knows them: a cluster whose controller is

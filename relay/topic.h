@@ -16,7 +16,8 @@ typedef enum topic_state {
 } topic_state;
 
 typedef struct topic {
-    struct topic *next;
+    struct topic *next;        /* of its slot */
+    struct topic *next_of_all; /* of the table */
     char *name;
     topic_state state;
     bool asking;
@@ -66,6 +67,7 @@ typedef struct topic {
 
 typedef struct topic_table {
     topic *slots[1024];
+    topic *all;  /* by next_of_all */
     topic *last; /* the topic asked for last: most often the next one too */
     const config *cfg;
     bool transactional; /* no first flight: a transaction with a record missing is aborted */

@@ -29,7 +29,7 @@ static char *printed(const snapshot *s)
 
 static void check(const snapshot *s, const char *given)
 {
-    char *text = printed(s), *array = snapshot_xip_array(s);
+    char *text = printed(s), *array = snapshot_unseen_array(s, s->xmax);
     must(strcmp(text, given) == 0 && strcmp(s->text, given) == 0);
     must(strncmp(array + 1, strrchr(text, ':') + 1, strlen(array) - 2) == 0);
     must(snapshot_sees(s, s->xmin - 1) && !snapshot_sees(s, s->xmax) && !snapshot_sees(s, UINT64_MAX));

@@ -102,18 +102,24 @@ static void a_snapshot_sees_what_had_ended_and_nothing_else(void **state)
     snapshot_unref(s);
 }
 
-static void running_transactions_become_an_array(void **state)
+static void what_it_does_not_see_becomes_an_array(void **state)
 {
     (void)state;
-    static const char *const cases[][2] = {
-        {"10:20:", "{}"},
-        {"10:20:12", "{12}"},
-        {"10:20:10,12,19", "{10,12,19}"},
-        {"1:9223372036854775807:9223372036854775806", "{9223372036854775806}"}};
+    static const struct {
+        const char *text;
+        uint64_t before;
+        const char *array;
+    } cases[] = {{"10:20:", 20, "{}"},
+                 {"10:20:12", 20, "{12}"},
+                 {"10:20:10,12,19", 20, "{10,12,19}"},
+                 {"10:20:10,12,19", 22, "{10,12,19,20,21}"},
+                 {"10:20:", 21, "{20}"},
+                 {"10:20:12", 0, "{12}"},
+                 {"1:9223372036854775807:9223372036854775806", 9223372036854775807, "{9223372036854775806}"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        snapshot *s = snapshot_parse(cases[i][0]);
-        char *array = snapshot_xip_array(s);
-        assert_string_equal(array, cases[i][1]);
+        snapshot *s = snapshot_parse(cases[i].text);
+        char *array = snapshot_unseen_array(s, cases[i].before);
+        assert_string_equal(array, cases[i].array);
         free(array);
         snapshot_unref(s);
     }
@@ -138,7 +144,7 @@ int main(void)
         cmocka_unit_test(the_first_snapshot_of_a_cluster_sees_nothing),
         cmocka_unit_test(xids_beyond_32_bits_are_read),
         cmocka_unit_test(a_snapshot_sees_what_had_ended_and_nothing_else),
-        cmocka_unit_test(running_transactions_become_an_array),
+        cmocka_unit_test(what_it_does_not_see_becomes_an_array),
         cmocka_unit_test(a_snapshot_lives_as_long_as_someone_holds_it),
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
