@@ -3,6 +3,7 @@
 
 #include "cmocka_all.h"
 #include "pg_query.h"
+#include "postbus_sql.h"
 #include "wait_until.h"
 
 #include <signal.h>
@@ -166,6 +167,30 @@ proc_fixture *relay_start_leading(const outbox *o, const char *const *flags)
     proc_fixture *relay = relay_start(o, flags);
     proc_fixture_expect_log(relay, "leader.elected", SOON_MS);
     return relay;
+}
+
+/* The outbox's own connection holds the lock: it is older than what a test has set for the database. */
+proc_fixture *relay_start_held_up(const outbox *o, const char *const *flags, const char *longer_than)
+{
+    char sql[256];
+    PGconn *other = outbox_connect(o);
+    pg_run(o->conn, "BEGIN; LOCK TABLE postbus.leadership");
+    proc_fixture *relay = relay_start(o, flags);
+    snprintf(sql, sizeof sql,
+             "SELECT count(*) FROM pg_stat_activity WHERE usename = 'relay' AND wait_event_type = 'Lock' AND "
+             "query_start < clock_timestamp() - interval '%s'",
+             longer_than);
+    expect_sql(other, sql);
+    pg_run(o->conn, "COMMIT");
+    PQfinish(other);
+    return relay;
+}
+
+PGconn *outbox_take_lead(const outbox *o)
+{
+    PGconn *holder = outbox_connect(o);
+    pg_run(holder, "SELECT pg_advisory_lock(%lld)", SQL_LOCK_LEADER);
+    return holder;
 }
 
 void relay_stop(proc_fixture *relay)

@@ -52,6 +52,10 @@ proc_fixture *relay_start_crashing(const outbox *o, const char *point, const cha
 proc_fixture *relay_start_freezing(const outbox *o, const char *point, const char *const *flags);
 /* Starts one and waits until it leads. */
 proc_fixture *relay_start_leading(const outbox *o, const char *const *flags);
+/* Starts one whose statement that takes the lead waits for a lock for longer than an interval of SQL, and then goes on. */
+proc_fixture *relay_start_held_up(const outbox *o, const char *const *flags, const char *longer_than);
+/* Takes the leader's lock as a stranger, who publishes nothing. PQfinish gives it up. */
+PGconn *outbox_take_lead(const outbox *o);
 /* Ends it by SIGTERM and fails the test unless it ends cleanly. */
 void relay_stop(proc_fixture *relay);
 /* Kills it. */

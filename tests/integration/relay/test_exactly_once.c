@@ -240,14 +240,7 @@ static void looking_up_what_waits_for_longer_than_a_lease_costs_no_lead(void **s
     (void)state;
     static const char *const lasting[] = {"--delivery=exactly_once", "--lease-ms=6000", NULL};
     outbox *o = outbox_new();
-    PGconn *other = outbox_connect(o);
-    pg_run(other, "BEGIN; LOCK TABLE postbus.leadership");
-    proc_fixture *relay = relay_start(o, lasting);
-    expect_sql(o->conn,
-               "SELECT count(*) FROM pg_stat_activity WHERE usename = 'relay' AND wait_event_type = 'Lock' "
-               "AND query_start < clock_timestamp() - interval '3500 milliseconds'");
-    pg_run(other, "COMMIT");
-    PQfinish(other);
+    proc_fixture *relay = relay_start_held_up(o, lasting, "3500 milliseconds");
     publish(o->conn, o->topic, NULL, 10);
     expect_drained(o);
     char *log = proc_fixture_log(relay);

@@ -60,8 +60,7 @@ static void a_session_that_answers_nothing_is_none_though_the_last_one_stood_by(
 {
     (void)state;
     outbox *o = outbox_new();
-    PGconn *holder = outbox_connect(o);
-    pg_run(holder, "SELECT pg_advisory_lock(8101821198368076545)");
+    PGconn *holder = outbox_take_lead(o);
     proc_fixture *relay = relay_start(o, listening);
     int port = scrape_port(relay);
     scrape_expect_answer(port, "/readyz", 200, "standing by");
@@ -88,8 +87,7 @@ static void a_standby_tells_the_backlog_while_nobody_publishes(void **state)
 {
     (void)state;
     outbox *o = outbox_new();
-    PGconn *holder = outbox_connect(o);
-    pg_run(holder, "SELECT pg_advisory_lock(8101821198368076545)");
+    PGconn *holder = outbox_take_lead(o);
     proc_fixture *relay = relay_start(o, listening);
     int port = scrape_port(relay);
     scrape_expect_answer(port, "/readyz", 200, "standing by");
@@ -282,8 +280,7 @@ static void many_parked_topics_are_fifty_and_the_others(void **state)
 {
     (void)state;
     outbox *o = outbox_new();
-    PGconn *holder = outbox_connect(o);
-    pg_run(holder, "SELECT pg_advisory_lock(8101821198368076545)");
+    PGconn *holder = outbox_take_lead(o);
     pg_run(o->conn, "INSERT INTO postbus.parked (id, topic, reason) SELECT i, 'topic-' || i %% 70, 'r' FROM "
                     "generate_series(1, 1000) i");
     proc_fixture *relay = relay_start(o, listening);

@@ -203,47 +203,43 @@ static void sigterm_lets_what_runs_finish_and_takes_up_nothing_more(void **state
     working_expect(w, "done", "a\nb\n");
 }
 
-static void what_outlasts_the_drain_is_ended_and_counts_as_no_attempt(void **state)
+/* further: four more words. */
+static void end_before_it_is_done(working *w, const char *const further[4])
 {
-    working *w = *state;
-    const char *const words[] = {"--drain-ms", "100", "--exec",
-                                 UNTIL_OPEN "echo $POSTBUS_ATTEMPT > $WORK/done", NULL};
+    enum { MOST = 9 };
+    const char *all[MOST] = {"--drain-ms", "100", "--exec", UNTIL_OPEN "echo $POSTBUS_ATTEMPT > $WORK/done"};
+    for (size_t i = 0; further && i < 4; i++)
+        all[4 + i] = further[i];
     stage_produce(w->s->topic, "a", "v", NULL, NULL);
-    working_start(w, words);
+    working_start(w, all);
     working_expect_any(w, "pid");
     assert_int_equal(proc_fixture_end(w->proc, SIGTERM, STAGE_DEADLINE_MS), 3);
     working_expect_gone(w, "pid");
     working_touch(w, "open");
-    working_start(w, words);
+    working_start(w, all);
     working_expect(w, "done", "1\n");
 }
 
-/* words: what becomes of dead events. */
-static void end_before_it_is_done(working *w, const char *const words[2])
+static void what_outlasts_the_drain_is_ended_and_counts_as_no_attempt(void **state)
 {
-    const char *const all[] = {
-        "--positions", "kafka",  "--drain-ms", "100",
-        "--retry",     "never",  "--exec",     UNTIL_OPEN "echo $POSTBUS_ATTEMPT > $WORK/done",
-        words[0],      words[1], NULL};
-    stage_produce(w->s->topic, "a", "v", NULL, NULL);
-    working_start(w, all);
-    working_expect_any(w, "pid");
-    assert_int_equal(proc_fixture_end(w->proc, SIGTERM, STAGE_DEADLINE_MS), 3);
-    working_expect_gone(w, "pid");
-    working_touch(w, "open");
-    working_start(w, all);
-    working_expect(w, "done", "1\n");
+    end_before_it_is_done(*state, NULL);
+}
+
+/* words: what becomes of dead events. */
+static void end_without_a_database(working *w, const char *const words[2])
+{
+    end_before_it_is_done(w, (const char *const[]){"--positions=kafka", "--retry=never", words[0], words[1]});
 }
 
 static void without_a_database_too_where_what_fails_is_skipped(void **state)
 {
-    end_before_it_is_done(*state, (const char *const[2]){"--at-dead", "skip"});
+    end_without_a_database(*state, (const char *const[2]){"--at-dead", "skip"});
 }
 
 static void without_a_database_too_where_what_fails_has_a_topic(void **state)
 {
     char *graves = kafka_fixture_new_topic(stage_kafka, "graves", 1, NULL);
-    end_before_it_is_done(*state, (const char *const[2]){"--dead-letter-topic", graves});
+    end_without_a_database(*state, (const char *const[2]){"--dead-letter-topic", graves});
     topic_records dead = topic_read(kafka_fixture_brokers(stage_kafka), graves, 0, STAGE_DEADLINE_MS);
     assert_int_equal(dead.n_rows, 0);
     topic_records_done(&dead);
