@@ -1,14 +1,9 @@
 /* Shows that the check at the end of the demonstration can fail: each fault it is there for, put into a record of a run. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "cmocka_all.h"
+
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 typedef struct run {
     const char *committed; /* line, package, change, state */

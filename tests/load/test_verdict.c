@@ -1,13 +1,8 @@
 /* The verdict over forged topics: each fault is found and counted as what it is, and only replays are let
  * pass. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "cmocka_all.h"
 
-#include <cmocka.h>
+#include <string.h>
 
 #include "verdict.h"
 

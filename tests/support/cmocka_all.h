@@ -1,4 +1,5 @@
-/* cmocka.h with the headers it asks for, in the order it asks for them. */
+/* cmocka.h with the headers it asks for, in the order it asks for them; and POSTBUS_TEST_ONLY, which chooses a program's tests by a pattern
+ * of their names ('*lock*'). */
 #ifndef POSTBUS_TEST_CMOCKA_ALL_H
 #define POSTBUS_TEST_CMOCKA_ALL_H
 
@@ -9,5 +10,10 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+
+__attribute__((constructor)) static void cmocka_all_choose(void)
+{
+    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
+}
 
 #endif

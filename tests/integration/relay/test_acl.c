@@ -490,7 +490,6 @@ int main(void)
         cmocka_unit_test_prestate(without_a_right_to_transactions_the_relay_does_not_lead_and_says_which,
                                   (void *)(uintptr_t)users[4]),
     };
-    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     int n_failed = cmocka_run_group_tests(when_all_is_free, open_free_group, stage_close);
     return n_failed + cmocka_run_group_tests(tests, open_group, stage_close);
 }

@@ -105,10 +105,8 @@ static void a_relay_id_that_the_database_cannot_hold_is_refused(void **state)
     outbox_free(o);
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_event_without_a_utf8_form_is_told_and_leaves_once_it_is_mended),
         cmocka_unit_test(text_of_another_encoding_arrives_as_utf8),

@@ -243,10 +243,8 @@ static void without_any_broker_events_wait_in_the_outbox(void **state)
     scene_free(&s);
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_topic_without_a_leader_waits_in_its_lane_and_no_other_does),
         cmocka_unit_test(a_leader_that_comes_and_goes_disturbs_no_order),

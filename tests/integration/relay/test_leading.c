@@ -399,10 +399,8 @@ static void a_relay_stops_cleanly_while_postgresql_is_down(void **state)
     outbox_free(o);
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_restored_outbox_goes_on_after_rebase_and_loses_nothing),
         cmocka_unit_test(a_database_without_our_schema_is_refused_with_the_remedy),

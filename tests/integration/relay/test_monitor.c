@@ -539,7 +539,6 @@ static void exactly_once_without_brokers_it_has_started_and_tells_what_it_waits_
 
 int main(void)
 {
-    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_leader_is_ready_and_says_so),
         cmocka_unit_test(a_standby_is_ready_and_does_not_claim_to_lead),

@@ -449,10 +449,8 @@ static void nothing_is_lost_or_misordered_by_a_crash_while_parking(void **state)
     outbox_free(o);
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]);
     enum { N_POINTS = sizeof points / sizeof points[0] };
     struct CMUnitTest tests[N_POINTS + 16] = {0};
     for (size_t i = 0; i < N_POINTS; i++)

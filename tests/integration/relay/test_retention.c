@@ -393,10 +393,8 @@ static void a_leaf_that_fails_keeps_no_other_from_being_emptied(void **state)
     outbox_free(o);
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(concurrent_writers_lose_nothing_when_the_sequence_jumps_ahead),
         cmocka_unit_test(leaves_are_closed_and_emptied_under_writers_and_nothing_is_lost),

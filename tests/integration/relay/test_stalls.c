@@ -443,10 +443,8 @@ static void an_event_without_an_answer_holds_up_no_other_topic(void **state)
     finish(o, relay);
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_topic_that_is_back_soon_stalls_once_and_repeats_nothing),
         cmocka_unit_test(a_successor_throws_nothing_away_for_a_topic_that_is_still_away),

@@ -352,10 +352,8 @@ static void a_server_that_hangs_while_it_is_connected_to_is_given_up_and_tried_a
     outbox_free(o);
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(nothing_of_a_killed_relay_arrives_after_its_successor, heal),
         cmocka_unit_test_teardown(a_relay_that_wakes_sends_nothing_of_what_it_had, heal),

@@ -339,7 +339,6 @@ static void an_event_flows_over_tls_and_sasl_with_secrets_from_a_file(void **sta
 
 int main(void)
 {
-    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_event_flows_over_tls_and_sasl_with_secrets_from_a_file),
         cmocka_unit_test(a_server_with_a_bad_certificate_is_refused_and_tried_again),

@@ -347,10 +347,8 @@ static int open_if_there_is_a_dump(void **state)
     return stage_open(state);
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(interrupted_it_leaves_what_it_found),
         cmocka_unit_test(a_sequence_that_has_caught_up_with_its_past_is_noticed_and_mended),

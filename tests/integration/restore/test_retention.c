@@ -152,7 +152,6 @@ static void who_commits_with_remote_apply_waits_for_the_query_and_the_relay_does
 
 int main(void)
 {
-    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_query_on_a_standby_holds_up_replay_and_no_commit),
         cmocka_unit_test(nor_does_it_where_the_standby_gives_feedback),

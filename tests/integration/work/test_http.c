@@ -388,6 +388,5 @@ int main(void)
         WORKING_TEST(a_worker_that_is_killed_in_a_request_makes_it_again),
         WORKING_TEST(sigterm_lets_a_request_finish_or_gives_it_up_as_no_attempt),
     };
-    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     return cmocka_run_group_tests(tests, stage_group_setup, stage_group_teardown);
 }

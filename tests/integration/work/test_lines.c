@@ -170,6 +170,5 @@ int main(void)
         WORKING_TEST(each_thread_has_a_process),
         WORKING_TEST(the_example_in_python_writes_each_total_once),
     };
-    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     return cmocka_run_group_tests(tests, stage_group_setup, stage_group_teardown);
 }

@@ -567,6 +567,5 @@ int main(void)
         AVRO_TEST(a_worker_that_waits_for_schemas_stops),
         AVRO_TEST(a_database_of_schemas_that_answers_nothing_holds_up_no_stop),
     };
-    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     return cmocka_run_group_tests(tests, stage_group_setup, stage_group_teardown);
 }

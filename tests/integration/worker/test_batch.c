@@ -316,6 +316,5 @@ int main(void)
         STAGE_TEST(killed_while_they_handle_batches_subscribers_lose_and_repeat_nothing),
         STAGE_TEST(members_that_come_and_go_change_nothing),
     };
-    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     return cmocka_run_group_tests(tests, stage_group_setup, stage_group_teardown);
 }

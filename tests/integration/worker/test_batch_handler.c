@@ -203,6 +203,5 @@ int main(void)
         STAGE_TEST(a_call_that_takes_too_long_is_no_attempt_of_any),
         STAGE_TEST(batches_stay_well_below_the_time_limit),
     };
-    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     return cmocka_run_group_tests(tests, stage_group_setup, stage_group_teardown);
 }

@@ -193,6 +193,5 @@ int main(void)
         OUTLET_TEST(headers_that_are_no_text_are_left_out),
         OUTLET_TEST(it_is_refused_where_there_is_no_outbox_or_no_right_to_it),
     };
-    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     return cmocka_run_group_tests(tests, stage_group_setup, stage_group_teardown);
 }

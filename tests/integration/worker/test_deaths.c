@@ -183,6 +183,5 @@ int main(void)
         STAGE_TEST(a_server_that_was_started_anew_has_killed_nobody),
         STAGE_TEST(a_clock_that_was_set_back_hides_no_death),
     };
-    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     return cmocka_run_group_tests(tests, stage_group_setup, stage_group_teardown);
 }

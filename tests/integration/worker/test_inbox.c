@@ -568,6 +568,5 @@ int main(void)
         INBOX_TEST(subscriptions_of_one_application_see_nothing_of_one_another),
         INBOX_TEST(the_outboxs_retention_does_not_hold_up_the_inbox),
     };
-    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

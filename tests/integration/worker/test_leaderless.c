@@ -336,6 +336,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_rebalance_does_not_wait_until_dead_letters_are_taken, setup,
                                         stage_teardown),
     };
-    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     return cmocka_run_group_tests(tests, open_stage, close_stage);
 }

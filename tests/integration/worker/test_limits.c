@@ -577,6 +577,5 @@ int main(void)
         STAGE_TEST(a_handler_that_left_a_command_where_nobody_answers_is_not_waited_for_without_a_limit),
         STAGE_TEST(after_it_was_abandoned_a_handler_gets_no_further_session),
     };
-    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     return cmocka_run_group_tests(tests, stage_group_setup, stage_group_teardown);
 }

@@ -264,6 +264,5 @@ int main(void)
         STAGE_TEST(what_a_handler_publishes_exists_if_and_only_if_its_event_is_handled),
         STAGE_TEST(how_long_events_took_is_told_by_stage_as_far_as_their_records_say),
     };
-    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     return cmocka_run_group_tests(tests, stage_group_setup, stage_group_teardown);
 }

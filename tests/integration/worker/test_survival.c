@@ -801,6 +801,5 @@ int main(void)
         STAGE_TEST(what_the_inbox_has_forgotten_is_not_handled_again_in_silence),
         STAGE_TEST(events_are_handled_once_while_the_inbox_turns),
     };
-    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     return cmocka_run_group_tests(tests, stage_group_setup, stage_group_teardown);
 }

@@ -574,6 +574,5 @@ int main(void)
         STAGE_TEST(a_subscription_from_the_latest_begins_when_it_is_made),
         STAGE_TEST(an_older_version_that_starts_again_changes_nothing_of_a_newer_list),
     };
-    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
     return cmocka_run_group_tests(tests, stage_group_setup, stage_group_teardown);
 }

@@ -2,12 +2,9 @@
 #ifndef TESTS_SCHEMA_STAGE_H
 #define TESTS_SCHEMA_STAGE_H
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
+#include "cmocka_all.h"
+
 #include <string.h>
-#include <cmocka.h>
 
 #include <postbus/schema.h>
 

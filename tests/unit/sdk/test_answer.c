@@ -1,10 +1,7 @@
 /* PostgreSQL's answers: the sound one, and all the others. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
+#include "cmocka_all.h"
+
 #include <string.h>
-#include <cmocka.h>
 
 #include "answer.h"
 

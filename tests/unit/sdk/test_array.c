@@ -1,10 +1,7 @@
 /* PostgreSQL's binary arrays, byte by byte. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
+#include "cmocka_all.h"
+
 #include <string.h>
-#include <cmocka.h>
 
 #include "array.h"
 

@@ -1,10 +1,7 @@
 /* Runs of bytes: growth, byte order, and failures that stick. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
+#include "cmocka_all.h"
+
 #include <string.h>
-#include <cmocka.h>
 
 #include "bytes.h"
 

@@ -1,11 +1,7 @@
 /* The command that publishes: what it hands to libpq, and what it refuses to build. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <stdlib.h>
+#include "cmocka_all.h"
+
 #include <string.h>
-#include <cmocka.h>
 
 #include "command.h"
 

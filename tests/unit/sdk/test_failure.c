@@ -1,10 +1,7 @@
 /* The caller's pbus_error: filled whole, cut cleanly, never needed. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
+#include "cmocka_all.h"
+
 #include <string.h>
-#include <cmocka.h>
 
 #include <postbus/version.h>
 

@@ -1,10 +1,7 @@
 /* JSON strings: what they look like, and what cannot be one. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
+#include "cmocka_all.h"
+
 #include <string.h>
-#include <cmocka.h>
 
 #include "json.h"
 

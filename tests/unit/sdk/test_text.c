@@ -1,10 +1,7 @@
 /* UTF-8: what is taken for text and what is not. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
+#include "cmocka_all.h"
+
 #include <string.h>
-#include <cmocka.h>
 
 #include "text.h"
 

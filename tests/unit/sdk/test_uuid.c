@@ -1,10 +1,7 @@
 /* UUIDs as text and back. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
+#include "cmocka_all.h"
+
 #include <string.h>
-#include <cmocka.h>
 
 #include <postbus/uuid.h>
 
