@@ -137,18 +137,14 @@ static void on_identities(void *arg, PGresult *res)
 static void on_epoch(void *arg, PGresult *res)
 {
     relay *y = arg;
-    y->epoch = strtoll(PQgetvalue(res, 0, 0), NULL, 10);
+    y->epoch = y->settler.epoch = strtoll(PQgetvalue(res, 0, 0), NULL, 10);
     PQclear(res);
 }
 
-/* Where progress cannot be read there are no lanes to load it into. */
 static void on_lanes(void *arg, PGresult *res)
 {
     relay *y = arg;
-    if (relay_gives_up(y))
-        PQclear(res);
-    else
-        lanes_load(&y->lanes, res);
+    lanes_load(&y->lanes, res);
 }
 
 static bool same_text(const PGresult *res, int a, int b)
@@ -215,7 +211,7 @@ static bool went_back(relay *y, const PGresult *res)
 static void on_progress(void *arg, PGresult *res)
 {
     relay *y = arg;
-    if (PQntuples(res) == 1 && went_back(y, res)) {
+    if (relay_gives_up(y) || (PQntuples(res) == 1 && went_back(y, res))) {
         PQclear(res);
         return;
     }
@@ -224,7 +220,7 @@ static void on_progress(void *arg, PGresult *res)
         relay_refuse(y, "postbus.progress cannot be read", "its newest row was altered; restore it");
     } else {
         fences_start(&y->fences, number_at(res, P_FLOOR));
-        settler_start(&y->settler, y->cfg, y->session, &y->queue, &y->fences, y->epoch,
+        settler_start(&y->settler, y->cfg, y->session, &y->queue, &y->fences, 0, /* on_epoch knows it */
                       number_at(res, P_PUBLISHED));
         bindings_start(&y->ship.bindings, y->session);
         reader_start(&y->reader, y->cfg, y->session, &y->queue, &y->bell, &y->settler, &y->fences,
@@ -296,11 +292,23 @@ static void on_lanes_loaded(void *arg)
     on_queues_loaded(y);
 }
 
+/* Only who can serve the database becomes one of its leaders: one that is refused again and again would add a row each time. */
+static void on_place_known(void *arg)
+{
+    relay *y = arg;
+    session *s = y->session;
+    const char *who[] = {y->cfg->relay_id};
+    if (relay_gives_up(y))
+        return;
+    session_query(s, sql_query("lead"), 1, who, false, on_epoch, y);
+    session_query(s, sql_query("lanes"), 0, NULL, false, on_lanes, y);
+    session_commit(s, on_lanes_loaded, y);
+}
+
 void relay_lead(relay *y)
 {
     char arm[128], unlock[128];
     session *s = y->session;
-    const char *who[] = {y->cfg->relay_id};
     char lease_ms[24], lease_class[24];
     snprintf(lease_class, sizeof lease_class, "%d", SQL_LOCK_LEASE);
     const char *lease_values[] = {lease_ms}, *length_values[] = {lease_class, lease_ms};
@@ -317,8 +325,6 @@ void relay_lead(relay *y)
     session_query(s, sql_query("home"), 0, NULL, false, on_home, y); /* alone: it must begin without an xid */
     session_commit(s, NULL, NULL);
     session_query(s, sql_query("identities"), 0, NULL, false, on_identities, y);
-    session_query(s, sql_query("lead"), 1, who, false, on_epoch, y);
     session_query(s, sql_query("progress"), 0, NULL, false, on_progress, y);
-    session_query(s, sql_query("lanes"), 0, NULL, false, on_lanes, y);
-    session_commit(s, on_lanes_loaded, y);
+    session_commit(s, on_place_known, y);
 }

@@ -256,7 +256,6 @@ static void a_database_that_has_lost_its_progress_is_refused_until_it_is_restore
     conf_free(&c);
 }
 
-/* The lanes come behind progress in the same flight, with nothing to load them into. */
 static void a_database_whose_progress_cannot_be_read_is_refused_with_events_parked(void **state)
 {
     (void)state;
@@ -278,6 +277,55 @@ static void a_database_whose_progress_cannot_be_read_is_refused_with_events_park
     end_of(well);
     outbox_free(altered);
     conf_free(&c);
+}
+
+static bool was_refused_thrice(void *arg)
+{
+    char *log = proc_fixture_log(arg);
+    int n = 0;
+    for (const char *at = log; (at = strstr(at, " relay.refused ")); at++)
+        n++;
+    free(log);
+    return n >= 3;
+}
+
+/* It would tell of leaders who never led, for ever, and a rebase takes the newest leader for one from before a copy. */
+static void a_relay_that_is_refused_again_and_again_never_becomes_a_leader(const char *undoing)
+{
+    conf c = conf_new();
+    outbox *o = outbox_new(), *well = outbox_new();
+    conf_add(&c, "undone", o->conninfo, "");
+    conf_add(&c, "well", well->conninfo, "");
+    proc_fixture *relay = conf_start(&c, NULL, NULL);
+    expect_leads(relay, "undone");
+    expect_flows(o);
+    relay_stop(relay);
+    pg_run(o->conn, "%s", undoing);
+    relay = conf_start(&c, NULL, NULL);
+    if (!wait_until(was_refused_thrice, relay, SOON_MS))
+        fail_msg("it was not refused again");
+    pg_expect(o->conn, "1", "SELECT count(*) FROM postbus.leadership");
+    expect_flows(well);
+    relay_stop(relay);
+    end_of(well);
+    outbox_free(o);
+    conf_free(&c);
+}
+
+static void refused_for_its_sequence_it_is_none_of_the_leaders(void **state)
+{
+    (void)state;
+    a_relay_that_is_refused_again_and_again_never_becomes_a_leader(
+        "SELECT setval('postbus.outbox_id_seq', 10)");
+}
+
+static void refused_for_its_progress_it_is_none_of_the_leaders(void **state)
+{
+    (void)state;
+    a_relay_that_is_refused_again_and_again_never_becomes_a_leader(
+        "CREATE OR REPLACE VIEW postbus.current_progress AS"
+        " SELECT n, leaf, epoch, at, s1, x1, l1, s2, x2, l2, done_id, floor_id, published"
+        " FROM postbus.progress WHERE false");
 }
 
 static void once_none_can_be_served_the_relay_ends_with_1(void **state)
@@ -580,6 +628,8 @@ int main(void)
         cmocka_unit_test(a_refused_database_is_served_once_it_was_mended),
         cmocka_unit_test(a_database_that_has_lost_its_progress_is_refused_until_it_is_restored),
         cmocka_unit_test(a_database_whose_progress_cannot_be_read_is_refused_with_events_parked),
+        cmocka_unit_test(refused_for_its_sequence_it_is_none_of_the_leaders),
+        cmocka_unit_test(refused_for_its_progress_it_is_none_of_the_leaders),
         cmocka_unit_test(once_none_can_be_served_the_relay_ends_with_1),
         cmocka_unit_test(a_server_that_hangs_holds_up_its_own_database_only),
         cmocka_unit_test(a_server_that_dies_and_comes_back_is_led_again_and_the_other_never_lost),
