@@ -5,11 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "log.h"
 #include "park_rows.h"
 #include "parking.h"
 #include "postbus_sql.h"
 #include "refusal.h"
+#include "stall.h"
 
 void lanes_start(lanes *l, const config *cfg, session *pg, ship *out, settler *sets, struct parking *p,
                  size_t *account)
@@ -77,9 +79,23 @@ void lanes_stop(lanes *l, topic *t, row *r, int refusal, int64_t now_us)
     page_row_done(r->page, r, ROW_PARKED);
 }
 
+/* All that showed that the topic has stalled was redriven, or discarded since: it is given time. */
+static bool stays_stalled(topic *t)
+{
+    int64_t until_us = t->stalled ? stalls_held_until(t->lanes->cfg, t) : 0;
+    if (clock_now_us() >= until_us)
+        return false;
+    t->lane_look_at_us = until_us;
+    t->lane_dirty = true;
+    t->lane_closing = false;
+    return true;
+}
+
 static void close_if_empty(topic *t)
 {
     if (t->n_unsettled == 0 && t->n_parked == t->lane_read_at) {
+        if (stays_stalled(t))
+            return;
         t->lane_open = t->lane_closing = t->lane_dirty = false;
         topic_resumes(t);
         log_event(LOG_LEVEL_INFO, "lane.closed", "topic=%s", t->name);
@@ -151,6 +167,7 @@ static void on_page(void *arg, PGresult *res)
         t->lane_page = p;
         t->lane_ship = 0;
         t->lane_left = false;
+        t->lane_look_at_us = 0;
         t->lane_closing &=
             !t->head_alone; /* it was empty before anything was settled: now it has a lane to drain */
         if (lacks_some(t, p))
@@ -315,6 +332,15 @@ static bool may_ask(const lanes *l)
     return !l->paused && !l->parking->redrive->closing;
 }
 
+static bool is_time(lanes *l, const topic *t)
+{
+    if (l->now_us >= t->lane_look_at_us || t->n_parked != t->lane_read_at)
+        return true;
+    if (t->lane_look_at_us < l->until_us)
+        l->until_us = t->lane_look_at_us;
+    return false;
+}
+
 static bool has_room(const lanes *l, const topic *t)
 {
     size_t most = (size_t)l->cfg->in_flight_bytes;
@@ -334,16 +360,19 @@ static void step(topic *t, void *arg)
         else if (!t->lane_unparking)
             unpark(l, t);
     } else if (t->state == TOPIC_READY && t->n_stops == 0 && may_ask(l) && !t->lane_reading &&
-               t->lane_dirty && may_have_rows(t) && has_room(l, t)) {
+               t->lane_dirty && may_have_rows(t) && has_room(l, t) && is_time(l, t)) {
         ask_page(l, t);
     }
     l->closing |= is_closing(t);
 }
 
-void lanes_step(lanes *l)
+int64_t lanes_step(lanes *l, int64_t now_us)
 {
     l->closing = false;
+    l->now_us = now_us;
+    l->until_us = CLOCK_NEVER;
     topic_table_each(&l->ship->topics, step, l);
+    return l->until_us;
 }
 
 void lanes_rewind(topic *t)

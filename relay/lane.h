@@ -14,10 +14,11 @@ typedef struct lanes {
     size_t
         head_bytes; /* of topics that are refused or have stalled, one event each: others' reading does not wait for them */
     struct parking *parking;
-    bool paused;    /* no further page is read */
-    bool closing;   /* a lane is about to close: no new batch should be opened */
-    bool unparking; /* set by lanes_finish */
-    bool malformed; /* an answer was not of the expected form */
+    bool paused;              /* no further page is read */
+    bool closing;             /* a lane is about to close: no new batch should be opened */
+    bool unparking;           /* set by lanes_finish */
+    int64_t now_us, until_us; /* of a step */
+    bool malformed;           /* an answer was not of the expected form */
     bool out_of_memory;
 } lanes;
 
@@ -39,8 +40,8 @@ void lanes_tell_missing(const char *name, const char *n, const char *first_id);
 bool lanes_are_idle(lanes *l, bool except_stalled);
 /* The ids of those, as an array, for the caller to free. NULL: no memory. */
 char *lanes_in_flight(lanes *l);
-/* Reads, sends, and removes parked events where their topics are back. */
-void lanes_step(lanes *l);
+/* Reads, sends, and removes parked events where their topics are back. CLOCK_NEVER or when it is to be called again. */
+int64_t lanes_step(lanes *l, int64_t now_us);
 /* The transaction with the rows of the topic's page was aborted. */
 void lanes_rewind(topic *t);
 /* Of an open lane: no further row of its page leaves. */

@@ -537,6 +537,14 @@ static bool waits_for_stalled(const redrive *rd)
     return true;
 }
 
+size_t redrive_sent(const redrive *rd, const topic *t)
+{
+    size_t n = 0;
+    for (int i = 0; rd->page && i < rd->page->n_rows; i++)
+        n += rd->page->rows[i].state == ROW_SENT && rd->rows[i].topic == t;
+    return n;
+}
+
 static int64_t stalled_most_us(const redrive *rd)
 {
     return earlier(STALLED_MOST_US, rd->cfg->lane_timeout_ms * 500);

@@ -65,6 +65,9 @@ void redrive_rewind(redrive *rd);
 /* When stopping: records what the brokers have taken, sends nothing. True while that is not committed. */
 bool redrive_finish(redrive *rd);
 
+/* How many events of the topic the page has with a producer. */
+size_t redrive_sent(const redrive *rd, const topic *t);
+
 /* For parking.c. A row of the page is about to be sent: true where it may not leave now. */
 bool redrive_keeps(redrive *rd, topic *t, row *r, bool stopping);
 /* A row of the page was refused once more. */

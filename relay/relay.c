@@ -174,10 +174,12 @@ static void mend_producer(relay *y, int64_t now_us)
 /* Topics have stalled: what the producers hold of them comes back and is parked; all else is sent again. */
 static void take_back_stalled(relay *y, int64_t now_us)
 {
-    ship_give_up(&y->ship, "a topic has stalled");
+    if (y->stalls.holds_first)
+        ship_give_up(&y->ship, "a topic has stalled");
     if (y->stalls.holds_alone)
         ship_reset_alone(&y->ship, last_reports_ms(y, now_us));
-    mend_producer(y, now_us);
+    if (y->stalls.holds_first)
+        mend_producer(y, now_us);
 }
 
 /* ---- keeping the lead ---- */
@@ -344,7 +346,7 @@ static int64_t step_leading(relay *y, int64_t now_us)
     if (ship_start(&y->ship, now_us)) {
         until_us = earlier(until_us, stalls_until(&y->stalls));
         until_us = earlier(until_us, ship_look(&y->ship, now_us));
-        lanes_step(&y->lanes);
+        until_us = earlier(until_us, lanes_step(&y->lanes, now_us));
         until_us = earlier(until_us, redrive_step(&y->redrive, now_us));
         bool may_read = !y->lanes.closing && !y->redrive.closing;
         until_us = earlier(until_us, reader_step(&y->reader, may_read, now_us));

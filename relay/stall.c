@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "parking.h"
 #include "refusal.h"
 
 #define LOOK_EVERY_US 100000
@@ -107,13 +108,14 @@ static bool has_only_its_head(const topic *t)
            p->n_rows == 1 && p->rows[0].state == ROW_SENT && p->rows[0].alone;
 }
 
+/* Where the second one has but what was redriven, and that stays parked, nothing of the topic can come behind what the lane sends. */
 static void note_held(stalls *s, const topic *t)
 {
-    size_t n = flights_count(&t->flights, false), alone = flights_count(&t->flights, true);
+    size_t n = flights_count(&t->flights, false), n_alone = flights_count(&t->flights, true);
     if (has_only_its_head(t))
         return;
-    s->holds_alone |= alone > 0;
-    s->n_held += n + alone > 0;
+    s->holds_alone |= n_alone > 0;
+    s->holds_first |= n > 0 || n_alone > redrive_sent(s->lanes->parking->redrive, t);
 }
 
 static void set_aside(topic *t, void *arg)
@@ -138,11 +140,10 @@ static void set_aside(topic *t, void *arg)
 /* Topics that are about to be found go with those that are: one producer is thrown away for all of them. */
 static bool find_stalled(stalls *s)
 {
-    s->n_held = 0;
-    s->holds_alone = false;
+    s->holds_first = s->holds_alone = false;
     s->wait_us = timeout_us(s) / 4 * 3;
     topic_table_each(&s->ship->topics, set_aside, s);
-    if (s->n_held == 0)
+    if (!s->holds_first && !s->holds_alone)
         return false;
     s->rest_until_us = s->now_us + later(timeout_us(s) / 2, REST_LEAST_US);
     return true;
@@ -189,6 +190,11 @@ static int64_t hold_us(const config *cfg, int n_stalls)
     for (int i = 1; i < n_stalls && us < HOLD_MOST_US; i++)
         us *= 2;
     return us < HOLD_MOST_US ? us : HOLD_MOST_US;
+}
+
+int64_t stalls_held_until(const config *cfg, const topic *t)
+{
+    return t->stalled_at_us + hold_us(cfg, t->n_stalls);
 }
 
 bool stalls_over(const config *cfg, topic *t, int32_t partition, int64_t now_us)

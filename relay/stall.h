@@ -18,17 +18,19 @@ typedef struct stalls {
     int64_t rest_until_us;             /* no producer is thrown away before */
     int64_t wait_us;                   /* what counts as stalled in this look */
     bool any_suspect;
-    int n_found, n_held; /* topics found in this look, and those of which a producer holds something */
-    bool holds_alone;    /* ... the second one */
+    int n_found;                   /* topics, in this look */
+    bool holds_first, holds_alone; /* ... of which that producer holds something */
 } stalls;
 
 void stalls_start(stalls *s, const config *cfg, ship *out, lanes *l, int64_t now_us);
-/* True: topics have stalled, their lanes are open, and what the producers hold of them is to be taken back by throwing the first (and, where
- * holds_alone, the second) away. */
+/* True: topics have stalled, their lanes are open, and what the producers hold of them is to be taken back by throwing the first away (where
+ * holds_first), and the second (where holds_alone). */
 bool stalls_step(stalls *s, int64_t now_us);
 /* When it wants to be called again. */
 int64_t stalls_until(const stalls *s);
 
+/* An empty lane proves nothing: until then its topic counts as stalled. */
+int64_t stalls_held_until(const config *cfg, const topic *t);
 /* A record of the lane was acknowledged: whether the topic takes events again. */
 bool stalls_over(const config *cfg, topic *t, int32_t partition, int64_t now_us);
 

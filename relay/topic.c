@@ -103,7 +103,7 @@ static void close_lane(topic *t, void *arg)
         t->denied_us == 0) /* else that is why the session was lost, and it will be denied again */
         t->head_alone = t->refusal_logged = false;
     t->n_stalls = 0;
-    t->unknown_since_us = t->stop_rests_until_us = 0;
+    t->unknown_since_us = t->stop_rests_until_us = t->lane_look_at_us = 0;
     t->lane_open = t->lane_dirty = t->lane_reading = t->lane_unparking = t->lane_closing = false;
     t->n_unsettled = t->n_stops = 0;
     t->n_parked = 0;

@@ -57,8 +57,10 @@ typedef struct topic {
     bool
         lane_closing; /* nothing waits but what is being parked just now: reading pauses until that is settled */
     uint64_t lane_read_at; /* n_parked when the read was sent */
-    int64_t lane_after_n;  /* what was parked up to this number has left */
-    int64_t lane_told_n;   /* what of it up to this number is not in the outbox has been told */
+    int64_t
+        lane_look_at_us; /* it was found empty and may not close: it is read again then, or when something is parked; 0: it was not */
+    int64_t lane_after_n; /* what was parked up to this number has left */
+    int64_t lane_told_n;  /* what of it up to this number is not in the outbox has been told */
     page *lane_page;
     int64_t lane_page_n; /* the number of its last row */
     bool lane_left; /* no further row of lane_page may leave: an earlier one of its key may have stayed */

@@ -49,11 +49,24 @@ static void a_topic_that_stalls_again_and_again_is_held_for_longer(void **state)
     }
 }
 
+/* Its lane is empty: nothing can be acknowledged. */
+static void without_anything_to_ask_with_it_is_held_as_long_as_without_proof(void **state)
+{
+    (void)state;
+    for (int n = 1; n < 40; n++) {
+        topic t = stalled_topic(n);
+        int64_t held_us = n < 11 ? TIMEOUT_US * (1LL << (n - 1)) : 600 * (int64_t)TIMEOUT_US;
+        assert_int_equal(stalls_held_until(&cfg, &t), held_us);
+        flights_done(&t.flights);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_is_over_when_all_that_was_stuck_has_answered),
         cmocka_unit_test(without_proof_it_is_over_after_a_while),
+        cmocka_unit_test(without_anything_to_ask_with_it_is_held_as_long_as_without_proof),
         cmocka_unit_test(a_topic_that_stalls_again_and_again_is_held_for_longer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
