@@ -20,6 +20,8 @@
     6 /* how many of its lengths an answer may take; a statement may be slow, a connection may be dead */
 #define SILENCES_MOST                                                                                        \
     6 /* each doubles that: a statement that was slow will be slow again, and has to end once */
+#define PAUSE_MOST_US                                                                                        \
+    3000000 /* of reading, while nothing is settled: where each acknowledgement takes longer, lanes and keys wait */
 #define LAST_REPORTS_MS                                                                                      \
     3000 /* a lost session, or a stalled topic: how long to wait for what is on the wire */
 
@@ -323,6 +325,19 @@ static const char *fault_of(const relay *y)
     return y->lanes.malformed ? "a page of parked events is not of the expected form" : NULL;
 }
 
+/* Until what was parked meanwhile is settled, a lane cannot close, nor a key be let go of: both would wait for ever while more is read. But what is to
+ * be settled first may have no answer for long, and the pause is of no use then. */
+static int64_t step_reader(relay *y, int64_t now_us)
+{
+    bool closing = y->lanes.closing || y->redrive.closing;
+    bool settles = y->settler.under_way || settler_has_work(&y->settler);
+    if (!closing || settles)
+        y->pause_until_us = now_us + PAUSE_MOST_US;
+    bool may_read = !closing || now_us >= y->pause_until_us;
+    int64_t until_us = reader_step(&y->reader, may_read, now_us);
+    return may_read ? until_us : earlier(until_us, y->pause_until_us);
+}
+
 static int64_t step_leading(relay *y, int64_t now_us)
 {
     const char *why = fault_of(y);
@@ -348,8 +363,7 @@ static int64_t step_leading(relay *y, int64_t now_us)
         until_us = earlier(until_us, ship_look(&y->ship, now_us));
         until_us = earlier(until_us, lanes_step(&y->lanes, now_us));
         until_us = earlier(until_us, redrive_step(&y->redrive, now_us));
-        bool may_read = !y->lanes.closing && !y->redrive.closing;
-        until_us = earlier(until_us, reader_step(&y->reader, may_read, now_us));
+        until_us = earlier(until_us, step_reader(y, now_us));
         more = hand_over_step(&y->hand_over, now_us);
         if (more)
             until_us = now_us;

@@ -57,6 +57,7 @@ typedef struct relay {
     parking parking;
     redrive redrive;
     hand_over hand_over;
+    int64_t pause_until_us; /* of reading, for a lane that closes or a key that is let go of */
     stalls stalls;
     retention retention;
     int64_t retry_at_us, backoff_us;
