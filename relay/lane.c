@@ -33,29 +33,30 @@ void lanes_load(lanes *l, PGresult *res)
         }
         t->lanes = l;
         t->lane_open = t->lane_dirty = t->head_alone = true; /* nobody knows whether the topic is back */
+        t->refusal = refusal_of_topic_named(PQgetvalue(res, i, 2), atoi(PQgetvalue(res, i, 3)));
         t->n_stops = (size_t)strtoull(PQgetvalue(res, i, 1), NULL, 10);
         log_event(LOG_LEVEL_INFO, "lane.open", "topic=%s stopped_at=%zu", t->name, t->n_stops);
     }
     PQclear(res);
 }
 
-static void open_lane(lanes *l, topic *t)
+static void open_lane(lanes *l, topic *t, int refusal)
 {
     if (!t->lane_open)
-        log_event(LOG_LEVEL_WARN, "lane.open", "topic=%s reason=%s", t->name, refusal_get(t->refusal).reason);
+        log_event(LOG_LEVEL_WARN, "lane.open", "topic=%s reason=%s", t->name, refusal_get(refusal).reason);
     t->lanes = l;
     t->lane_open = t->lane_dirty = true;
 }
 
 void lanes_open(lanes *l, topic *t)
 {
-    open_lane(l, t);
+    open_lane(l, t, t->refusal);
     lanes_leave_page(t);
 }
 
 void lanes_park(lanes *l, topic *t, row *r, int64_t now_us)
 {
-    open_lane(l, t);
+    open_lane(l, t, t->refusal);
     t->n_unsettled++;
     r->topic = t;
     r->waits_for = WAITS_TOPIC;
@@ -66,7 +67,9 @@ void lanes_park(lanes *l, topic *t, row *r, int64_t now_us)
 
 void lanes_stop(lanes *l, topic *t, row *r, int refusal, int64_t now_us)
 {
-    open_lane(l, t);
+    open_lane(l, t, refusal);
+    if (t->state != TOPIC_MISSING && !t->stalled)
+        t->refusal = REFUSAL_BEHIND_TOPIC; /* why its events waited before is over */
     t->lane_closing = false; /* nor can it, before the event has left: nobody knows when that is */
     t->n_stops++;
     r->topic = t;

@@ -2,12 +2,16 @@
 #include "refusal.h"
 
 #include <stddef.h>
+#include <string.h>
 
 /* Numbers beyond the table are error codes, which begin at -1 (UNKNOWN_SERVER_ERROR). */
 #define CODE_LEAST RD_KAFKA_RESP_ERR_UNKNOWN
 enum { UNCLEAR = 1000, UNCLEAR_OF_TOPIC = 200000 };
 
+static const char unclear_reason[] = "broker_error";
+
 static const refusal_reason refusals[] = {
+    [REFUSAL_BEHIND_TOPIC] = {RD_KAFKA_RESP_ERR_NO_ERROR, "behind_topic", false},
     [REFUSAL_TOPIC_MISSING] = {RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, "topic_missing", true},
     [REFUSAL_NO_LEADER] = {RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, "no_leader", true},
     [REFUSAL_NOT_ACKNOWLEDGED] = {RD_KAFKA_RESP_ERR_NO_ERROR, "not_acknowledged", true},
@@ -77,7 +81,7 @@ refusal_reason refusal_get(int refusal)
 {
     if (refusal < UNCLEAR)
         return refusals[refusal];
-    return (refusal_reason){code_of(refusal), "broker_error", refusal >= UNCLEAR_OF_TOPIC};
+    return (refusal_reason){code_of(refusal), unclear_reason, refusal >= UNCLEAR_OF_TOPIC};
 }
 
 bool refusal_is_unclear(int refusal)
@@ -88,6 +92,15 @@ bool refusal_is_unclear(int refusal)
 int refusal_of_whole_topic(int unclear)
 {
     return UNCLEAR_OF_TOPIC + code_of(unclear) - CODE_LEAST;
+}
+
+int refusal_of_topic_named(const char *reason, rd_kafka_resp_err_t err)
+{
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
+        if (refusals[i].of_topic && strcmp(refusals[i].reason, reason) == 0)
+            return (int)i;
+    bool unclear = strcmp(reason, unclear_reason) == 0 && err != RD_KAFKA_RESP_ERR_NO_ERROR;
+    return unclear ? UNCLEAR_OF_TOPIC + err - CODE_LEAST : REFUSAL_BEHIND_TOPIC;
 }
 
 int refusal_of_answer(rd_kafka_resp_err_t err)

@@ -12,6 +12,7 @@ typedef struct refusal_reason {
 } refusal_reason;
 
 enum {
+    REFUSAL_BEHIND_TOPIC, /* others of its topic wait, and it is not known what for, or that is over */
     REFUSAL_TOPIC_MISSING,
     REFUSAL_NO_LEADER,
     REFUSAL_NOT_ACKNOWLEDGED,
@@ -34,6 +35,8 @@ int refusal_of_answer(rd_kafka_resp_err_t err);
  * the topic's, be it one that passes. */
 int refusal_at_once(rd_kafka_resp_err_t err);
 bool refusal_is_unclear(int refusal);
+/* The one of a whole topic that is called so in postbus.parked; REFUSAL_BEHIND_TOPIC: there is none. */
+int refusal_of_topic_named(const char *reason, rd_kafka_resp_err_t err);
 /* An unclear one, now that the fault is known not to be the record's. */
 int refusal_of_whole_topic(int unclear);
 

@@ -34,7 +34,7 @@ typedef struct topic {
     int64_t unknown_since_us; /* since when rows have waited for it to be known; 0: none do */
     uint64_t passed_in;       /* hand_over.c: rows of it were passed over */
     bool leaderless;          /* a partition had no leader when the brokers were asked last */
-    int refusal;              /* why its events are parked: refusal.h */
+    int refusal;              /* why its events are parked, where it does not stop: refusal.h */
     bool refusal_logged;
     int64_t denied_until_us, denied_us; /* topic_denied: until then, and for how long that is */
     int64_t

@@ -171,6 +171,16 @@ static void under_skip_later_events_of_the_key_go_on(void **state)
     outbox_free(o);
 }
 
+static void expect_lane_opened_for(proc_fixture *relay, const char *reason)
+{
+    char *log = proc_fixture_log(relay);
+    char *line = strstr(log, " lane.open ");
+    assert_non_null(line);
+    *strchr(line, '\n') = '\0';
+    assert_non_null(strstr(line, reason));
+    free(log);
+}
+
 static void under_stop_the_topic_waits_and_no_other(void **state)
 {
     (void)state;
@@ -182,6 +192,7 @@ static void under_stop_the_topic_waits_and_no_other(void **state)
     proc_fixture *relay = relay_start_leading(o, flags);
     publish_with(o, 10, 3);
     expect_nothing_pending(o);
+    expect_lane_opened_for(relay, "record_too_large");
     publish_with(o, 10, 0);
     publish(o->conn, other, "k", 10);
     expect_nothing_pending(o);
