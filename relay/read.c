@@ -9,6 +9,7 @@
 #include "failpoint.h"
 #include "postbus_sql.h"
 
+#define MOST_XIDS_NAMED 1000  /* between a snapshot and its fence: more are read as a range */
 #define BARRIER_AFTER_US 1000 /* the writers' own commits have mostly flushed the log by then */
 
 static int64_t smaller(int64_t a, int64_t b)
@@ -103,14 +104,17 @@ static page_range range_of(const reader *r, read_kind kind, int64_t after_id, in
 
 static void ask_page(reader *r, const page_range *range, const position *start, session_result_cb *cb)
 {
-    char after[24], up_to[24], rows[16], bytes[24];
+    char after[24], up_to[24], rows[16], bytes[24], from_xid[24], to_xid[24];
     snprintf(after, sizeof after, "%lld", (long long)range->after_id);
     snprintf(up_to, sizeof up_to, "%lld", (long long)range->up_to_id);
     snprintf(rows, sizeof rows, "%d", range->rows);
     snprintf(bytes, sizeof bytes, "%lld", (long long)r->cfg->page_bytes);
-    char *xids = range->kind == READ_STRAGGLERS ? snapshot_unseen_array(start->s, start->x) : NULL;
-    const char *values[] = {after, up_to, rows, bytes, xids};
-    static const int n_values[READ_KINDS] = {[READ_NEW] = 3, [READ_LARGE] = 4, [READ_STRAGGLERS] = 5};
+    uint64_t named_to = start->x - start->s->xmax > MOST_XIDS_NAMED ? start->s->xmax : start->x;
+    snprintf(from_xid, sizeof from_xid, "%llu", (unsigned long long)named_to);
+    snprintf(to_xid, sizeof to_xid, "%llu", (unsigned long long)start->x);
+    char *xids = range->kind == READ_STRAGGLERS ? snapshot_unseen_array(start->s, named_to) : NULL;
+    const char *values[] = {after, up_to, rows, bytes, xids, from_xid, to_xid};
+    static const int n_values[READ_KINDS] = {[READ_NEW] = 3, [READ_LARGE] = 4, [READ_STRAGGLERS] = 7};
     if (range->kind == READ_STRAGGLERS && !xids) /* NULL would find none of them */
         fault(r, "out of memory");
     execute(r, range->kind, leaf_of(range->up_to_id), n_values[range->kind], values, cb);
@@ -121,7 +125,7 @@ static void ask_page(reader *r, const page_range *range, const position *start, 
  * headers in its own encoding, which can take more of them than ours: so only what is far from full counts as not full. */
 static bool is_whole(const reader *r, const page *p, const page_range *range)
 {
-    if (p->n_rows > 0 && p->rows[p->n_rows - 1].id == range->up_to_id)
+    if (p->n_rows == 0 || p->rows[p->n_rows - 1].id == range->up_to_id)
         return true;
     if (range->kind == READ_NEW)
         return p->n_rows < range->rows || range->up_to_id - range->after_id <= range->rows;

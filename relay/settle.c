@@ -1,6 +1,7 @@
 /* Writes progress, receipts and parks in one commit; must never record a row as done that no broker acknowledged and nobody parked. */
 #include "settle.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,6 +16,8 @@
 #define RECEIPT_MOST_ROWS 10000
 #define PARK_MOST_ROWS 2000
 #define MANY_BATCHES 256
+#define RECEIPTS_MOST                                                                                        \
+    1000 /* of a settling: what else the session is for, the lease included, waits meanwhile */
 
 void settler_start(settler *s, const config *cfg, session *pg, batch_queue *queue, fences *bounds,
                    int64_t epoch, int64_t published)
@@ -72,8 +75,10 @@ static void send_receipt(settler *s, const row *rows, size_t n)
 /* A run is the rows of one receipt: acknowledged, ids ascending, of one leaf; gathered across pages. */
 static void flush_run(settler *s)
 {
-    if (s->n_run > 0 && s->cfg->receipts)
+    if (s->n_run > 0 && s->cfg->receipts) {
         send_receipt(s, s->run, s->n_run);
+        s->n_receipts++;
+    }
     s->n_run = 0;
 }
 
@@ -131,16 +136,21 @@ static void gather_row(settler *s, const row *r)
     s->target.i++;
 }
 
-/* Walks to the first row that is not done, sending receipts and parks on the way. */
-static bool gather(settler *s)
+/* Walks to the first row that is not done, or behind so many receipts, sending receipts and parks on the way. */
+static bool gather(settler *s, int most_receipts)
 {
     if (!make_room(s))
         return false;
     s->target = s->queue->settled;
     s->n_target_rows = s->n_target_published = 0;
+    s->n_receipts = 0;
+    s->cut = false;
     const batch *last_batch = NULL;
     row *r;
     while ((r = batch_cursor_row(&s->target)) && (r->state == ROW_ACKED || r->state == ROW_PARKED)) {
+        s->cut = s->n_receipts >= most_receipts;
+        if (s->cut)
+            break;
         last_batch = s->target.b;
         gather_row(s, r);
     }
@@ -183,7 +193,7 @@ static void is_sent(settler *s)
 
 bool settler_send(settler *s)
 {
-    if (s->under_way || !settler_has_work(s) || !gather(s))
+    if (s->under_way || !settler_has_work(s) || !gather(s, RECEIPTS_MOST))
         return false;
     send_progress(s, "settle", NULL, NULL, NULL);
     is_sent(s);
@@ -194,7 +204,7 @@ bool settler_intend(settler *s, int64_t before, session_result_cb *cb, void *arg
 {
     char text[24];
     snprintf(text, sizeof text, "%lld", (long long)before);
-    if (!gather(s))
+    if (!gather(s, INT_MAX)) /* all that is in the transaction */
         return false;
     send_progress(s, "intend", text, cb, arg);
     is_sent(s);
@@ -240,6 +250,8 @@ void settler_committed(settler *s)
         histogram_note_us(&s->times, clock_now_us() - s->target_ack_us);
     note_parked(s, s->queue->settled);
     batch_queue_settle(s->queue, s->target);
+    if (s->cut && s->first_ack_us == 0)
+        s->first_ack_us = s->target_ack_us != 0 ? s->target_ack_us : clock_now_us();
     failpoint("after_settle");
 }
 

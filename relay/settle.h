@@ -25,7 +25,9 @@ typedef struct settler {
     int64_t target_done_id; /* the last row it covers of the target's batch; 0: none */
     row *run;               /* room for one receipt's rows, kept from one settling to the next */
     size_t n_run;
-    row *parks; /* likewise, behind it */
+    int n_receipts; /* of the settling under way */
+    bool cut;       /* it leaves done rows behind it to the next one */
+    row *parks;     /* likewise, behind it */
     size_t n_parks;
     size_t n_queued; /* rows parked for an operator or behind their key whose commit has not come yet */
     bool out_of_memory;

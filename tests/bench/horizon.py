@@ -2,7 +2,10 @@
 import subprocess
 
 import drain
+import latency
 from report import row
+
+RATE = 500
 
 
 class OldTransaction:
@@ -22,9 +25,9 @@ class OldTransaction:
         self.process.communicate("COMMIT;\n")
 
 
-def publish_singly(stage, n):
+def publish_singly(stage, n, topic=drain.TOPIC):
     """Transactions behind the old one, each with an xid of its own: what an hour of traffic leaves in the snapshots."""
-    stage.pgbench("INSERT INTO postbus.outbox (topic, value) VALUES ('" + drain.TOPIC + "', 'v');\n", 8, "-t", str(max(1, n // 8)))
+    stage.pgbench("INSERT INTO postbus.outbox (topic, value) VALUES ('" + topic + "', 'v');\n", 8, "-t", str(max(1, n // 8)))
 
 
 def one(stage, rows):
@@ -33,6 +36,30 @@ def one(stage, rows):
     publish_singly(stage, rows // 50)
     stage.fill(rows, drain.TOPIC)
     return drain.through_relay(stage)
+
+
+def measure_latency(stage, options):
+    """One relay throughout: its session's plans are of when the outbox was empty. What is published behind the old transaction grows by so many from
+    round to round."""
+    pinned, free = [], []
+    stage.empty()
+    stage.topic(latency.TOPIC)
+    with stage.relay() as relay:
+        latency.sample(stage, options, RATE)  # the broker gets warm
+        free += [latency.with_cpu(stage, options, relay, RATE) for _ in range(options.rounds)]
+        with OldTransaction(stage):
+            for _ in range(options.rounds):
+                publish_singly(stage, min(options.rows, 60_000), latency.TOPIC)
+                pinned.append(latency.with_cpu(stage, options, relay, RATE))
+        relay.wait_drained()
+    stage.empty()
+    stage.drop_topic(latency.TOPIC)
+    ms = {"unit": "ms", "digits": 3, "lower_is_better": True, "may_be_zero": True}
+    return [
+        row(f"{RATE}/s while an old transaction is open / without, p50", latency.quantile(pinned, "p50_ms"), latency.quantile(free, "p50_ms"), **ms),
+        row("  CPU of the relay's backend", [s["backend_cpu"] for s in pinned], [s["backend_cpu"] for s in free], unit="% of a core", digits=1,
+            lower_is_better=True, may_be_zero=True),
+    ]
 
 
 def measure(stage, options):
@@ -54,4 +81,5 @@ def measure(stage, options):
         row("  CPU of the relay", column(pinned, "relay_us"), column(free, "relay_us"), "us/event", digits=2),
         row("  CPU of the relay's backend", column(pinned, "backend_us"), column(free, "backend_us"), "us/event", digits=2),
         row("  dead rows in outbox, receipts and progress", [dead], goal=0, lower_is_better=True, may_be_zero=True),
+        *measure_latency(stage, options),
     ]

@@ -13,7 +13,8 @@
 
 __attribute__((constructor)) static void cmocka_all_choose(void)
 {
-    cmocka_set_test_filter(getenv("POSTBUS_TEST_ONLY"));
+    const char *only = getenv("POSTBUS_TEST_ONLY");
+    cmocka_set_test_filter(only && *only ? only : NULL);
 }
 
 #endif

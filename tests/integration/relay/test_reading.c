@@ -211,6 +211,27 @@ static void events_flow_across_a_leaf_boundary(void **state)
     outbox_free(o);
 }
 
+/* Each page has an event at least, and one without any is whole. */
+static void pages_of_a_byte_read_on_while_a_transaction_is_open(void **state)
+{
+    (void)state;
+    static const char *const flags[] = {"--page-bytes", "1", NULL};
+    outbox *o = outbox_new();
+    PGconn *old = outbox_connect(o);
+    proc_fixture *relay = relay_start_leading(o, flags);
+    publish(o->conn, o->topic, "k", 3);
+    expect_drained(o);
+    pg_run(old, "BEGIN");
+    publish(old, o->topic, "old", 3);
+    for (int i = 0; i < 5; i++) {
+        publish(o->conn, o->topic, "k", 2);
+        expect_drained(o);
+    }
+    pg_run(old, "COMMIT");
+    PQfinish(old);
+    finish(o, relay);
+}
+
 static void stragglers_on_the_old_leaf_hold_up_nothing_and_are_published(void **state)
 {
     (void)state;
@@ -327,6 +348,7 @@ int main(void)
         cmocka_unit_test(a_ring_that_came_with_an_answer_wakes_the_relay),
         cmocka_unit_test(a_straggler_of_300000_rows_is_published_in_bounded_memory),
         cmocka_unit_test(events_flow_across_a_leaf_boundary),
+        cmocka_unit_test(pages_of_a_byte_read_on_while_a_transaction_is_open),
         cmocka_unit_test(stragglers_on_the_old_leaf_hold_up_nothing_and_are_published),
         cmocka_unit_test(a_backlog_over_several_leaves_is_published_in_order),
         cmocka_unit_test(events_with_gaps_between_their_ids_are_all_published_in_order),

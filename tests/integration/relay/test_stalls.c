@@ -422,6 +422,23 @@ static void publish_singly(const outbox *o, const char *topic, int n)
            n, topic);
 }
 
+/* Each of them is seen before one with a smaller number: no two go into one receipt. */
+static void publish_crosswise(const outbox *o, const char *topic, int n)
+{
+    PGconn *earlier = outbox_connect(o);
+    pg_run(earlier, "SET synchronous_commit = off");
+    pg_run(earlier, "BEGIN");
+    publish(earlier, topic, "earlier", 1);
+    for (int i = 0; i < n; i++) {
+        publish(o->conn, topic, "later", 1);
+        pg_run(earlier, "COMMIT");
+        pg_run(earlier, "BEGIN");
+        publish(earlier, topic, "earlier", 1);
+    }
+    pg_run(earlier, "COMMIT");
+    PQfinish(earlier);
+}
+
 /* What waits behind it unsettled takes little memory, however many reads it came by. */
 static void an_event_without_an_answer_holds_up_no_other_topic(void **state)
 {
@@ -436,6 +453,7 @@ static void an_event_without_an_answer_holds_up_no_other_topic(void **state)
     set_leader(o, -1);
     publish(o->conn, o->topic, NULL, 1);
     publish_singly(o, other, 4000);
+    publish_crosswise(o, other, 2000);
     expect_each_arrived_once(o, other);
     set_leader(o, THE_BROKER);
     expect_drained(o);

@@ -121,6 +121,35 @@ static void a_rebase_gets_a_position_back_that_an_earlier_one_put_into_the_futur
     goes_on_after_a_rebase(true);
 }
 
+/* The position that a rebase writes reaches from the copy to the rebase, over all that the cluster did meanwhile. */
+static void a_cluster_may_have_gone_far_between_a_copy_and_its_rebase(void **state)
+{
+    (void)state;
+    char *topic = topic_new();
+    pg_fixture *pg = shop_new(NULL);
+    PGconn *conn = shop_connect(pg);
+    publish(conn, topic, 10);
+    PQfinish(conn);
+    make_copy(pg);
+    conn = shop_connect(pg);
+    publish(conn, topic, 5);
+    PQfinish(conn);
+    move_on_to(pg, 500000000);
+    conn = shop_connect(pg);
+    publish(conn, topic, 3);
+    assert_int_equal(rebase(pg, REBASE_FLAGS("--yes"), NULL), 0);
+    proc_fixture *relay = relay_start(pg, NULL);
+    relay_expect_leading(relay);
+    expect_drained(conn);
+    found f = expect_whole(conn, topic);
+    assert_int_equal(f.n_events, 10 + 5 + 3);
+    assert_int_equal(f.n_repeated, 0);
+    relay_stop(relay);
+    PQfinish(conn);
+    pg_fixture_free(pg);
+    free(topic);
+}
+
 static int open_if_xids_can_be_moved(void **state)
 {
     pg_fixture *pg = pg_fixture_new(NULL);
@@ -135,6 +164,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_copy_of_rows_older_than_half_of_all_xids_goes_on_after_a_rebase),
+        cmocka_unit_test(a_cluster_may_have_gone_far_between_a_copy_and_its_rebase),
         cmocka_unit_test(a_rebase_gets_a_position_back_that_an_earlier_one_put_into_the_future),
     };
     return cmocka_run_group_tests(tests, open_if_xids_can_be_moved, stage_close);

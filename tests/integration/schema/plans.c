@@ -162,58 +162,113 @@ static PGconn *publish_around_an_old_transaction(PGconn *conn)
     return old;
 }
 
-static void expect_blocks_at_most(PGconn *conn, const char *values, long most, const char *of)
+static void prepare_stragglers(PGconn *conn)
 {
+    pg_run(conn, "%s", sql_query("setup"));
+    pg_run(conn, "PREPARE asked(bigint, bigint, int, bigint, xid8[], xid8, xid8) AS %s",
+           sql_query("page_stragglers"));
+    pg_run(conn, "SET postbus.s2 = '10:10:'; EXPLAIN EXECUTE asked(0, 1, 10000, 1000000, '{1}', '2', '2')");
+}
+
+static void expect_few_blocks(PGconn *conn, const char *before, const char *xids, const char *of)
+{
+    enum { FEW_BLOCKS = 100 }; /* for each leaf two, once by the list of transactions, once by their range */
+    char values[300], *last = pg_text(conn, "SELECT max(id) FROM postbus.outbox");
+    snprintf(values, sizeof values, "%s, %s, 10000, 1000000, %s", before, last, xids);
+    pg_run(conn, "SELECT set_config('postbus.s2', pg_current_snapshot()::text, false)");
     long n = blocks_of(conn, values);
-    if (n <= most)
-        return;
-    show_plan(conn, values);
-    fail_msg("a page of stragglers looked at %ld blocks: %s", n, of);
+    if (n > FEW_BLOCKS) {
+        show_plan(conn, values);
+        fail_msg("a page of stragglers looked at %ld blocks: %s", n, of);
+    }
+    free(last);
+}
+
+static void expect_few_blocks_behind_an_old_transaction(PGconn *conn)
+{
+    char xids[200], *before = pg_text(conn, "SELECT coalesce(max(id), 0) FROM postbus.outbox");
+    PGconn *old = publish_around_an_old_transaction(conn);
+    char *xid = pg_text(old, "SELECT pg_current_xact_id()");
+    snprintf(xids, sizeof xids, "'{%s}', '9', '9'", xid);
+    expect_few_blocks(conn, before, xids, "the old transaction is still open");
+    free(xid);
+    pg_run(old, "ROLLBACK; BEGIN; INSERT INTO postbus.outbox (topic, value) VALUES ('t', 'v')");
+    xid = pg_text(old, "SELECT pg_current_xact_id()");
+    pg_run(old, "COMMIT");
+    snprintf(xids, sizeof xids, "'{%s}', '9', '9'", xid);
+    expect_few_blocks(conn, before, xids, "the old transaction has ended, with one event");
+    snprintf(xids, sizeof xids, "'{}', '%s', (%s + 1)::text::xid8", xid, xid);
+    expect_few_blocks(conn, before, xids, "likewise, read as a range");
+    free(xid);
+    free(before);
+    PQfinish(old);
 }
 
 /* Whether the planner has ever seen the outbox or not. */
 static void a_page_of_stragglers_costs_what_has_ended_not_what_came_since(void **state)
 {
     (void)state;
-    enum { FEW_BLOCKS = 60 }; /* two for each leaf */
     static const char *const looks[] = {"TRUNCATE postbus.outbox_0", "ANALYZE postbus.outbox"};
     for (int i = 0; i < 2; i++) {
         PGconn *conn = stage_connect("owner", "main");
         pg_run(conn, "%s", looks[i]);
-        pg_run(conn, "%s", sql_query("setup"));
-        pg_run(conn, "PREPARE asked(bigint, bigint, int, bigint, xid8[]) AS %s",
-               sql_query("page_stragglers"));
-        pg_run(conn, "SET postbus.s2 = '10:10:'; EXPLAIN EXECUTE asked(0, 1, 10000, 1000000, '{1}')");
-        char *before = pg_text(conn, "SELECT coalesce(max(id), 0) FROM postbus.outbox");
-        PGconn *old = publish_around_an_old_transaction(conn);
-        char *xid = pg_text(old, "SELECT pg_current_xact_id()");
-        char *last = pg_text(conn, "SELECT max(id) FROM postbus.outbox");
-        char values[200];
-        snprintf(values, sizeof values, "%s, %s, 10000, 1000000, '{%s}'", before, last, xid);
-        pg_run(conn, "SELECT set_config('postbus.s2', pg_current_snapshot()::text, false)");
-        expect_blocks_at_most(conn, values, FEW_BLOCKS, "the old transaction is still open");
-        pg_run(old, "ROLLBACK; BEGIN");
-        free(xid);
-        pg_run(old, "INSERT INTO postbus.outbox (topic, value) VALUES ('t', 'v')");
-        xid = pg_text(old, "SELECT pg_current_xact_id()");
-        pg_run(old, "COMMIT");
-        free(last);
-        last = pg_text(conn, "SELECT max(id) FROM postbus.outbox");
-        snprintf(values, sizeof values, "%s, %s, 10000, 1000000, '{%s}'", before, last, xid);
-        pg_run(conn, "SELECT set_config('postbus.s2', pg_current_snapshot()::text, false)");
-        expect_blocks_at_most(conn, values, FEW_BLOCKS, "the old transaction has ended, with one event");
-        free(xid);
-        free(last);
-        free(before);
-        PQfinish(old);
+        prepare_stragglers(conn);
+        expect_few_blocks_behind_an_old_transaction(conn);
         PQfinish(conn);
     }
+}
+
+/* As many transactions as that, side by side, of 2,000 events each; their xids go to an array's text. */
+static void publish_by_transactions(int n, char *xids, size_t size)
+{
+    PGconn *writers[16];
+    size_t used = 0;
+    for (int i = 0; i < n; i++) {
+        writers[i] = stage_connect("owner", "main");
+        pg_run(writers[i], "BEGIN; INSERT INTO postbus.outbox (topic, value) SELECT 't', 'v' FROM "
+                           "generate_series(1, 2000)");
+        char *xid = pg_text(writers[i], "SELECT pg_current_xact_id()");
+        used += (size_t)snprintf(xids + used, size - used, i ? ",%s" : "%s", xid);
+        free(xid);
+    }
+    for (int i = 0; i < n; i++) {
+        pg_run(writers[i], "COMMIT");
+        PQfinish(writers[i]);
+    }
+}
+
+/* However many transactions have ended, and however large they are. */
+static void a_page_of_stragglers_sorts_no_more_than_its_rows(void **state)
+{
+    (void)state;
+    char xids[400];
+    PGconn *conn = stage_connect("owner", "main");
+    char *before = pg_text(conn, "SELECT max(id) FROM postbus.outbox");
+    publish_by_transactions(8, xids, sizeof xids);
+    char *last = pg_text(conn, "SELECT max(id) FROM postbus.outbox");
+    prepare_stragglers(conn);
+    pg_run(conn, "SET work_mem = '64kB'");
+    pg_run(conn, "SELECT set_config('postbus.s2', pg_current_snapshot()::text, false)");
+    char *plan = pg_text(conn,
+                         "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) EXECUTE asked(%s, %s, 100, "
+                         "1000000, '{%s}', '9', '9')",
+                         before, last, xids);
+    json_t *plans = json_loads(plan, 0, NULL);
+    json_t *top = json_object_get(json_array_get(plans, 0), "Plan");
+    assert_int_equal(json_integer_value(json_object_get(top, "Actual Rows")), 100);
+    assert_int_equal(json_integer_value(json_object_get(top, "Temp Written Blocks")), 0);
+    json_decref(plans);
+    free(plan);
+    free(before);
+    free(last);
+    PQfinish(conn);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_page_costs_what_its_rows_cost_whatever_the_planner_believes),
+        cmocka_unit_test(a_page_of_stragglers_sorts_no_more_than_its_rows),
         cmocka_unit_test(a_page_of_stragglers_costs_what_has_ended_not_what_came_since),
     };
     return cmocka_run_group_tests(tests, fill, stage_stop);
