@@ -121,9 +121,11 @@ static void a_successor_throws_nothing_away_for_a_topic_that_is_still_away(void 
     outbox *o = mocked_outbox();
     relay_kill(stall(o, N));
     proc_fixture *relay = relay_start_leading(o, flags);
-    proc_fixture_expect_log(relay, "topic.stalled", SOON_MS);
     publish(o->conn, o->topic, NULL, 50);
     expect_parked(o, N + 50);
+    pg_expect(o->conn, "no_leader/5",
+              "SELECT DISTINCT concat_ws('/', reason, error_code) FROM postbus.parked");
+    proc_fixture_expect_log(relay, "topic.stalled", SOON_MS);
     set_leader(o, THE_BROKER);
     expect_drained(o);
     expect_each_arrived_once(o, o->topic);
@@ -177,6 +179,33 @@ static void what_a_stalled_topic_stops_at_holds_up_no_wish_of_another(void **sta
     expect_each_arrived_once(o, other);
     free(other);
     finish(o, relay);
+}
+
+/* Nothing waits in its lane: what was redriven stays parked, and it is tried again later each time. The times are the least that there can be. */
+static void a_redrive_to_a_topic_that_is_away_disturbs_no_other_and_rests(void **state)
+{
+    (void)state;
+    enum { N_STALLS = 3, HOLDS_MS = (1 + 2 + 4) * 2500 };
+    outbox *o = mocked_outbox();
+    char *other = new_topic("other", THE_BROKER);
+    proc_fixture *relay = relay_start_leading(o, flags);
+    park_a_refused_one(o, o->topic); /* which costs a producer */
+    int64_t since_ms = wait_now_ms();
+    set_leader(o, -1);
+    redrive_all(o);
+    for (int i = 0; i < N_STALLS; i++) {
+        publish(o->conn, other, NULL, 100);
+        proc_fixture_expect_log(relay, "topic.stalled", SOON_MS);
+        proc_fixture_expect_log(relay, "lane.closed", SOON_MS);
+    }
+    assert_true(wait_now_ms() - since_ms >= HOLDS_MS);
+    set_leader(o, THE_BROKER);
+    expect_drained(o);
+    expect_each_arrived_once(o, o->topic);
+    expect_each_arrived_once(o, other);
+    stop_having_thrown_away(relay, 1);
+    free(other);
+    outbox_free(o);
 }
 
 /* Of what is produced alone: whoever asks for the end of the topic is answered at once, while a producer still waits. */
@@ -236,13 +265,19 @@ static void finish_three(three_topics *s, proc_fixture *relay)
     finish(s->o, relay);
 }
 
-/* Returns once the relay has seen them all: what it reads, it walks over in order. */
+/* Returns once the relay has seen them both: what it reads, it walks over in order. */
+static void publish_and_wait_for_third(const three_topics *s, int64_t n_of_third)
+{
+    pg_run(s->o->conn, "SELECT count(postbus.publish(t, 'v', 'k')) FROM unnest(ARRAY['%s', '%s']) t",
+           s->o->topic, s->third);
+    assert_true(wait_until(reached, &(end_of_topic){.topic = s->third, .at_least = n_of_third}, SOON_MS));
+}
+
 static void publish_behind_what_is_held(const three_topics *s)
 {
     set_leader_of(s->held, -1);
-    pg_run(s->o->conn, "SELECT count(postbus.publish(t, 'v', 'k')) FROM unnest(ARRAY['%s', '%s', '%s']) t",
-           s->held, s->o->topic, s->third);
-    assert_true(wait_until(reached, &(end_of_topic){.topic = s->third, .at_least = 2}, SOON_MS));
+    publish(s->o->conn, s->held, "k", 1);
+    publish_and_wait_for_third(s, 2);
 }
 
 /* Its lane is found empty while an event is about to be parked there, at which the topic stops. */
@@ -255,13 +290,38 @@ static void a_topic_that_stops_while_its_lane_closes_holds_up_no_other(void **st
     publish_behind_what_is_held(&s);
     pg_run(s.o->conn, "SELECT postbus.discard(id, 'not wanted') FROM postbus.parked");
     expect_sql(s.o->conn, "SELECT (count(*) = 1)::int FROM postbus.dead");
+    publish_and_wait_for_third(&s, 3);
     refuse_the_next();
     set_leader_of(s.held, OTHER_BROKER);
     expect_sql(s.o->conn, "SELECT count(*) FROM postbus.parked WHERE stops_topic");
     publish(s.o->conn, s.third, "k", 1);
-    expect_sql(s.o->conn, "SELECT (pending = 0 AND parked = 1)::int FROM postbus.backlog()");
+    expect_sql(s.o->conn, "SELECT (pending = 0 AND parked = 2)::int FROM postbus.backlog()");
+    pg_expect(s.o->conn, "invalid_record behind_topic",
+              "SELECT string_agg(reason, ' ' ORDER BY id) FROM postbus.parked");
     pg_run(s.o->conn, "DELETE FROM postbus.outbox o USING postbus.dead d WHERE d.id = o.id");
     redrive_all(s.o);
+    finish_three(&s, relay);
+}
+
+/* What is parked behind an event without an answer is not settled before that has one. */
+static void a_lane_that_cannot_close_yet_holds_up_no_reading(void **state)
+{
+    (void)state;
+    enum { N_MORE = 5 };
+    three_topics s;
+    proc_fixture *relay = start_three(&s);
+    park_a_refused_one(s.o, s.o->topic);
+    publish_behind_what_is_held(&s);
+    pg_run(s.o->conn, "SELECT postbus.discard(id, 'not wanted') FROM postbus.parked");
+    expect_sql(s.o->conn, "SELECT (count(*) = 1)::int FROM postbus.dead");
+    for (int i = 1; i <= N_MORE; i++) {
+        publish(s.o->conn, s.third, "k", 1);
+        assert_true(wait_until(reached, &(end_of_topic){.topic = s.third, .at_least = 2 + i}, SOON_MS));
+    }
+    set_leader_of(s.held, OTHER_BROKER);
+    expect_sql(s.o->conn, "SELECT (pending = 0 AND parked = 0)::int FROM postbus.backlog()");
+    proc_fixture_expect_log(relay, "lane.closed", SOON_MS);
+    pg_run(s.o->conn, "DELETE FROM postbus.outbox o USING postbus.dead d WHERE d.id = o.id");
     finish_three(&s, relay);
 }
 
@@ -467,7 +527,9 @@ int main(void)
         cmocka_unit_test(a_topic_that_is_back_soon_stalls_once_and_repeats_nothing),
         cmocka_unit_test(a_successor_throws_nothing_away_for_a_topic_that_is_still_away),
         cmocka_unit_test(what_a_stalled_topic_stops_at_holds_up_no_wish_of_another),
+        cmocka_unit_test(a_redrive_to_a_topic_that_is_away_disturbs_no_other_and_rests),
         cmocka_unit_test(a_topic_that_stops_while_its_lane_closes_holds_up_no_other),
+        cmocka_unit_test(a_lane_that_cannot_close_yet_holds_up_no_reading),
         cmocka_unit_test(a_key_is_let_go_of_while_a_lane_drains),
         cmocka_unit_test(an_event_without_an_answer_holds_up_no_other_topic),
         cmocka_unit_test(a_stop_waits_for_the_answer_to_the_first_of_a_stalled_lane),
