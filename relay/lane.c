@@ -33,7 +33,8 @@ void lanes_load(lanes *l, PGresult *res)
         }
         t->lanes = l;
         t->lane_open = t->lane_dirty = t->head_alone = true; /* nobody knows whether the topic is back */
-        t->refusal = refusal_of_topic_named(PQgetvalue(res, i, 2), atoi(PQgetvalue(res, i, 3)));
+        if (t->state != TOPIC_MISSING) /* else this process knows better than an earlier row */
+            t->refusal = refusal_of_topic_named(PQgetvalue(res, i, 2), atoi(PQgetvalue(res, i, 3)));
         t->n_stops = (size_t)strtoull(PQgetvalue(res, i, 1), NULL, 10);
         log_event(LOG_LEVEL_INFO, "lane.open", "topic=%s stopped_at=%zu", t->name, t->n_stops);
     }

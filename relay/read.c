@@ -9,7 +9,7 @@
 #include "failpoint.h"
 #include "postbus_sql.h"
 
-#define MOST_XIDS_NAMED 1000  /* between a snapshot and its fence: more are read as a range */
+#define MOST_XIDS_NAMED 1000  /* between a snapshot and its fence */
 #define BARRIER_AFTER_US 1000 /* the writers' own commits have mostly flushed the log by then */
 
 static int64_t smaller(int64_t a, int64_t b)
@@ -86,7 +86,8 @@ static void name_leaf(char *to, size_t size, const char *sql, int leaf)
 static void execute(reader *r, read_kind kind, int leaf, int n, const char *const *values,
                     session_result_cb *cb)
 {
-    static const char *const files[READ_KINDS] = {"snapshot", "page_new", "page_large", "page_stragglers"};
+    static const char *const files[READ_KINDS] = {"snapshot", "page_new", "page_large", "page_stragglers",
+                                                  "page_stragglers_wide"};
     char name[32], sql[8192];
     snprintf(name, sizeof name, "%s_%d", files[kind], leaf);
     if (!r->prepared[kind][leaf]) {
@@ -109,15 +110,17 @@ static void ask_page(reader *r, const page_range *range, const position *start, 
     snprintf(up_to, sizeof up_to, "%lld", (long long)range->up_to_id);
     snprintf(rows, sizeof rows, "%d", range->rows);
     snprintf(bytes, sizeof bytes, "%lld", (long long)r->cfg->page_bytes);
-    uint64_t named_to = start->x - start->s->xmax > MOST_XIDS_NAMED ? start->s->xmax : start->x;
-    snprintf(from_xid, sizeof from_xid, "%llu", (unsigned long long)named_to);
+    snprintf(from_xid, sizeof from_xid, "%llu", (unsigned long long)start->s->xmax);
     snprintf(to_xid, sizeof to_xid, "%llu", (unsigned long long)start->x);
-    char *xids = range->kind == READ_STRAGGLERS ? snapshot_unseen_array(start->s, named_to) : NULL;
+    bool wide = range->kind == READ_STRAGGLERS && start->x > start->s->xmax + MOST_XIDS_NAMED;
+    read_kind kind = wide ? READ_WIDE : range->kind;
+    char *xids = range->kind == READ_STRAGGLERS ? snapshot_unseen_array(start->s, wide ? 0 : start->x) : NULL;
     const char *values[] = {after, up_to, rows, bytes, xids, from_xid, to_xid};
-    static const int n_values[READ_KINDS] = {[READ_NEW] = 3, [READ_LARGE] = 4, [READ_STRAGGLERS] = 7};
+    static const int n_values[READ_KINDS] = {
+        [READ_NEW] = 3, [READ_LARGE] = 4, [READ_STRAGGLERS] = 5, [READ_WIDE] = 7};
     if (range->kind == READ_STRAGGLERS && !xids) /* NULL would find none of them */
         fault(r, "out of memory");
-    execute(r, range->kind, leaf_of(range->up_to_id), n_values[range->kind], values, cb);
+    execute(r, kind, leaf_of(range->up_to_id), n_values[kind], values, cb);
     free(xids);
 }
 

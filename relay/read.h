@@ -12,7 +12,14 @@
 #include "settle.h"
 
 /* Statements that name a leaf. */
-typedef enum read_kind { READ_SNAPSHOT, READ_NEW, READ_LARGE, READ_STRAGGLERS, READ_KINDS } read_kind;
+typedef enum read_kind {
+    READ_SNAPSHOT,
+    READ_NEW,
+    READ_LARGE,
+    READ_STRAGGLERS,
+    READ_WIDE, /* stragglers of more transactions than can be named */
+    READ_KINDS
+} read_kind;
 
 #define READER_PAGES_ASKED 2 /* the server finds one page while another is handed over */
 

@@ -1,5 +1,5 @@
--- A page of stragglers: rows with old ids of transactions that the last batch's snapshot did not see, and that may have begun before its fence: those
--- of $5, and all in [$6, $7), for where there are too many to name. Otherwise as page_large.
+-- A page of stragglers: rows with old ids of transactions that the last batch's snapshot did not see, and that may have begun before its fence
+-- ($5). Otherwise as page_large.
 -- Only those that have ended by this batch's snapshot are looked up, and by a comparison of rows, which the index on (xid, id) alone serves: by the
 -- index on id, each read would go through all that was published since the oldest open transaction began.
 SELECT id, created_at, topic, key, value, type, headers, event_id
@@ -10,11 +10,6 @@ SELECT id, created_at, topic, key, value, type, headers, event_id
                                       WHERE ROW(o.xid, o.id) > ROW(x.xid, $1::bigint) AND ROW(o.xid, o.id) <= ROW(x.xid, $2::bigint)
                                       ORDER BY o.xid, o.id LIMIT $3::int) r
                  WHERE pg_visible_in_snapshot(x.xid, (SELECT current_setting('postbus.s2')::pg_snapshot))
-                UNION ALL
-                (SELECT o.* FROM postbus.outbox o
-                  WHERE ROW(o.xid, o.id) >= ROW($6::xid8, 0) AND ROW(o.xid, o.id) < ROW($7::xid8, 0) AND o.id + 0 > $1::bigint AND o.id + 0 <= $2::bigint
-                    AND pg_visible_in_snapshot(o.xid, (SELECT current_setting('postbus.s2')::pg_snapshot))
-                  ORDER BY o.id + 0 LIMIT $3::int)
-                ORDER BY id LIMIT $3::int) s) r
+                 ORDER BY r.id LIMIT $3::int) s) r
  WHERE coalesce(bytes_before, 0) < $4::bigint
  ORDER BY id
