@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "failpoint.h"
+#include "gate.h"
 
 /* A topic that is there as long as the group's offsets are: they are kept in it. Offsets of a topic that is deleted are deleted with it. */
 #define POSITION_TOPIC "__consumer_offsets"
@@ -257,8 +258,11 @@ static void *run(void *arg)
             pthread_cond_wait(&c->changed, &c->lock);
     bool orphan = c->is_orphan;
     pthread_mutex_unlock(&c->lock);
-    if (orphan)
+    if (orphan) {
+        gate *held = rd_kafka_opaque(c->rk);
         free_all(c);
+        gate_release(held);
+    }
     return NULL;
 }
 

@@ -40,7 +40,8 @@ void coordinator_ask(coordinator *c, coordinator_job job, const coordinator_posi
 bool coordinator_answered(coordinator *c, coordinator_answer *out);
 /* What made COORDINATOR_START wait last. */
 rd_kafka_resp_err_t coordinator_waits_for(coordinator *c);
-/* Ends it, and destroys the producer with it: now, or, where false is returned, when a call that is under way returns. No record may be in flight. */
+/* Ends it, and destroys the producer with it: now, or, where false is returned, when a call that is under way returns; then the hold that the caller has
+ * taken of its gate is released with it. No record may be in flight. */
 bool coordinator_end(coordinator *c);
 
 #endif

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -86,8 +87,28 @@ static int close_socket(int fd, void *opaque)
 void gate_init(gate *g, const char *database, int wire_ms)
 {
     atomic_init(&g->open_until_us, 0);
+    atomic_init(&g->n_holders, 1);
     g->database = database;
     g->wire_ms = wire_ms;
+}
+
+gate *gate_new(const char *database, int wire_ms)
+{
+    gate *g = malloc(sizeof *g);
+    if (g)
+        gate_init(g, database, wire_ms);
+    return g;
+}
+
+void gate_hold(gate *g)
+{
+    atomic_fetch_add(&g->n_holders, 1);
+}
+
+void gate_release(gate *g)
+{
+    if (atomic_fetch_sub(&g->n_holders, 1) == 1)
+        free(g);
 }
 
 void gate_guard(gate *g, rd_kafka_conf_t *conf)

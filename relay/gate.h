@@ -12,12 +12,17 @@
 
 typedef struct gate {
     _Atomic int64_t open_until_us; /* 0: shut */
-    const char *database;          /* whose it is, for the log; may be NULL */
-    int wire_ms; /* what a broker's machine has not acknowledged for so long, the kernel gives up */
+    _Atomic int n_holders;
+    const char *database; /* whose it is, for the log; may be NULL */
+    int wire_ms;          /* what a broker's machine has not acknowledged for so long, the kernel gives up */
 } gate;
 
-/* Shut. The name is borrowed. */
+/* Shut, and held by the caller. The name is borrowed. */
 void gate_init(gate *g, const char *database, int wire_ms);
+/* As gate_init, in memory of its own, which the last who releases it frees. NULL: no memory. */
+gate *gate_new(const char *database, int wire_ms);
+void gate_hold(gate *g);
+void gate_release(gate *g);
 /* Sockets that a producer of this configuration opens are behind the gate, which must outlive the producer. It becomes the opaque of conf. */
 void gate_guard(gate *g, rd_kafka_conf_t *conf);
 /* Open before this time of clock_now_us(). */

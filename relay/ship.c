@@ -127,12 +127,11 @@ bool ship_init(ship *s, const config *cfg, void (*on_acked)(void *, row *),
                 .on_alone_failed = on_alone_failed,
                 .on_acked_arg = arg};
     record_maker_init(&s->maker, cfg);
-    s->gate = malloc(sizeof *s->gate);
+    s->gate = gate_new(cfg->name, wire_ms(cfg));
     if (!s->gate) {
         strncpy(s->reason, "out of memory", sizeof s->reason - 1);
         return false;
     }
-    gate_init(s->gate, cfg->name, wire_ms(cfg));
     s->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (s->event_fd < 0) {
         strncpy(s->reason, strerror(errno), sizeof s->reason - 1);
@@ -693,8 +692,10 @@ static void destroy(ship *s, rd_kafka_t *rk, rd_kafka_queue_t *queue)
         rd_kafka_destroy(rk);
         return;
     }
+    gate_hold(s->gate); /* for the producer, which may outlive us */
     transaction_ending ending = transaction_end(&s->transaction);
-    s->has_orphan |= ending == TRANSACTION_ENDS_LATER;
+    if (ending != TRANSACTION_ENDS_LATER)
+        gate_release(s->gate);
     if (ending == TRANSACTION_HAD_NONE)
         rd_kafka_destroy(rk);
 }
@@ -767,10 +768,10 @@ void ship_done(ship *s)
     topic_table_free(&s->topics);
     record_maker_done(&s->maker);
     bindings_done(&s->bindings);
-    if (s->has_orphan)
+    if (s->gate) {
         s->gate->database = NULL;
-    else
-        free(s->gate);
+        gate_release(s->gate);
+    }
     s->gate = NULL;
     if (s->event_fd >= 0)
         close(s->event_fd);

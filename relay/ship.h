@@ -23,8 +23,7 @@ typedef struct ship {
     transaction transaction;
     rd_kafka_t *alone; /* for records that travel alone (alone.c); NULL until there is one */
     rd_kafka_queue_t *alone_queue;
-    gate *gate;      /* of both; shut until the relay leads */
-    bool has_orphan; /* a producer whose last call is still under way outlives us, and the gate with it */
+    gate *gate; /* of both; shut until the relay leads */
     int event_fd;
     int64_t batch_bytes; /* batch.size: as configured, or less where a topic takes less */
     bool broken;         /* something failed that only a new producer mends: ship_reset */
