@@ -525,7 +525,9 @@ static void report(ship *s, const rd_kafka_message_t *m)
     note_flight(s, r, m, refusal >= 0);
     if (refusal >= 0 && is_of_broker(m))
         s->answered_us = s->now_us;
-    s->n_doubtful += rd_kafka_message_status(m) != RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
+    /* Of an error that is not clear librdkafka says that nothing was written, and a broker may have. */
+    s->n_doubtful += rd_kafka_message_status(m) != RD_KAFKA_MSG_STATUS_NOT_PERSISTED ||
+                     (refusal >= 0 && refusal_is_unclear(refusal) && is_of_broker(m));
     if (r->alone) {
         r->partition = m->partition;
         s->on_alone_failed(s->on_acked_arg, r, s->purging ? -1 : refusal);
