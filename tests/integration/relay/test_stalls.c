@@ -280,16 +280,23 @@ static void publish_behind_what_is_held(const three_topics *s)
     publish_and_wait_for_third(s, 2);
 }
 
+/* The topic's lane holds nothing any more, and cannot close before what is held has its answer. */
+static proc_fixture *start_with_a_lane_behind_what_is_held(three_topics *s)
+{
+    proc_fixture *relay = start_three(s);
+    park_a_refused_one(s->o, s->o->topic);
+    publish_behind_what_is_held(s);
+    pg_run(s->o->conn, "SELECT postbus.discard(id, 'not wanted') FROM postbus.parked");
+    expect_sql(s->o->conn, "SELECT (count(*) = 1)::int FROM postbus.dead");
+    return relay;
+}
+
 /* Its lane is found empty while an event is about to be parked there, at which the topic stops. */
 static void a_topic_that_stops_while_its_lane_closes_holds_up_no_other(void **state)
 {
     (void)state;
     three_topics s;
-    proc_fixture *relay = start_three(&s);
-    park_a_refused_one(s.o, s.o->topic);
-    publish_behind_what_is_held(&s);
-    pg_run(s.o->conn, "SELECT postbus.discard(id, 'not wanted') FROM postbus.parked");
-    expect_sql(s.o->conn, "SELECT (count(*) = 1)::int FROM postbus.dead");
+    proc_fixture *relay = start_with_a_lane_behind_what_is_held(&s);
     publish_and_wait_for_third(&s, 3);
     refuse_the_next();
     set_leader_of(s.held, OTHER_BROKER);
@@ -309,11 +316,7 @@ static void a_lane_that_cannot_close_yet_holds_up_no_reading(void **state)
     (void)state;
     enum { N_MORE = 5 };
     three_topics s;
-    proc_fixture *relay = start_three(&s);
-    park_a_refused_one(s.o, s.o->topic);
-    publish_behind_what_is_held(&s);
-    pg_run(s.o->conn, "SELECT postbus.discard(id, 'not wanted') FROM postbus.parked");
-    expect_sql(s.o->conn, "SELECT (count(*) = 1)::int FROM postbus.dead");
+    proc_fixture *relay = start_with_a_lane_behind_what_is_held(&s);
     for (int i = 1; i <= N_MORE; i++) {
         publish(s.o->conn, s.third, "k", 1);
         assert_true(wait_until(reached, &(end_of_topic){.topic = s.third, .at_least = 2 + i}, SOON_MS));

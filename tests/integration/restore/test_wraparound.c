@@ -74,6 +74,18 @@ static void rebase_into_the_future(const pg_fixture *pg, PGconn *conn)
     take_copied_until(conn, true);
 }
 
+/* Also what a relay before this one has published. */
+static void expect_published_once(const pg_fixture *pg, PGconn *conn, const char *topic, int n)
+{
+    proc_fixture *relay = relay_start(pg, NULL);
+    relay_expect_leading(relay);
+    expect_drained(conn);
+    found f = expect_whole(conn, topic);
+    assert_int_equal(f.n_events, n);
+    assert_int_equal(f.n_repeated, 0);
+    relay_stop(relay);
+}
+
 static void goes_on_after_a_rebase(bool was_rebased_into_the_future)
 {
     char *topic = topic_new();
@@ -97,13 +109,7 @@ static void goes_on_after_a_rebase(bool was_rebased_into_the_future)
     assert_int_equal(rebase(pg, REBASE_FLAGS("--yes"), NULL), 0);
     pg_expect(conn, NULL, "SELECT ahead FROM postbus.whereabouts()");
     publish(conn, topic, 7);
-    relay = relay_start(pg, NULL);
-    relay_expect_leading(relay);
-    expect_drained(conn);
-    found f = expect_whole(conn, topic);
-    assert_int_equal(f.n_events, 30 + 10 + 25 + 5 + 7);
-    assert_int_equal(f.n_repeated, 0);
-    relay_stop(relay);
+    expect_published_once(pg, conn, topic, 30 + 10 + 25 + 5 + 7);
     PQfinish(conn);
     pg_fixture_free(pg);
     free(topic);
@@ -138,13 +144,7 @@ static void a_cluster_may_have_gone_far_between_a_copy_and_its_rebase(void **sta
     conn = shop_connect(pg);
     publish(conn, topic, 3);
     assert_int_equal(rebase(pg, REBASE_FLAGS("--yes"), NULL), 0);
-    proc_fixture *relay = relay_start(pg, NULL);
-    relay_expect_leading(relay);
-    expect_drained(conn);
-    found f = expect_whole(conn, topic);
-    assert_int_equal(f.n_events, 10 + 5 + 3);
-    assert_int_equal(f.n_repeated, 0);
-    relay_stop(relay);
+    expect_published_once(pg, conn, topic, 10 + 5 + 3);
     PQfinish(conn);
     pg_fixture_free(pg);
     free(topic);
