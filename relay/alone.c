@@ -16,9 +16,8 @@
 #define RETRY_MOST_US 1000000
 #define LOOK_AGAIN_US 10000 /* at what waits for its topic, or for what is before it */
 #define UNCLEAR_LEAST                                                                                        \
-    5 /* refusals of one record in lane_timeout_ms, before they count as more than bad luck */
-#define DOUBT_US                                                                                             \
-    10000000 /* a topic that refuses some of its records only would throw the first producer away each time */
+    5            /* refusals of one record in lane_timeout_ms, before they count as more than bad luck */
+#define MANY 256 /* rows: more than that are not worth a request each, where they can leave together */
 
 struct alone_entry {
     alone_entry *next;
@@ -66,6 +65,7 @@ void alone_start(alone *a, ship *out, batch_queue *queue)
     a->ship = out;
     a->queue = queue;
     a->last_retry_us = 0;
+    a->stopping = false;
 }
 
 static alone_key **slot_of(const alone *a, uint64_t hash)
@@ -148,6 +148,7 @@ void alone_drop(alone *a)
     clear(&a->ready);
     clear(&a->resting);
     a->n = a->n_in_flight = 0;
+    a->returned = false;
     memset(a->given_back, 0, sizeof a->given_back);
 }
 
@@ -284,6 +285,37 @@ static ship_answer send_first(alone *a, alone_key *k)
     return answer;
 }
 
+static bool has_to_stay(const alone_key *k)
+{
+    for (const alone_entry *e = k->first; e; e = e->next)
+        if (e->row->suspect || e->row->page->lane || e->topic->doubted)
+            return true;
+    return false;
+}
+
+static void give_back_row(row *r)
+{
+    r->state = ROW_WAITING;
+    r->clear = false; /* what is before it may leave with the other producer now, too */
+}
+
+/* The first ready key's: all leave with the others again, by the other producer. */
+static void return_first(alone *a)
+{
+    alone_key *k = take_first(&a->ready);
+    while (k->first)
+        give_back_row(pop(a, k));
+    forget_key(a, k);
+    a->queue->clear = a->queue->settled;
+    a->returned = true;
+}
+
+/* What came to be here because its topic was doubted, or behind what was suspect, and is many by now. */
+static bool first_returns(const alone *a)
+{
+    return a->n >= MANY && !a->stopping && !has_to_stay(a->ready.first);
+}
+
 /* A key that cannot go on now makes room for the next, once around. */
 static void send_ready(alone *a)
 {
@@ -293,6 +325,10 @@ static void send_ready(alone *a)
     alone_key *first_left = NULL;
     while (a->ready.first && a->n_in_flight < most && a->ready.first != first_left) {
         alone_key *k = a->ready.first;
+        if (!in_transactions && first_returns(a)) {
+            return_first(a);
+            continue;
+        }
         ship_answer answer = send_first(a, k);
         if (answer == SHIP_WAIT && !in_transactions) /* else it may be of another transaction than the next */
             return;
@@ -309,6 +345,8 @@ int64_t alone_step(alone *a, int64_t now_us)
     wake(a, now_us);
     if (a->n > 0)
         send_ready(a);
+    if (a->returned)
+        return now_us;
     int64_t until_us = a->resting.first ? a->resting.first->retry_at_us : CLOCK_NEVER;
     bool looks_again =
         a->ready.first && a->n_in_flight == 0; /* else a report comes, and then there is room */
@@ -317,7 +355,7 @@ int64_t alone_step(alone *a, int64_t now_us)
 
 bool alone_goes_on(const alone *a)
 {
-    return a->ready.first || (a->resting.first && a->n > 0) || a->n_in_flight > 0;
+    return a->returned || a->ready.first || (a->resting.first && a->n > 0) || a->n_in_flight > 0;
 }
 
 static bool is_redriven(const row *r, const topic *t)
@@ -333,8 +371,7 @@ void alone_acked(alone *a, row *r)
     flights_answered(&t->flights, k->flight, a->ship->now_us);
     flights_took(&t->flights, r->partition, k->doubt.n_refusals == 0 && !is_redriven(r, t));
     topic_takes(t);
-    if (a->ship->now_us - t->doubted_us >= DOUBT_US)
-        t->doubted_us = 0;
+    t->doubted &= a->ship->now_us < t->doubted_until_us;
     pop(a, k);
     go_on(a, k);
 }
@@ -392,7 +429,7 @@ static int judge(const alone *a, alone_key *k, const row *r, int unclear, int64_
     int64_t until_us = now_us - a->ship->cfg->lane_timeout_ms * 1000;
     flights_refused(&t->flights, r->partition, d->n_refusals == 0 && !is_redriven(r, t), now_us);
     note_unclear(d, &t->flights, r, now_us);
-    t->doubted_us = now_us;
+    topic_doubt(t, now_us);
     bool early = d->n_refusals < UNCLEAR_LEAST || d->since_us > until_us;
     if (only_redriven_tell(d, r, t))
         return early ? -1 : unclear;
@@ -429,6 +466,7 @@ void alone_failed(alone *a, row *r, int refusal, int64_t now_us)
         refusal = judge(a, k, r, refusal, now_us);
     if (refusal < 0) {
         r->state = ROW_HELD;
+        r->suspect = true;
         rest(a, k, now_us);
         return;
     }
@@ -456,8 +494,7 @@ static void give_back(alone *a, alone_key *k)
             k->doubt = (doubt){0};
         }
         *at = e->next;
-        e->row->state = ROW_WAITING;
-        e->row->suspect = true;
+        give_back_row(e->row);
         e->row->alone = false;
         free(e);
         a->n--;
@@ -477,4 +514,11 @@ void alone_rewind(alone *a)
                 go_on(a, k);
         }
     a->queue->clear = a->queue->settled;
+}
+
+bool alone_has_returned(alone *a)
+{
+    bool has = a->returned;
+    a->returned = false;
+    return has;
 }

@@ -33,6 +33,8 @@ typedef struct alone {
     size_t n_in_flight;
     doubt given_back[64]; /* of rows that were given back and have not come again; the oldest give way */
     size_t n_given_back;  /* ever */
+    bool returned;        /* alone_has_returned */
+    bool stopping;        /* what is here stays, and what is parked already is not sent any more */
     /* Asked before each row is sent: whether it was set aside meanwhile, and is not to be sent any more. */
     bool (*aside)(void *arg, topic *t, row *r, const page_event *e, uint64_t hash);
     /* A row was refused for good (refusal.h). */
@@ -51,6 +53,8 @@ bool alone_has(const alone *a, uint64_t hash);
 bool alone_add(alone *a, topic *t, row *r, uint64_t hash);
 /* Sends what may leave now. CLOCK_NEVER or when it is to be called again, whatever is reported until then. */
 int64_t alone_step(alone *a, int64_t now_us);
+/* Whether rows were given back since it was last asked: the queue is to be handed over from its first row again. */
+bool alone_has_returned(alone *a);
 /* Whether anything waits to be sent, or its report is to come soon. */
 bool alone_goes_on(const alone *a);
 /* Reports on a row it has sent, for ship.c. refusal: -1 where the row may be sent again. To be called before the row is done. */

@@ -66,6 +66,8 @@ static ship_answer one_row(hand_over *h, row *r, int64_t now_us)
 
 bool hand_over_step(hand_over *h, int64_t now_us)
 {
+    if (alone_has_returned(&h->parking->alone))
+        hand_over_rewind(h);
     if (h->passed)
         topic_table_each(&h->ship->topics, look_whether_goes_on, h);
     batch_cursor *c = &h->queue->ship;
@@ -89,6 +91,7 @@ bool hand_over_step(hand_over *h, int64_t now_us)
 
 bool hand_over_finish(hand_over *h, int64_t now_us)
 {
+    h->returned |= h->parking->alone.returned;
     if (h->overtaken || h->returned)
         hand_over_step(h, now_us);
     return h->overtaken || h->returned;

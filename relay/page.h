@@ -41,10 +41,11 @@ typedef struct row {
     };
     uint8_t state;
     uint8_t waits_for;
-    bool suspect : 1; /* it, or one in its request, was refused for good: to be sent alone */
-    bool alone : 1;   /* alone.c has it */
-    bool copied : 1;  /* ROW_SENT: librdkafka has a copy of its own of what leaves, page_add_copy */
-    bool clear : 1;   /* nothing before it is with the other producer */
+    bool
+        suspect : 1; /* it or one in its request was refused, or might be, or it failed alone: to be sent alone */
+    bool alone : 1;  /* alone.c has it */
+    bool copied : 1; /* ROW_SENT: librdkafka has a copy of its own of what leaves, page_add_copy */
+    bool clear : 1;  /* nothing before it is with the other producer */
 } row;
 
 struct page {

@@ -31,15 +31,15 @@ void parking_drop(parking *p)
 {
     alone_drop(&p->alone);
     key_set_done(&p->blocked);
-    p->out_of_memory = p->stopping = false;
+    p->out_of_memory = false;
 }
 
 /* A topic's limits tell what its broker would refuse, or might: compression can make it fit. */
-static bool is_suspect(const topic *t, const row *r, const page_event *e)
+static bool is_suspect(const topic *t, row *r, const page_event *e)
 {
     size_t size = e->value.size + e->key.size + e->headers.size + e->type.size + RECORD_BYTES;
-    return r->suspect || t->doubted_us > 0 || (t->max_bytes > 0 && size > (size_t)t->max_bytes) ||
-           (t->compacted && !e->key.data);
+    r->suspect |= (t->max_bytes > 0 && size > (size_t)t->max_bytes) || (t->compacted && !e->key.data);
+    return r->suspect || t->doubted;
 }
 
 static void park(parking *p, row *r, row_waits waits_for, uint64_t queue, int refusal)
@@ -125,7 +125,7 @@ static bool aside_from_lane(parking *p, topic *t, row *r, const page_event *e, u
 {
     if (e->key.data && key_set_has(&p->blocked, hash))
         park(p, r, WAITS_KEY, hash, REFUSAL_BEHIND_KEY);
-    else if (t->lane_left || t->state == TOPIC_MISSING || t->n_stops > 0 || p->stopping)
+    else if (t->lane_left || t->state == TOPIC_MISSING || t->n_stops > 0 || p->alone.stopping)
         back_to_lane(t, r);
     else
         return false;
@@ -149,7 +149,7 @@ static bool aside(void *arg, topic *t, row *r, const page_event *e, uint64_t has
     if (!r->page->lane)
         return aside_from_flow(p, t, r, e, hash);
     if (r->page->lane == p->redrive)
-        return redrive_keeps(p->redrive, t, r, p->stopping);
+        return redrive_keeps(p->redrive, t, r, p->alone.stopping);
     return aside_from_lane(p, t, r, e, hash);
 }
 

@@ -20,7 +20,6 @@ typedef struct parking {
     int64_t logged_us; /* when a refused event was logged last */
     uint64_t n_unlogged;
     bool out_of_memory;
-    bool stopping; /* what is parked already is not sent any more */
 } parking;
 
 void parking_start(parking *p, const config *cfg, ship *out, settler *sets, lanes *l, struct redrive *rd,

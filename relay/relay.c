@@ -277,7 +277,7 @@ static bool is_drained(relay *y, int64_t now_us)
 static bool send_the_rest(relay *y, int64_t now_us)
 {
     alone *a = &y->parking.alone;
-    y->parking.stopping = true;
+    a->stopping = true;
     if (y->ship.broken || !y->ship.producer)
         return false;
     bool more = hand_over_finish(&y->hand_over, now_us);

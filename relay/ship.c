@@ -451,13 +451,14 @@ static void suspect(ship *s, row *r, const rd_kafka_message_t *m, int refusal)
 {
     const char *name = rd_kafka_topic_name(m->rkt);
     topic *t = topic_find(&s->topics, name, strlen(name));
+    int64_t now_us = clock_now_us();
     if (refusal_get(refusal).of_topic)
-        topic_refused(&s->topics, t, refusal, clock_now_us());
-    else
-        r->suspect = true;
+        topic_refused(&s->topics, t, refusal, now_us);
+    else if (!refusal_is_unclear(refusal))
+        r->suspect = true; /* else all of its topic is doubted, for a while */
     if (refusal_is_unclear(refusal)) {
-        t->doubted_us = clock_now_us();
-        flights_refused(&t->flights, m->partition, false, t->doubted_us);
+        topic_doubt(t, now_us);
+        flights_refused(&t->flights, m->partition, false, now_us);
     }
     s->refused |= !s->broken;
 }

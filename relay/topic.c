@@ -17,6 +17,9 @@
 #define OLDEST_ANY_MS INT64_MAX
 #define DENIED_LEAST_US 1000000
 #define DENIED_MOST_US 60000000
+#define DOUBTED_LEAST_US                                                                                     \
+    1500000 /* more than what is sent alone rests, alone.c: what is refused again is so while it is doubted */
+#define DOUBTED_MOST_US 10000000
 
 static size_t slot_of(const char *name, size_t size)
 {
@@ -367,6 +370,16 @@ void topic_denied(topic *t, int refusal, int64_t now_us)
     t->denied_us = longer_us > DENIED_LEAST_US ? longer_us : DENIED_LEAST_US;
     t->denied_until_us = now_us + t->denied_us;
     become_refused(t, refusal, now_us, t->denied_us);
+}
+
+void topic_doubt(topic *t, int64_t now_us)
+{
+    if (t->doubted_us == 0 || now_us > t->doubted_until_us + DOUBTED_MOST_US)
+        t->doubted_us = DOUBTED_LEAST_US;
+    else if (now_us > t->doubted_until_us)
+        t->doubted_us = t->doubted_us * 2 < DOUBTED_MOST_US ? t->doubted_us * 2 : DOUBTED_MOST_US;
+    t->doubted_until_us = now_us + t->doubted_us;
+    t->doubted = true;
 }
 
 static void described(topic_table *table, topic *t, rd_kafka_t *rk, rd_kafka_queue_t *queue,

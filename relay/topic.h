@@ -27,8 +27,8 @@ typedef struct topic {
     int64_t max_bytes;        /* the topic's max.message.bytes; 0: not known */
     bool compacted;           /* it takes no record without a key */
     flights flights;
-    int64_t
-        doubted_us; /* a broker refused a record of it unclearly (refusal.h), last at that time: until that is DOUBT_US ago all are sent alone; 0: none did */
+    bool doubted; /* a broker refused a record of it unclearly (refusal.h): all are sent alone */
+    int64_t doubted_until_us, doubted_us; /* topic_doubt: until then, and for how long that is */
     const struct binding *binding; /* of this generation of bindings; NULL: its events leave as they are */
     uint64_t binding_generation;
     int64_t unknown_since_us; /* since when rows have waited for it to be known; 0: none do */
@@ -86,6 +86,9 @@ topic *topic_find(topic_table *t, const char *name, size_t size);
 void topic_refused(topic_table *table, topic *t, int refusal, int64_t now_us);
 /* The same, found out at the price of the producer: so seldom that the other topics get on, it is tried again. */
 void topic_denied(topic *t, int refusal, int64_t now_us);
+/* A broker refused a record of it, and it is not clear why. Where most of its records are well, that is soon over; where others of them are refused each
+ * time, it would throw the first producer away each time: so seldom that the other topics get on. */
+void topic_doubt(topic *t, int64_t now_us);
 /* A new producer: handles and knowledge of the old one are void. Lanes stay. */
 void topic_table_forget(topic_table *t);
 /* After that producer has ended: none of its threads asks for a partition any more. */

@@ -531,6 +531,8 @@ static void what_is_given_back_rests_all_the_same(void **state)
     stage *s = *state;
     fail_and_give_back(s);
     assert_false(s->page->rows[0].alone);
+    assert_false(s->page->rows[0].clear); /* what came before it may have been sent otherwise meanwhile */
+    s->page->rows[0].clear = true;
     add(s, 0);
     expect_to_rest_until(s, s->told_us + REST_US);
     assert_int_equal(s->n_acked, 1);
@@ -565,9 +567,104 @@ static void keys_that_fail_together_are_tried_again_one_after_the_other(void **s
     assert_true(until_us == CLOCK_NEVER);
 }
 
+enum { FEW = 255, MANY = 512, IN_FLIGHT = 0, MARKED = 1, N_KEYS = 8 };
+
+/* Rows of the outbox, not of a lane; of some keys. */
+static page *open_many(int n)
+{
+    static made_row rows[MANY];
+    for (int i = 0; i < n; i++) {
+        rows[i] = made_row_plain(i + 1);
+        rows[i].key = &"abcdefgh"[i % N_KEYS];
+    }
+    page *many = page_new(made_result(rows, n));
+    assert_non_null(many);
+    return many;
+}
+
+static int count_waiting(const page *p, int key)
+{
+    int n = 0;
+    for (int i = key; i < p->n_rows; i += N_KEYS)
+        n += p->rows[i].state == ROW_WAITING && !p->rows[i].alone && !p->rows[i].clear;
+    return n;
+}
+
+/* All are here because their topic was doubted; one key has a row in flight then, and one has a row that has to be alone. */
+static page *open_many_after_a_doubt(stage *s, int n)
+{
+    page *many = open_many(n);
+    topic *t = topic_find(&s->ship.topics, "t", 1);
+    many->rows[IN_FLIGHT].clear = true;
+    many->rows[N_KEYS + MARKED].suspect = true;
+    for (int i = 0; i < n; i++)
+        add_of(s, many, i);
+    topic_doubt(t, 1);
+    alone_step(&s->alone, ++s->told_us);
+    assert_int_equal(s->alone.n_in_flight, 1);
+    assert_false(alone_has_returned(&s->alone));
+    t->doubted = false;
+    return many;
+}
+
+/* A request for each record is slow: a backlog that was read while the topic was doubted would take minutes. */
+static void many_that_need_not_be_alone_any_more_leave_with_the_others(void **state)
+{
+    stage *s = *state;
+    page *many = open_many_after_a_doubt(s, MANY);
+    s->told_us++;
+    assert_int_equal(alone_step(&s->alone, s->told_us), s->told_us);
+    assert_true(alone_has_returned(&s->alone));
+    assert_false(alone_has_returned(&s->alone));
+    size_t n_waiting = 0;
+    for (int key = 0; key < N_KEYS; key++)
+        n_waiting += (size_t)count_waiting(many, key);
+    assert_int_equal(n_waiting % (MANY / N_KEYS), 0); /* a key is here or there */
+    assert_int_equal(count_waiting(many, IN_FLIGHT), 0);
+    assert_int_equal(count_waiting(many, MARKED), 0);
+    assert_int_equal(s->alone.n, MANY - n_waiting);
+    assert_in_range(s->alone.n, 1, FEW);
+    assert_true(wait_until(all_reported, s, SOON_MS));
+    assert_int_equal(many->rows[IN_FLIGHT].state, ROW_ACKED);
+    page_free(many);
+}
+
+static void what_is_few_stays_alone(void **state)
+{
+    stage *s = *state;
+    page *few = open_many_after_a_doubt(s, FEW);
+    alone_step(&s->alone, ++s->told_us);
+    assert_false(alone_has_returned(&s->alone));
+    assert_int_equal(s->alone.n, FEW);
+    assert_true(wait_until(all_reported, s, SOON_MS));
+    page_free(few);
+}
+
+/* It is over when nothing was refused for a while, which is longer each time. */
+static void a_topic_is_doubted_for_longer_each_time(void **state)
+{
+    (void)state;
+    topic t = {0};
+    int64_t now_us = 1000, last_us = 0;
+    for (int i = 0; i < 10; i++, last_us = t.doubted_us, now_us = t.doubted_until_us + 1) {
+        topic_doubt(&t, now_us);
+        assert_true(t.doubted);
+        assert_true(t.doubted_us > last_us || t.doubted_us == 10000000);
+        topic_doubt(&t, ++now_us); /* of the same request */
+        assert_int_equal(t.doubted_until_us - now_us, t.doubted_us);
+    }
+    assert_int_equal(last_us, 10000000);
+    topic_doubt(&t, now_us + 2 * last_us);
+    assert_true(t.doubted_us < last_us);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(many_that_need_not_be_alone_any_more_leave_with_the_others,
+                                        open_stage, close_stage),
+        cmocka_unit_test_setup_teardown(what_is_few_stays_alone, open_stage, close_stage),
+        cmocka_unit_test(a_topic_is_doubted_for_longer_each_time),
         cmocka_unit_test_setup_teardown(fails_again_and_again_while_its_partition_takes_others, open_stage,
                                         close_stage),
         cmocka_unit_test_setup_teardown(where_nothing_is_taken_the_topic_is_to_blame, open_stage,

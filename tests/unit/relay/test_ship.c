@@ -196,6 +196,21 @@ static void a_refusal_for_good_makes_suspects_and_costs_a_producer_but_no_pause(
     assert_true(ship_start(&s->ship, clock_now_us()));
 }
 
+/* A broker may have written it; and of the thousands in a request at most one is to blame. */
+static void a_refusal_without_a_reason_doubts_the_topic_and_no_record(void **state)
+{
+    stage *s = *state;
+    rd_kafka_mock_cluster_t *mock = rd_kafka_handle_mock_cluster(s->ship.producer);
+    assert_true(wait_until(is_ready, s, SOON_MS));
+    rd_kafka_mock_push_request_errors(mock, PRODUCE, 1, RD_KAFKA_RESP_ERR_UNKNOWN);
+    all_acknowledged(s);
+    assert_true(wait_until(all_reported, s, SOON_MS));
+    assert_true(s->ship.broken);
+    assert_false(s->page->rows[0].suspect);
+    assert_true(topic_find(&s->ship.topics, "t", 1)->doubted);
+    assert_int_equal(s->ship.n_doubtful, 1); /* the first record of a partition travels alone */
+}
+
 static bool is_fatal(void *arg)
 {
     char why[256];
@@ -345,6 +360,8 @@ int main(void)
                                         close_stage),
         cmocka_unit_test_setup_teardown(a_refusal_for_good_makes_suspects_and_costs_a_producer_but_no_pause,
                                         open_stage, close_stage),
+        cmocka_unit_test_setup_teardown(a_refusal_without_a_reason_doubts_the_topic_and_no_record, open_stage,
+                                        close_stage),
         cmocka_unit_test_setup_teardown(a_fatal_error_is_told_of_no_record_but_the_one_that_failed,
                                         open_gapless_stage, close_stage),
         cmocka_unit_test_setup_teardown(after_an_error_that_says_nothing_of_a_record_there_is_a_pause,
