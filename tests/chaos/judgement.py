@@ -21,6 +21,18 @@ def failures_of_effects(effects):
     return found
 
 
+def late(result):
+    """Records that a relay which was cut off had on its way, repeated after newer ones: at most what was in flight, where that can happen at all."""
+    return min(result["verdict"]["broken_replay"], result["duplicates_bound"]) if result["stale_requests"] else 0
+
+
+def misordered(result):
+    """As tables and summaries say it."""
+    verdict = result["verdict"]
+    n_late = late(result)
+    return f"{verdict['overtaken'] + verdict['broken_replay'] - n_late}" + (f" (and {n_late} repeated late)" if n_late else "")
+
+
 def failures(result, check_times=True):
     """Sentences that say what did not hold; none: the row holds."""
     found = []
@@ -42,7 +54,7 @@ def failures(result, check_times=True):
     for name, what in ALWAYS_ZERO.items():
         if verdict[name]:
             found.append(f"{verdict[name]} events {what}")
-    if verdict["broken_replay"] > (result["duplicates_bound"] if result["stale_requests"] else 0):
+    if verdict["broken_replay"] > late(result):
         found.append(f"{verdict['broken_replay']} records misordered: a repetition was broken off")
     if verdict["ghosts"] and not result["ghosts"]:
         found.append(f"{verdict['ghosts']} ghosts")

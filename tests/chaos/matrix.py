@@ -56,7 +56,7 @@ def summary(result):
         return "no verdict"
     times = sorted(result["recoveries_ms"]) or [0]
     return (f"{v['events']} events of {result.get('transactions', 0)} transactions ({result['transactions'] / max(result['load_s'], 1):.0f}/s), "
-            f"struck {result['strikes']} times: lost {v['lost']}, extra {v['extra']}, misordered {v['overtaken'] + v['broken_replay']}, "
+            f"struck {result['strikes']} times: lost {v['lost']}, extra {v['extra']}, misordered {judgement.misordered(result)}, "
             f"duplicates {v['duplicates']} of at most {result['duplicates_bound']} ({result['restarts']} restarts), recovered in "
             f"{times[len(times) // 2]} ms (median) to {times[-1]} ms" + summary_of_effects(result.get("effects")))
 

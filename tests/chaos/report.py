@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 
+import judgement
+
 MARKS = {"relays": ("<!-- chaos: begin -->", "<!-- chaos: end -->"),
          "subscribers": ("<!-- chaos of subscribers: begin -->", "<!-- chaos of subscribers: end -->")}
 HEADINGS = {"relays": "| fault | what is done | times | events | transactions/s | lost | extra | misordered | duplicates, of at most in flight | "
@@ -68,7 +70,7 @@ def row(result):
         return cells + ["–"] * 7 + ["**" + "; ".join(result["failures"]) + "**"]
     ghosts = f" (and {v['ghosts']} ghosts)" if result["ghosts"] else ""
     cells += [f"{v['events']:,}", f"{result['transactions'] / max(result['load_s'], 1):,.0f}", str(v["lost"]), f"{v['extra']}{ghosts}",
-              str(v["overtaken"] + v["broken_replay"]), f"{v['duplicates']:,} of {result['duplicates_bound']:,}", times(result), bound(result)]
+              judgement.misordered(result), f"{v['duplicates']:,} of {result['duplicates_bound']:,}", times(result), bound(result)]
     return cells
 
 

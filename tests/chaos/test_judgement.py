@@ -81,6 +81,11 @@ class Judgement(unittest.TestCase):
             with self.subTest(name):
                 self.assertEqual(judgement.failures(forged), [])
 
+    def test_what_came_late_is_told_apart(self):
+        self.assertEqual(judgement.misordered(BAD["a repetition that breaks off"]), "1")
+        self.assertEqual(judgement.misordered(GOOD["a stopped relay's last requests"]), "0 (and 10 repeated late)")
+        self.assertEqual(judgement.misordered(BAD["a stopped relay that breaks off more than it had in flight"]), "1 (and 10 repeated late)")
+
     def test_times_are_judged_only_where_they_mean_something(self):
         self.assertEqual(judgement.failures(BAD["a slow recovery"], check_times=False), [])
 
