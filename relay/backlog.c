@@ -13,7 +13,7 @@
 #define ASK_SHARE 10         /* and for at most a tenth of the time */
 #define GIVE_UP_US 40000000  /* the statement's own limit is 30 s: queries/backlog_session.sql */
 #define AFTER_FAULT_US 10000000
-#define TOO_OLD_US 60000000
+#define TOO_OLD_US 60000000 /* or when the next answer is overdue, where a count takes long */
 
 void backlog_init(backlog *b, const char *conninfo)
 {
@@ -64,14 +64,20 @@ static void on_leaves(void *arg, PGresult *res)
 }
 
 /* The next question waits for nine times as long as this one took. */
-static void on_answered(void *arg)
+void backlog_answered(backlog *b, int64_t now_us)
 {
-    backlog *b = arg;
-    int64_t took_us = clock_now_us() - b->asked_at_us;
+    int64_t took_us = now_us - b->asked_at_us;
     b->known = b->coming;
     b->known_at_us = b->asked_at_us;
     b->asking = false;
     b->ask_at_us = b->asked_at_us + (took_us * ASK_SHARE > ASK_EVERY_US ? took_us * ASK_SHARE : ASK_EVERY_US);
+    int64_t overdue_us = b->ask_at_us + took_us * 2;
+    b->known_until_us = overdue_us > b->asked_at_us + TOO_OLD_US ? overdue_us : b->asked_at_us + TOO_OLD_US;
+}
+
+static void on_answered(void *arg)
+{
+    backlog_answered(arg, clock_now_us());
 }
 
 static void ask(backlog *b, int64_t now_us)
@@ -121,9 +127,4 @@ int64_t backlog_step(backlog *b, const session *beside, int64_t now_us)
     b->session = session_new_beside(beside, b->conninfo);
     b->asked_at_us = now_us;
     return b->session ? CLOCK_NEVER : now_us + AFTER_FAULT_US;
-}
-
-bool backlog_is_fresh(int64_t known_at_us, int64_t now_us)
-{
-    return known_at_us != 0 && now_us - known_at_us < TOO_OLD_US;
 }

@@ -29,9 +29,10 @@ typedef struct backlog {
     session *session;
     bool asking;
     int64_t wanted_until_us;
-    int64_t ask_at_us;   /* not before */
-    int64_t asked_at_us; /* when the session was opened or the question sent */
-    int64_t known_at_us; /* when the question was sent that `known` answers; 0: nothing is known */
+    int64_t ask_at_us;      /* not before */
+    int64_t asked_at_us;    /* when the session was opened or the question sent */
+    int64_t known_at_us;    /* when the question was sent that `known` answers; 0: nothing is known */
+    int64_t known_until_us; /* then it is too old to be told */
     backlog_numbers known, coming;
 } backlog;
 
@@ -44,7 +45,7 @@ void backlog_want(backlog *b, int64_t now_us);
 /* Connects, asks, gives up, as is due. CLOCK_NEVER or when to come again. beside: the relay's own session; it connects to where that is
  * connected, since a name server that is slow would hold up the lead. */
 int64_t backlog_step(backlog *b, const session *beside, int64_t now_us);
-/* Whether numbers of then (known_at_us) are there, and not too old to be told. */
-bool backlog_is_fresh(int64_t known_at_us, int64_t now_us);
+/* The question that was asked last is answered. */
+void backlog_answered(backlog *b, int64_t now_us);
 
 #endif

@@ -93,7 +93,7 @@ static metrics metrics_of(const front *f, size_t i, int64_t now_us)
     metrics m = s->metrics;
     m.ready = showing_is_ready(s, now_us, reason, sizeof reason);
     m.stalled_s = (double)health_stalled_us(&s->health, now_us) / 1e6;
-    m.parked = backlog_is_fresh(s->known_at_us, now_us) ? &s->parked : NULL;
+    m.parked = now_us < s->known_until_us ? &s->parked : NULL;
     m.backlog_events = m.parked ? m.parked->n_events : NAN;
     m.backlog_oldest_age_s = m.parked ? m.parked->oldest_age_s : NAN;
     m.leaves = m.parked ? m.parked->leaves : NAN;

@@ -72,6 +72,7 @@ void intercom_show(intercom *i, const health *h, const metrics *m, const backlog
     if (i->shown.known_at_us != b->known_at_us) {
         i->shown.parked = b->known;
         i->shown.known_at_us = b->known_at_us;
+        i->shown.known_until_us = b->known_until_us;
     }
     pthread_mutex_unlock(&i->lock);
     if (tell)

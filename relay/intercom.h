@@ -19,9 +19,9 @@ typedef struct showing {
     health health;
     metrics metrics;        /* but for what depends on the time, on the process and on `parked` */
     backlog_numbers parked; /* where known_at_us is not 0 */
-    int64_t known_at_us;    /* as backlog.known_at_us */
-    int64_t awake_since_us; /* its thread is at work since; 0: it sleeps */
-    bool ended;             /* and what it ended with: */
+    int64_t known_at_us, known_until_us; /* as backlog's */
+    int64_t awake_since_us;              /* its thread is at work since; 0: it sleeps */
+    bool ended;                          /* and what it ended with: */
     int exit_code;
 } showing;
 

@@ -35,7 +35,7 @@ const metric metrics_table[] = {
      "another attempt."},
     {"postbus_backlog_events", METRIC_GAUGE, NULL, AT(backlog_events),
      "Committed events that are neither published nor parked, counted by the database itself. Left out while "
-     "no answer younger than a minute is known."},
+     "no answer is known that is younger than a minute, or than twelve times as long as the count took."},
     {"postbus_backlog_oldest_age_seconds", METRIC_GAUGE, "seconds", AT(backlog_oldest_age_s),
      "The age of the oldest of these events by the database's clock, at the moment of the count; 0 where "
      "there is none. Left out as above."},

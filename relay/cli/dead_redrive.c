@@ -1,6 +1,7 @@
 /* postbus dead redrive and discard: must never touch many dead letters, or one for good, without being told twice. */
 #include "dead.h"
 
+#include "age_param.h"
 #include "confirm.h"
 #include "database.h"
 #include "key_param.h"
@@ -48,6 +49,9 @@ static int choose(const call *c, PGconn *conn, const char *id, const char *reaso
     out->by[BY_KEY] = out->key;
     if (call_has(c, "key") && !out->key)
         return fault(c, "out of memory");
+    int age_code = age_param_check(c, conn);
+    if (age_code != EXIT_OK)
+        return age_code;
     PGresult *row = database_query(c, conn, "dead letters cannot be counted",
                                    subscriber_sql_query("dead_count"), N_FILTERS, out->by);
     if (!row)
@@ -128,7 +132,7 @@ int dead_discard(const call *c, PGconn *conn)
     const char *id = c->n_words > 1 ? c->words[1] : NULL, *reason = call_text(c, "reason");
     bool is_why = id && !call_has(c, "why");
     const char *why = is_why ? reason : call_text(c, "why");
-    if (!call_has(c, "dry-run") && (!why || !why[strspn(why, " \t")]))
+    if (!call_has(c, "dry-run") && (!why || !why[strspn(why, " \t\r\n\v\f")]))
         return misuse(c, "discard needs --why TEXT: why %s%s shall never be handled",
                       id ? "dead letter " : "these dead letters", id ? id : "");
     choice chosen;

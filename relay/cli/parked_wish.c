@@ -1,6 +1,7 @@
 /* postbus parked redrive and discard: records wishes; must never do so for many events, or for good, without being told twice. */
 #include "parked.h"
 
+#include "age_param.h"
 #include "confirm.h"
 #include "database.h"
 #include "key_param.h"
@@ -63,6 +64,9 @@ static int say_why_not(const call *c, PGconn *conn, const char *id)
 
 int parked_redrive(const call *c, PGconn *conn)
 {
+    int age_code = age_param_check(c, conn);
+    if (age_code != EXIT_OK)
+        return age_code;
     char most[24], *key = key_param(call_text(c, "key"));
     if (call_has(c, "key") && !key)
         return fault(c, "out of memory");
@@ -110,7 +114,7 @@ int parked_discard(const call *c, PGconn *conn)
     const char *id = c->words[1];
     const char *why = call_text(c, "reason");
     char question[100];
-    if (!why || !why[strspn(why, " \t")])
+    if (!why || !why[strspn(why, " \t\r\n\v\f")])
         return misuse(c, "discard needs --reason TEXT: why event %s shall never be published", id);
     snprintf(question, sizeof question, "Discard event %s for good?", id);
     int code = confirm(c, question);

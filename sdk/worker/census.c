@@ -65,11 +65,19 @@ static pbus_status census_open(census *c, pbus_error *err)
     return session_configure(&c->session, feed_session_name(&c->feeds[0], "census").text, STATEMENT_MS, err);
 }
 
-static void note_answer(census *c, const PGresult *rows, int row)
+/* The next answer comes after the pause that census_run makes, and may take as long. */
+static int64_t fresh_ms(int64_t took_ms)
 {
+    return took_ms * (SHARE + 2) > CENSUS_FRESH_MS ? took_ms * (SHARE + 2) : CENSUS_FRESH_MS;
+}
+
+static void note_answer(census *c, const PGresult *rows, int row, int64_t asked_at_ms)
+{
+    int64_t now_ms = feed_now_ms();
     for (size_t i = 0; i < c->n_feeds; i++)
         if (c->feeds[i].id == atoi(PQgetvalue(rows, row, 0)))
-            c->answers[i] = (census_answer){.known_at_ms = feed_now_ms(),
+            c->answers[i] = (census_answer){.known_at_ms = now_ms,
+                                            .known_until_ms = now_ms + fresh_ms(now_ms - asked_at_ms),
                                             .waiting_events = strtod(PQgetvalue(rows, row, 1), NULL),
                                             .waiting_oldest_age_s = strtod(PQgetvalue(rows, row, 2), NULL),
                                             .dead_letters = strtod(PQgetvalue(rows, row, 3), NULL),
@@ -91,6 +99,7 @@ static bool put_ids(const census *c, bytes *to)
 static void ask_database(census *c)
 {
     pbus_error ignored; /* the reader and the lanes tell of a database that is away */
+    int64_t asked_at_ms = feed_now_ms();
     bytes ids = {0};
     PGresult *rows = NULL;
     if (!c->cfg->conninfo)
@@ -104,7 +113,7 @@ static void ask_database(census *c)
     if (status == PBUS_OK) {
         pthread_mutex_lock(&c->lock);
         for (int row = 0; row < PQntuples(rows); row++)
-            note_answer(c, rows, row);
+            note_answer(c, rows, row, asked_at_ms);
         pthread_mutex_unlock(&c->lock);
     } else {
         census_close(c);

@@ -7,12 +7,12 @@
 #include "feed.h"
 #include "session.h"
 
-/* What is older is not told any more. */
+/* What is older is not told any more, of the database where its next answer is overdue. */
 enum { CENSUS_FRESH_MS = 60000 };
 
 /* What the database said of one subscription. */
 typedef struct census_answer {
-    int64_t known_at_ms; /* by feed_now_ms; 0: it has never answered */
+    int64_t known_at_ms, known_until_ms; /* by feed_now_ms; 0: it has never answered */
     double waiting_events, waiting_oldest_age_s, dead_letters, members;
 } census_answer;
 

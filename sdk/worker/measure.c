@@ -68,7 +68,7 @@ static subscriber_topic measure_topic(const feed *f, const char *topic, int64_t 
 
 static void measure_known(const census_answer *known, int64_t now_ms, subscriber_measures *m)
 {
-    bool is = known->known_at_ms != 0 && now_ms - known->known_at_ms <= CENSUS_FRESH_MS;
+    bool is = known->known_at_ms != 0 && now_ms <= known->known_until_ms;
     m->waiting_events = is ? known->waiting_events : NAN;
     m->waiting_oldest_age_s = is ? known->waiting_oldest_age_s : NAN;
     m->dead_letters = is ? known->dead_letters : NAN;

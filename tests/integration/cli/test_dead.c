@@ -252,6 +252,8 @@ static void many_are_discarded_as_they_were_chosen(void **state)
               "what->>'offset') FROM postbus_inbox.audit ORDER BY n DESC LIMIT 1");
     pg_expect(conn, "2 3 5 6 8 9 11 12 13",
               "SELECT string_agg(n::text, ' ' ORDER BY n) FROM postbus_inbox.dead");
+    stage_expect(2, POSTBUS("dead", "discard", "--older-than", "30 days ago", "--why", "old", "--yes"));
+    stage_expect(2, POSTBUS("dead", "discard", "--older-than", "1 hour", "--why", "\n", "--yes"));
     stage_expect(0, POSTBUS("dead", "discard", "--older-than", "1 hour", "--why", "old", "--yes"));
     stage_says("0 dead letters are discarded");
     stage_expect(1, POSTBUS("dead", "discard", "99", "--why", "none", "--yes"));

@@ -100,6 +100,9 @@ static void a_redrive_is_recorded_for_what_was_chosen(void **state)
     stage_expect(0, POSTBUS("parked", "redrive", "--id", "5"));
     stage_expect(0, POSTBUS("parked", "redrive", "--older-than", "1 hour"));
     stage_expect(1, POSTBUS("parked", "redrive", "--older-than", "soon"));
+    static const char *const no_age[] = {"30 days ago", "-5 hours", "0", "30"};
+    for (size_t i = 0; i < sizeof no_age / sizeof no_age[0]; i++)
+        stage_expect(2, POSTBUS("parked", "redrive", "--older-than", no_age[i]));
     assert_int_equal(wishes("true"), 2);
     pg_expect(conn, "2",
               "SELECT count(*) FROM postbus.audit WHERE action = 'redrive' AND n_events = 1 AND who = "

@@ -100,16 +100,22 @@ static void a_lock_in_another_database_is_no_leader_here(void **state)
     PQfinish(elsewhere);
 }
 
-static void the_viewer_role_is_enough(void **state)
+static void the_role_of_a_viewer_or_an_operator_is_enough(void **state)
 {
     (void)state;
+    static const char *const roles[] = {"postbus_viewer", "postbus_operator"};
     stage_database("viewed");
     stage_expect(0, POSTBUS("migrate"));
     PGconn *conn = stage_connect();
-    pg_run(conn, "DROP ROLE IF EXISTS looker; CREATE ROLE looker LOGIN IN ROLE postbus_viewer");
-    char *conninfo = pg_fixture_conninfo(stage_pg, "viewed", "looker");
-    stage_expect(0, POSTBUS("status", "--database", conninfo));
-    free(conninfo);
+    for (int i = 0; i < 2; i++) {
+        pg_run(conn, "DROP ROLE IF EXISTS looker; CREATE ROLE looker LOGIN IN ROLE %s", roles[i]);
+        char *conninfo = pg_fixture_conninfo(stage_pg, "viewed", "looker");
+        stage_expect(0, POSTBUS("status", "--database", conninfo));
+        PGconn *looker = pg_fixture_connect(stage_pg, "viewed", "looker");
+        pg_expect(looker, "t", "SELECT count(*) > 0 FROM postbus.migration");
+        PQfinish(looker);
+        free(conninfo);
+    }
     PQfinish(conn);
 }
 
@@ -143,7 +149,7 @@ int main(void)
         cmocka_unit_test(the_backlog_counts_while_no_relay_runs),
         cmocka_unit_test(progress_and_leadership_are_told),
         cmocka_unit_test(a_lock_in_another_database_is_no_leader_here),
-        cmocka_unit_test(the_viewer_role_is_enough),
+        cmocka_unit_test(the_role_of_a_viewer_or_an_operator_is_enough),
         cmocka_unit_test(a_database_without_the_schema_names_migrate),
         cmocka_unit_test(watching_goes_on_until_it_is_told_to_stop),
     };

@@ -132,12 +132,31 @@ static void a_question_that_came_to_nothing_has_taken_time_too(void **state)
     assert_int_equal(server.n_opened, 2);
 }
 
+static backlog answered_after(int64_t took_s)
+{
+    backlog b = wanted();
+    int64_t now_us = clock_now_us();
+    b.asked_at_us = now_us - took_s * SECOND;
+    backlog_answered(&b, now_us);
+    return b;
+}
+
+/* Left out in between, a series ends, and with it an alarm that has to last. */
+static void what_is_known_is_told_until_the_next_answer_is_overdue(void **state)
+{
+    (void)state;
+    backlog quick = answered_after(1), slow = answered_after(20);
+    assert_int_equal(quick.known_until_us - quick.known_at_us, 60 * SECOND);
+    assert_true(slow.known_until_us >= slow.ask_at_us + 20 * SECOND);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_connects_to_where_the_relay_is_connected),
         cmocka_unit_test(nobody_wants_it_and_nothing_is_opened),
         cmocka_unit_test(a_question_that_came_to_nothing_has_taken_time_too),
+        cmocka_unit_test(what_is_known_is_told_until_the_next_answer_is_overdue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
