@@ -626,6 +626,7 @@ static void many_that_need_not_be_alone_any_more_leave_with_the_others(void **st
     assert_in_range(s->alone.n, 1, FEW);
     assert_true(wait_until(all_reported, s, SOON_MS));
     assert_int_equal(many->rows[IN_FLIGHT].state, ROW_ACKED);
+    alone_drop(&s->alone); /* which still has rows of it */
     page_free(many);
 }
 
@@ -637,6 +638,7 @@ static void what_is_few_stays_alone(void **state)
     assert_false(alone_has_returned(&s->alone));
     assert_int_equal(s->alone.n, FEW);
     assert_true(wait_until(all_reported, s, SOON_MS));
+    alone_drop(&s->alone); /* which still has rows of it */
     page_free(few);
 }
 
