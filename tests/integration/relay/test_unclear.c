@@ -139,7 +139,6 @@ static void a_short_fault_parks_nothing(void **state)
     (void)state;
     outbox *o = outbox_new_of(topic_led_by(REFUSING));
     static const char *const patient[] = {"--lane-timeout-ms", "60000", "--http-listen", "0", NULL};
-    static const char possible[] = "postbus_possible_duplicates_total";
     pg_run(o->conn,
            "CREATE TABLE was_parked (id bigint); GRANT INSERT ON was_parked TO PUBLIC;"
            "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS "
@@ -154,7 +153,7 @@ static void a_short_fault_parks_nothing(void **state)
     pg_expect(o->conn, "0", "SELECT count(*) FROM was_parked");
     expect_each_arrived_once(o, o->topic);
     /* A broker may have written what it refused so. */
-    scrape_expect_sample(scrape_port(relay), possible, 30);
+    scrape_expect_sample(scrape_port(relay), "postbus_possible_duplicates_total", 30);
     stop_having_thrown_away(relay, 1);
     outbox_free(o);
 }

@@ -176,15 +176,21 @@ static void the_first_record_of_a_partition_travels_alone(void **state)
         assert_int_equal(s->page->rows[i].offset, i);
 }
 
-static void a_refusal_for_good_makes_suspects_and_costs_a_producer_but_no_pause(void **state)
+/* The first request with records meets the error, and all that was handed over is reported. */
+static void break_with(stage *s, rd_kafka_resp_err_t err)
 {
-    stage *s = *state;
     rd_kafka_mock_cluster_t *mock = rd_kafka_handle_mock_cluster(s->ship.producer);
     assert_true(wait_until(is_ready, s, SOON_MS));
-    rd_kafka_mock_push_request_errors(mock, PRODUCE, 1, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    rd_kafka_mock_push_request_errors(mock, PRODUCE, 1, err);
     all_acknowledged(s);
     assert_true(wait_until(all_reported, s, SOON_MS));
     assert_true(s->ship.broken);
+}
+
+static void a_refusal_for_good_makes_suspects_and_costs_a_producer_but_no_pause(void **state)
+{
+    stage *s = *state;
+    break_with(s, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
     for (int i = 0; i < N_ROWS; i++)
         assert_int_equal(s->page->rows[i].state, ROW_WAITING);
     page_event e = page_read(s->page, 1);
@@ -200,12 +206,7 @@ static void a_refusal_for_good_makes_suspects_and_costs_a_producer_but_no_pause(
 static void a_refusal_without_a_reason_doubts_the_topic_and_no_record(void **state)
 {
     stage *s = *state;
-    rd_kafka_mock_cluster_t *mock = rd_kafka_handle_mock_cluster(s->ship.producer);
-    assert_true(wait_until(is_ready, s, SOON_MS));
-    rd_kafka_mock_push_request_errors(mock, PRODUCE, 1, RD_KAFKA_RESP_ERR_UNKNOWN);
-    all_acknowledged(s);
-    assert_true(wait_until(all_reported, s, SOON_MS));
-    assert_true(s->ship.broken);
+    break_with(s, RD_KAFKA_RESP_ERR_UNKNOWN);
     assert_false(s->page->rows[0].suspect);
     assert_true(topic_find(&s->ship.topics, "t", 1)->doubted);
     assert_int_equal(s->ship.n_doubtful, 1); /* the first record of a partition travels alone */
@@ -243,12 +244,7 @@ static void a_fatal_error_is_told_of_no_record_but_the_one_that_failed(void **st
 static void after_an_error_that_says_nothing_of_a_record_there_is_a_pause(void **state)
 {
     stage *s = *state;
-    rd_kafka_mock_cluster_t *mock = rd_kafka_handle_mock_cluster(s->ship.producer);
-    assert_true(wait_until(is_ready, s, SOON_MS));
-    rd_kafka_mock_push_request_errors(mock, PRODUCE, 1, RD_KAFKA_RESP_ERR_INVALID_REQUIRED_ACKS);
-    all_acknowledged(s);
-    assert_true(wait_until(all_reported, s, SOON_MS));
-    assert_true(s->ship.broken);
+    break_with(s, RD_KAFKA_RESP_ERR_INVALID_REQUIRED_ACKS);
     assert_false(s->page->rows[0].suspect);
     ship_reset(&s->ship, 100, clock_now_us());
     assert_false(ship_start(&s->ship, clock_now_us())); /* not before a while */
